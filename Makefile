@@ -1,0 +1,143 @@
+# provd: the only build description. GNU make, pkg-config.
+#
+#   make            build everything into O (default build)
+#   make check      install what is missing, build with sanitizers and plainly, run every test
+#   make demo       two BMCs find, attest and trust each other
+#   make install    DESTDIR= PREFIX=/usr
+#
+# A second tree beside the first: make O=build-asan SAN=1 CC=clang
+
+O	?= build
+PREFIX	?= /usr
+CC	?= gcc
+SAN	?= 0
+
+PKGS	 = libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-mu \
+	   tss2-rc sqlite3 jansson
+
+WARN	 = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	   -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
+	   -Wno-unused-parameter
+CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
+	   -DOPENSSL_API_COMPAT=30000 -DOPENSSL_NO_DEPRECATED \
+	   -Ilibipc -Ilibutil -I$(O)/gen $(shell pkg-config --cflags $(PKGS))
+CFLAGS	?= -O2 -g
+CFLAGS	+= -std=gnu17 $(WARN) -fno-common -fstack-protector-strong -fPIE
+LDFLAGS	+= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+ifeq ($(SAN),1)
+CFLAGS	+= -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS	+= -fsanitize=address,undefined
+CPPFLAGS += -DPROVD_SANITIZED
+else
+CPPFLAGS += -D_FORTIFY_SOURCE=2
+CFLAGS	+= -fstack-clash-protection -fcf-protection
+endif
+LIBS	 = $(shell pkg-config --libs $(PKGS))
+
+# ---- sources: one list a program -------------------------------------------------
+
+SRC_libipc  = codec.c chan.c hub.c ipc_uv.c
+SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf.c
+SRC_keyd    = keyd.c
+SRC_netd    = netd.c
+SRC_attestd = attestd.c
+SRC_policyd = policyd.c
+SRC_provctl = provctl.c
+
+PROGRAMS = keyd netd attestd policyd provctl
+
+# ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
+
+UNIT_libipc  =
+UNIT_libutil =
+UNIT_keyd    =
+UNIT_netd    =
+UNIT_attestd =
+UNIT_policyd =
+UNIT_provctl =
+
+# ---- fuzzers: regress/fuzz/fuzz_NAME.c, seeds in regress/fuzz/seeds/NAME ----------
+
+FUZZ_libipc  =
+FUZZ_libutil =
+FUZZ_netd    =
+FUZZ_attestd =
+FUZZ_policyd =
+
+# ---- benches and tools --------------------------------------------------------------
+
+BENCH_libipc =
+BENCH_keyd   =
+BENCH_netd   =
+BENCH_attestd =
+BENCH_policyd =
+TOOLS_libipc =
+TOOLS_libutil =
+TOOLS_netd   =
+TOOLS_policyd =
+
+# ---- rules ------------------------------------------------------------------------------
+
+COMPONENTS = libipc libutil $(PROGRAMS)
+all: programs
+programs: $(PROGRAMS:%=$(O)/bin/%)
+units: $(foreach c,$(COMPONENTS),$(UNIT_$(c):%=$(O)/unit/%))
+fuzzers: $(foreach c,$(COMPONENTS),$(FUZZ_$(c):%=$(O)/fuzz/fuzz_%))
+benches: $(foreach c,$(COMPONENTS),$(BENCH_$(c):%=$(O)/bench/%))
+tools: $(foreach c,$(COMPONENTS),$(TOOLS_$(c):%=$(O)/tools/%))
+
+obj = $(patsubst %.y,$(O)/$(1)/%.o,$(patsubst %.c,$(O)/$(1)/%.o,$(SRC_$(1))))
+GEN = $(O)/gen/ipc_catalogue.h $(O)/gen/build_time.h
+BASE = $(O)/libipc.a $(O)/libutil.a
+
+$(O)/gen/ipc_catalogue.h: libipc/messages.def libutil/reason.def
+	@mkdir -p $(@D)
+	@cat $^ | sha256sum | sed 's/ .*//; s/../0x&,/g; s/^/#define IPC_CATALOGUE /' >$@
+# The date of the last commit, or of the build where there is no repository.
+$(O)/gen/build_time.h: Makefile
+	@mkdir -p $(@D)
+	@t=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || date +%s)}; \
+	    echo "#define BUILD_TIME $${t}ULL" >$@
+
+$(O)/%.o: %.c $(GEN)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -I$(<D) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(O)/%.o: $(O)/%.c $(GEN)
+	$(CC) $(CPPFLAGS) -I$(*D) -I$(O)/$(*D) $(CFLAGS) -Wno-undef -MMD -MP -c -o $@ $<
+$(O)/%.c: %.y
+	@mkdir -p $(@D)
+	bison -Wall -Werror -d -o $@ $<
+
+define component
+$(O)/$(1).a: $(filter-out $(O)/$(1)/$(1).o,$(call obj,$(1)))
+	@rm -f $$@
+	ar rcs $$@ $$^
+$(UNIT_$(1):%=$(O)/unit/%): $(O)/unit/%: $(O)/regress/unit/%.o $(O)/$(1).a $(BASE)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS) -lcmocka
+$(FUZZ_$(1):%=$(O)/fuzz/fuzz_%): $(O)/fuzz/fuzz_%: $(O)/regress/fuzz/fuzz_%.o $(O)/$(1).a $(BASE)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) $(FUZZ_LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
+$(BENCH_$(1):%=$(O)/bench/%): $(O)/bench/%: $(O)/regress/bench/%.o $(O)/$(1).a $(BASE)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
+$(TOOLS_$(1):%=$(O)/tools/%): $(O)/tools/%: $(O)/regress/tools/%.o $(O)/$(1).a $(BASE)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
+endef
+$(foreach c,$(COMPONENTS),$(eval $(call component,$(c))))
+
+define program
+$(O)/bin/$(1): $(O)/$(1)/$(1).o $(O)/$(1).a $(BASE)
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $(O)/$(1)/$(1).o $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+-include $(wildcard $(O)/*/*.d $(O)/regress/*/*.d)
+
+clean:
+	rm -rf $(O)
+
+.PHONY: all programs units fuzzers benches tools clean
+.SECONDARY:

@@ -1,0 +1,80 @@
+/*
+ * provd.conf(5). A daemon takes from it what it must open before it is
+ * confined; policyd takes everything and gives settings to the others.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONF_PATH	"/etc/provd.conf"
+
+struct conf_peer {
+	struct conf_peer *next;
+	char		*name;		/* local label; also the LLDP system name */
+	char		*identity;	/* node id, 40 hex digits, or NULL */
+	char		*serial;	/* serial number of the slot-0 leaf, hex, or NULL */
+	char		*address;	/* IP literal, or NULL: from LLDP */
+	char		*reference;	/* file of reference values, or NULL */
+	uint16_t	 mtls_port, spdm_port;
+	uint32_t	 keepalive, silence;	/* ms */
+};
+
+struct conf_accept {			/* accept root R serial "ACME-77*" */
+	struct conf_accept *next;
+	char		*root;		/* path of a PEM certificate */
+	char		*serial;	/* glob over the leaf's subject serialNumber or
+					   hex serial, or NULL: the root only makes
+					   chains acceptable, it lists nobody */
+};
+
+struct conf_path {
+	struct conf_path *next;
+	char		*path;
+};
+
+enum conf_backend { BACKEND_TPM, BACKEND_SEALED, BACKEND_SOFT };
+enum conf_curve { CURVE_P256, CURVE_P384 };
+
+struct conf {
+	char		*node;		/* name this node announces */
+	char		*interface;	/* for LLDP */
+	char		*run_dir;	/* "/run/provd" */
+	char		*state_dir;	/* "/var/lib/provd" */
+	enum conf_backend backend;
+	char		*tpm;		/* "/dev/tpmrm0", or "unix:PATH" of swtpm */
+	enum conf_curve	 spdm_curve;	/* of the SPDM identity key; default P-384? see provd.conf(5) */
+	bool		 seal_pcrs;	/* sealed: bind to PCRs 0-7 */
+	char		*listen_address;	/* default "::" and IPv4 */
+	uint16_t	 mtls_port;	/* 8090 */
+	uint16_t	 spdm_port;	/* 4194 */
+	char		*boot_id;	/* file measured as boot id */
+	struct conf_path *measure;	/* files whose digests are measured */
+	struct conf_accept *accepts;
+	struct conf_peer *peers;
+	char		*reference;	/* default reference file, or NULL */
+	uint32_t	 versions;	/* bit 0: SPDM 1.2, bit 1: SPDM 1.3 */
+	uint32_t	 algorithms;	/* bit KEY_P256, bit KEY_P384 */
+	uint32_t	 keepalive, silence;	/* ms; defaults for peers */
+	uint32_t	 retry_min, retry_max;	/* ms; reconnect and re-attempt backoff */
+	uint32_t	 attest_timeout;	/* ms; one attestation */
+	uint64_t	 reattest;		/* ms; 24 h */
+	uint64_t	 evidence_lifetime;	/* ms; 7 d */
+	uint64_t	 checkpoint;		/* ms; 10 min */
+	uint32_t	 lldp_interval;		/* ms; 30 s */
+	uint32_t	 lldp_hold;		/* multiplier, 4: TTL = interval * hold */
+	uint32_t	 max_connections, max_per_address, max_half_open;
+	uint32_t	 handshake_timeout;	/* ms */
+	uint64_t	 leaf_days;		/* 90; validity of our leafs, in seconds */
+};
+
+/*
+ * Parse the file. NULL on error; every error has been written to err as
+ * "file:line: what". The caller frees with conf_free().
+ */
+struct conf *conf_parse(const char *path, FILE *err);
+void	conf_free(struct conf *);
+
+#endif

@@ -1,0 +1,23 @@
+/* One event, one line: to syslog, or with -d to the standard error. */
+#ifndef LOG_H
+#define LOG_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+enum log_level { LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG, LOG_LVL_TRACE };
+
+#define LOG_PRINTF(a, b)	__attribute__((format(printf, a, b)))
+
+void	log_init(const char *name, bool foreground);
+void	log_level(enum log_level);	/* ignored below the level of -v */
+enum log_level log_level_now(void);
+void	log_warn(const char *, ...) LOG_PRINTF(1, 2);	/* adds strerror(errno) */
+void	log_warnx(const char *, ...) LOG_PRINTF(1, 2);
+void	log_info(const char *, ...) LOG_PRINTF(1, 2);
+void	log_debug(const char *, ...) LOG_PRINTF(1, 2);
+void	log_trace(const char *, ...) LOG_PRINTF(1, 2);
+void	fatal(const char *, ...) LOG_PRINTF(1, 2) __attribute__((noreturn));
+void	fatalx(const char *, ...) LOG_PRINTF(1, 2) __attribute__((noreturn));
+
+#endif
