@@ -1,0 +1,145 @@
+/*
+ * netd: every network socket of the suite. See netd.c for what it holds,
+ * does and refuses, and netd(8).
+ */
+#ifndef NETD_H
+#define NETD_H
+
+#include <sys/socket.h>
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "confine.h"
+#include "ipc.h"
+#include "reason.h"
+
+struct uv_loop_s;
+
+#define NETD_ADDR_MAX	65	/* text of an address with its zone, and NUL */
+
+/* ---- dispatch.c: who may send what ------------------------------------------ */
+
+extern const struct hub_peer	netd_peers[];
+extern const size_t		netd_npeers;
+
+int	netd_net_identity(struct chan *, const struct ipc_call *, const void *);
+int	netd_peer_set(struct chan *, const struct ipc_call *, const void *);
+int	netd_peer_drop(struct chan *, const struct ipc_call *, const void *);
+int	netd_peers_end(struct chan *, const struct ipc_call *, const void *);
+int	netd_dial_spdm(struct chan *, const struct ipc_call *, const void *);
+
+/* ---- filter.c ------------------------------------------------------------------- */
+
+extern const struct confine	netd_confine;
+
+/* ---- addr.c: addresses as text and as sockaddr, pure ---------------------------- */
+
+/*
+ * An IP literal, never a name. IPv6 may carry a zone ("fe80::1%eth1"); a
+ * link-local address without one gets zone, the index of our interface.
+ */
+int	addr_parse(const char *text, uint16_t port, unsigned zone,
+	    struct sockaddr_storage *, socklen_t *);
+/* "192.0.2.1", "2001:db8::1", "fe80::1"; mapped IPv4 as IPv4, no port. */
+void	addr_text(const struct sockaddr_storage *, char *, size_t);
+/* The same host? Ports are ignored, mapped IPv4 is IPv4. */
+bool	addr_same(const struct sockaddr_storage *,
+	    const struct sockaddr_storage *);
+
+/* ---- limit.c: how much a stranger may take --------------------------------------- */
+
+enum limit_class {
+	LIMIT_TLS,	/* TLS connections that strangers opened */
+	LIMIT_HALF,	/* those of them whose handshake is not complete */
+	LIMIT_SPDM,	/* SPDM sessions handed to attestd -R */
+	LIMIT_NCLASSES
+};
+
+/* Bounds in all and for each address; 0 means none are let in. */
+void	limit_init(const struct conf *);
+/* R_OK, and limit_release() is owed; or the reason for which it is refused. */
+enum reason limit_take(const struct sockaddr_storage *, enum limit_class);
+void	limit_release(const struct sockaddr_storage *, enum limit_class);
+unsigned limit_total(enum limit_class);
+void	limit_free(void);
+
+/* ---- listen.c: the mtls and spdm ports --------------------------------------------- */
+
+int	listen_open(const struct conf *);	/* before confinement; 0, or -1 logged */
+int	listen_start(struct uv_loop_s *);
+void	listen_stop(void);
+
+/* ---- dial.c: connections that we open ------------------------------------------------ */
+
+struct dial;
+
+/*
+ * fd is connected, non-blocking, close-on-exec and the callee's; or -1 with
+ * the reason. Called exactly once unless cancelled, never from inside
+ * dial_start(). The dial is freed afterwards.
+ */
+typedef void (*dial_fn)(int fd, enum reason, void *arg);
+
+void	dial_init(struct uv_loop_s *);
+/* NULL only if no memory or too many are under way (then the caller retries). */
+struct dial *dial_start(const char *address, uint16_t port,
+	    uint32_t timeout_ms, dial_fn done, void *arg);
+void	dial_cancel(struct dial *);	/* done is not called; NULL is fine */
+void	dial_stop(void);		/* cancel all, for the end */
+/* TCP_NODELAY, keepalive, close-on-exec, non-blocking: for every connection. */
+int	dial_tune(int fd);
+
+/* ---- lldp.c: the LLDPDU of IEEE 802.1AB-2016, pure ------------------------------------ */
+/* see lldp.h */
+
+/* ---- neighbour.c: who was heard ---------------------------------------------------------- */
+/* see lldp.h */
+
+/* ---- lldp_io.c: the packet socket ----------------------------------------------------------- */
+
+int	lldp_open(const struct conf *);	/* before CAP_NET_RAW goes; 0, or -1 logged */
+int	lldp_start(struct uv_loop_s *, const struct conf *);
+void	lldp_name(const char *);	/* the system name we announce */
+void	lldp_report(void);		/* every neighbour to policyd, then the end mark */
+void	lldp_changed(void);		/* the link or our addresses: announce anew */
+void	lldp_stop(void);		/* shutdown frame, then closed */
+
+/* ---- netlink.c: the interface comes, goes, has addresses ------------------------------------- */
+
+#define LINK_ADDRS	8
+
+struct link {
+	unsigned	index;		/* 0: there is no such interface */
+	bool		up;		/* running: carrier and administratively up */
+	uint8_t		mac[6];
+	uint8_t		naddr4, naddr6;
+	struct in_addr	addr4[LINK_ADDRS];	/* wider scope first */
+	struct in6_addr	addr6[LINK_ADDRS];	/* wider scope first */
+};
+
+int	link_open(const struct conf *);	/* before confinement; 0, or -1 logged */
+int	link_start(struct uv_loop_s *);
+const struct link *link_now(void);
+void	link_stop(void);
+
+/* ---- provider.c, tls.c, verify.c, token.c, peer.c, peerlink.c, backoff.c ---------------------- */
+
+int	tls_init(const struct conf *);	/* before confinement: all that OpenSSL loads lazily */
+int	peers_init(struct uv_loop_s *, const struct conf *);	/* before confinement */
+/*
+ * A connection on the mtls port, already counted under LIMIT_TLS and
+ * LIMIT_HALF for this address; takes fd, and owes both limit_release().
+ * 0, or -1 if it could not be taken (fd and limits have been given back).
+ */
+int	peerlink_accept(int fd, const struct sockaddr_storage *from);
+/* Our interface lost its carrier (or vanished), or has it back: redial now. */
+void	peers_link(bool up);
+/* A link to this sister is up or gone. policyd up: tell every PEER_LINK anew. */
+void	peers_hub(enum ipc_role, bool up);
+void	peers_stop(void);		/* close every connection */
+
+#endif
