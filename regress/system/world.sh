@@ -1,0 +1,267 @@
+# BMCs in network namespaces, each with a software TPM and the five daemons
+# under runsv. Sourced by system tests (after lib.sh) and by the demo.
+#
+# A node NAME lives in $W/NAME:
+#   conf      its provd.conf            run/ state/   its directories
+#   service/  runsv's directories       log/ROLE      what a daemon said
+#   exits/ROLE  one line each time the daemon ended: exit status, signal
+#
+# Everything here is torn down by world_end, which an EXIT trap calls.
+
+ROLES="policyd keyd netd attestd-q attestd-r"
+W=
+WORLD_NS=
+WORLD_PIDS=
+export PATH=/usr/sbin:/sbin:$PATH
+
+# The users and group of etc/sysusers, made if they are missing.
+world_users() {
+	getent group provd >/dev/null && getent passwd _attestr >/dev/null ||
+	    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
+}
+
+world_new() {
+	W=$(mktemp -d /tmp/provd.XXXXXX)
+	chmod 755 "$W"
+	mkfifo "$W/never"
+	world_users
+	trap world_end EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+world_end() {
+	local n p
+	trap - EXIT INT TERM
+	for n in "$W"/*/service; do
+		[ -d "$n" ] && node_stop "$(basename "$(dirname "$n")")"
+	done
+	for p in $WORLD_PIDS; do
+		kill "$p" 2>/dev/null
+		wait "$p" 2>/dev/null
+	done
+	for n in $WORLD_NS; do
+		ip netns del "$n" 2>/dev/null
+	done
+	[ -n "$W" ] && rm -rf "$W"
+	W=
+}
+
+ns_of() {
+	echo "provd-$$-$1"
+}
+
+# wire NODE NODE: a namespace each, and a virtual cable between them.
+wire() {
+	local a=$1 b=$2 n
+	for n in "$a" "$b"; do
+		if ! ip netns list | grep -qw -- "$(ns_of "$n")"; then
+			ip netns add "$(ns_of "$n")"
+			WORLD_NS="$WORLD_NS $(ns_of "$n")"
+			ip -n "$(ns_of "$n")" link set lo up
+		fi
+	done
+	ip link add eth1 netns "$(ns_of "$a")" type veth \
+	    peer name eth1 netns "$(ns_of "$b")"
+}
+
+# address NODE ADDRESS/LEN
+address() {
+	ip -n "$(ns_of "$1")" addr add "$2" dev eth1
+	ip -n "$(ns_of "$1")" link set eth1 up
+}
+
+cable() {	# cable NODE up|down
+	ip -n "$(ns_of "$1")" link set eth1 "$2"
+}
+
+# in_ns NODE CMD...: exec, so that the pid is the command's
+in_ns() {
+	local n=$1
+	shift
+	nsenter --net="/run/netns/$(ns_of "$n")" "$@"
+}
+
+# authority DIR NAME: a manufacturer's root
+authority() {
+	mkdir -p "$1"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+	    -keyout "$1/key.pem" -out "$1/root.pem" -days 3650 \
+	    -subj "/O=$2/CN=$2 Root CA" \
+	    -addext 'basicConstraints=critical,CA:TRUE' \
+	    -addext 'keyUsage=critical,keyCertSign,cRLSign' 2>/dev/null
+}
+
+# device_certificate AUTHORITY CSR OUT [EXTRA OPENSSL ARGUMENTS]: chain, leaf first
+device_certificate() {
+	local ca=$1 csr=$2 out=$3
+	shift 3
+	cat >"$out.ext" <<-EOF
+	basicConstraints=critical,CA:FALSE
+	keyUsage=critical,digitalSignature
+	extendedKeyUsage=1.3.6.1.4.1.412.274.3,1.3.6.1.4.1.412.274.4
+	subjectKeyIdentifier=hash
+	authorityKeyIdentifier=keyid
+	EOF
+	openssl x509 -req -in "$csr" -CA "$ca/root.pem" -CAkey "$ca/key.pem" \
+	    -days 3650 -extfile "$out.ext" "$@" -out "$out.leaf" 2>/dev/null &&
+	    cat "$out.leaf" "$ca/root.pem" >"$out"
+	rm -f "$out.ext" "$out.leaf"
+}
+
+# node_new NAME ROOT.PEM: directories, TPM, services (down); then add peers to
+# $W/NAME/conf. NODE_BACKEND chooses tpm (the default), sealed or soft.
+node_new() {
+	local n=$1 root=$2 d=$W/$1 backend=${NODE_BACKEND:-tpm} r
+	mkdir -p "$d/run" "$d/state" "$d/tpm" "$d/service" "$d/log" "$d/exits"
+	chmod 755 "$d" "$d/run" "$d/state" "$d/service"
+	echo "00000000-0000-4000-8000-$(od -An -N6 -tx1 /dev/urandom | tr -d ' \n')" >"$d/boot_id"
+	echo "firmware of $n, version 1" >"$d/firmware"
+	case $backend in
+	soft) backend='soft' ;;
+	*) backend="$backend \"unix:$d/tpm/sock\"" ;;
+	esac
+	cat >"$d/conf" <<-EOF
+	node "$n" interface "eth1"
+	run directory "$d/run"
+	state directory "$d/state"
+	key backend $backend
+	listen mtls port 8090
+	listen spdm port 4194
+	boot id "$d/boot_id"
+	measure file "$d/firmware"
+	accept root "$root"
+	lldp interval 1 s
+	keepalive 500 ms
+	silence 2 s
+	retry 100 ms to 1 s
+	EOF
+	[ "${NODE_BACKEND:-tpm}" = soft ] || service "$n" tpm \
+	    "swtpm socket --tpm2 --tpmstate dir=$d/tpm --server type=unixio,path=$d/tpm/sock --flags startup-clear,not-need-init"
+	for r in $ROLES; do
+		case $r in
+		attestd-q) service "$n" $r "$O/bin/attestd -Q -d ${NODE_VERBOSE:--v} -f $d/conf" ;;
+		attestd-r) service "$n" $r "$O/bin/attestd -R -d ${NODE_VERBOSE:--v} -f $d/conf" ;;
+		*) service "$n" $r "$O/bin/$r -d ${NODE_VERBOSE:--v} -f $d/conf" ;;
+		esac
+	done
+}
+
+# service NODE NAME COMMAND: a runsv directory, not started yet
+service() {
+	local n=$1 s=$2 d=$W/$1/service/$2
+	mkdir -p "$d"
+	cat >"$d/run" <<-EOF
+	#!/bin/sh
+	exec >>$W/$n/log/$s 2>&1
+	exec nsenter --net=/run/netns/$(ns_of "$n") $3
+	EOF
+	cat >"$d/finish" <<-EOF
+	#!/bin/sh
+	echo "\$1 \$2" >>$W/$n/exits/$s
+	EOF
+	chmod 755 "$d/run" "$d/finish"
+}
+
+# node_start NODE [SERVICE...]: all of them unless named
+node_start() {
+	local n=$1 s
+	shift
+	[ $# -gt 0 ] || set -- $(ls "$W/$n/service")
+	for s; do
+		runsv "$W/$n/service/$s" >>"$W/$n/log/runsv" 2>&1 &
+		echo $! >"$W/$n/service/$s.pid"
+	done
+}
+
+# node_stop NODE [SERVICE...]: ends the daemon and its runsv, and waits
+node_stop() {
+	local n=$1 s p
+	shift
+	[ $# -gt 0 ] || set -- $(cd "$W/$n/service" 2>/dev/null && ls -d */ 2>/dev/null | tr -d / | grep -v '^tpm$'; [ -d "$W/$n/service/tpm" ] && echo tpm)
+	for s; do
+		[ -f "$W/$n/service/$s.pid" ] || continue
+		p=$(cat "$W/$n/service/$s.pid")
+		kill -TERM "$p" 2>/dev/null
+		wait "$p" 2>/dev/null
+		rm -f "$W/$n/service/$s.pid"
+	done
+}
+
+# pid_of NODE SERVICE: the daemon's, empty while it is down
+pid_of() {
+	cat "$W/$1/service/$2/supervise/pid" 2>/dev/null
+}
+
+kill9() {	# kill9 NODE SERVICE
+	kill -9 "$(pid_of "$1" "$2")"
+}
+
+# ctl NODE ARGUMENT...
+ctl() {
+	local n=$1
+	shift
+	"$O/bin/provctl" -s "$W/$n/run/control.sock" "$@"
+}
+
+# await SECONDS CMD...: again and again until it succeeds; its last output
+await() {
+	local out end=$((SECONDS + $1))
+	shift
+	until out=$("$@" 2>&1); do
+		if [ "$SECONDS" -ge "$end" ]; then
+			printf '%s\n' "$out"
+			return 1
+		fi
+		read -r -t 0.05 <>"$W/never"
+	done
+	printf '%s\n' "$out"
+}
+
+# peer_field NODE PEER FIELD: of 'peer show', as text
+peer_field() {
+	ctl "$1" --json peer show "$2" | jq -rs "flatten | map(select(.row == \"peer\"))[0].$3"
+}
+
+peer_is() {	# peer_is NODE PEER FIELD VALUE
+	[ "$(peer_field "$1" "$2" "$3")" = "$4" ]
+}
+
+# await_peer NODE PEER FIELD VALUE [SECONDS]
+await_peer() {
+	await "${5:-60}" peer_is "$1" "$2" "$3" "$4"
+}
+
+node_ready() {	# is every daemon of this node ready?
+	[ "$(ctl "$1" --json status | jq -s 'flatten | map(select(.row == "daemon" and .ready)) | length')" = 5 ]
+}
+
+await_ready() {	# await_ready NODE [SECONDS]
+	await "${2:-60}" node_ready "$1"
+}
+
+node_id() {
+	ctl "$1" --json identity show | jq -rs 'flatten | map(select(.row == "identity"))[0].id'
+}
+
+# node_identity NODE AUTHORITY: CSR out, chain in
+node_identity() {
+	local d=$W/$1
+	ctl "$1" identity csr --serial "SN-$1" -o "$d/csr.pem" &&
+	    device_certificate "$2" "$d/csr.pem" "$d/chain.pem" &&
+	    ctl "$1" identity install "$d/chain.pem"
+}
+
+# node_logs NODE: the end of what its daemons said, for a failed test
+node_logs() {
+	local f
+	for f in "$W/$1"/log/*; do
+		echo "== $1 ${f##*/}"
+		tail -n "${2:-15}" "$f"
+	done
+}
+
+# Has a sanitizer spoken anywhere?
+world_sanitized_clean() {
+	! grep -nE 'AddressSanitizer|LeakSanitizer|runtime error:|UndefinedBehavior' "$W"/*/log/*
+}
