@@ -14,17 +14,19 @@
  *
  * node         status        node id|null, name str, developer bool, catalogue hex,
  *                            started time, state str (ready, starting, degraded)
- * daemon       status,       role str, state str (absent, greeted, ready), pid num,
- *              monitor       generation num, since time, restarts num
+ * daemon       status        role str, state str (absent, greeted, ready), pid num|null,
+ *                            uid num|null, developer bool, generation num (how often it
+ *                            greeted), since time|null, offences num, log_level num
  * keyd         status        backend str (tpm, sealed, soft), condition why|null,
  *                            manufacturer str, firmware str, keys num, counter bool
  * clock        status        time time, floor time, unset bool
  * peers        status        total num, provisioned num, connected num, attesting num,
  *                            failed num, revoked num
- * trail        status        sequence num, checkpoint num, uncovered num, condition why|null
+ * trail        status        sequence num, checkpoint time|null, counter num, uncovered num,
+ *                            condition why|null
  * counter      status        role str, reason why, count num
- * warning      status,       about str (what it is about: "keyd", "clock", a peer's name),
- *              monitor       reason why
+ * warning      status        about str (what it is about: "keyd", "clock", a peer's name),
+ *                            reason why
  *
  * neighbour    neighbours,   neighbour num, name str, chassis str, chassis_subtype num,
  *              monitor       port str, port_subtype num, ttl num, address4 str|null,
@@ -56,7 +58,6 @@
  *              monitor       bool, address str|null, reason why|null, since time
  * transition   provision,    peer str, from str, to str, event str, cause str, reason
  *              monitor       why|null, time time
- * refusal      monitor       peer str|null, about str, reason why, time time
  * lost         monitor       count num (rows that this reader was too slow for)
  *
  * identity     identity      node id|null, name str, algorithm str, state str
@@ -72,12 +73,13 @@
  *              show, learn,  index num, type num, kind str, raw bool, digest hex (SHA-256
  *              accept        of a raw value, else the value itself), ignore bool, time time
  *
- * audit        audit show    sequence num, time time, event str, peer str|null, uid num|null,
- *                            cause str, reason why|null, detail object|null, hash hex
- * checkpoint   audit show    sequence num, time time, counter num, signed bool
- * verify       audit verify  records num, first num, last num, checkpoint num,
- *                            uncovered num, counter num|null, reason why|null (null: the
- *                            chain is whole)
+ * audit        audit show,   sequence num, time time, kind str (start, operator, transition,
+ *              monitor       verdict, refusal, cert, key, offence, clock), subject str|null
+ *                            (a peer's or a daemon's name), reason why|null, text str,
+ *                            hash hex
+ * verify       audit verify  records num, sequence num|null (of what was found), checkpoints
+ *                            num, uncovered num (records after the last checkpoint), counter
+ *                            num, tpm_counter num|null, reason why|null (null: it is whole)
  *
  * explain      explain peer  peer str, state str, text str (one sentence: why it is so),
  *                            reason why|null, warning why|null, confirm id|null (the id
