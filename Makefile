@@ -37,7 +37,7 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf.c
+SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf_value.c conf_json.c
 SRC_keyd    = keyd.c
 SRC_netd    = netd.c
 SRC_attestd = attestd.c
@@ -72,7 +72,7 @@ BENCH_netd   =
 BENCH_attestd =
 BENCH_policyd =
 TOOLS_libipc =
-TOOLS_libutil =
+TOOLS_libutil = reaper
 TOOLS_netd   =
 TOOLS_policyd =
 
@@ -136,8 +136,22 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 -include $(wildcard $(O)/*/*.d $(O)/regress/*/*.d)
 
+# ---- what people type --------------------------------------------------------------------
+
+check:
+	regress/deps.sh check
+	regress/run.sh
+
+demo:
+	regress/deps.sh demo
+	@$(MAKE) -s --no-print-directory -j$$(nproc) programs tools
+	@O=$(O) KEEP=$(KEEP) $(if $(KEEP),,$(O)/tools/reaper) regress/demo.sh
+
+bench: benches
+	@for b in $(foreach c,$(COMPONENTS),$(BENCH_$(c))); do $(O)/bench/$$b || exit 1; done
+
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools clean
+.PHONY: all programs units fuzzers benches tools check demo bench clean
 .SECONDARY:

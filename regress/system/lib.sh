@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # TAP for shell tests: source it, call ok/is/like, end with done_testing.
 # A test that cannot run here says why with skip_all before its first check.
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # BMCs in network namespaces, each with a software TPM and the five daemons
 # under runsv. Sourced by system tests (after lib.sh) and by the demo.
 #
@@ -51,24 +52,24 @@ ns_of() {
 	echo "provd-$$-$1"
 }
 
-# wire NODE NODE: a namespace each, and a virtual cable between them.
+# wire NODE NODE [INTERFACE-OF-THE-FIRST]: a namespace each, a cable between
 wire() {
 	local a=$1 b=$2 n
 	for n in "$a" "$b"; do
-		if ! ip netns list | grep -qw -- "$(ns_of "$n")"; then
+		if [ ! -e "/run/netns/$(ns_of "$n")" ]; then
 			ip netns add "$(ns_of "$n")"
 			WORLD_NS="$WORLD_NS $(ns_of "$n")"
 			ip -n "$(ns_of "$n")" link set lo up
 		fi
 	done
-	ip link add eth1 netns "$(ns_of "$a")" type veth \
+	ip link add "${3:-eth1}" netns "$(ns_of "$a")" type veth \
 	    peer name eth1 netns "$(ns_of "$b")"
 }
 
-# address NODE ADDRESS/LEN
+# address NODE ADDRESS/LEN [INTERFACE]
 address() {
-	ip -n "$(ns_of "$1")" addr add "$2" dev eth1
-	ip -n "$(ns_of "$1")" link set eth1 up
+	ip -n "$(ns_of "$1")" addr add "$2" dev "${3:-eth1}"
+	ip -n "$(ns_of "$1")" link set "${3:-eth1}" up
 }
 
 cable() {	# cable NODE up|down
@@ -163,11 +164,20 @@ service() {
 	chmod 755 "$d/run" "$d/finish"
 }
 
+# services NODE: those it has, the TPM first
+services() {
+	local s
+	for s in tpm $ROLES; do
+		[ ! -d "$W/$1/service/$s" ] || echo "$s"
+	done
+}
+
 # node_start NODE [SERVICE...]: all of them unless named
 node_start() {
-	local n=$1 s
+	local n=$1 s all
 	shift
-	[ $# -gt 0 ] || set -- $(ls "$W/$n/service")
+	[ $# -gt 0 ] || mapfile -t all < <(services "$n")
+	[ $# -gt 0 ] || set -- "${all[@]}"
 	for s; do
 		runsv "$W/$n/service/$s" >>"$W/$n/log/runsv" 2>&1 &
 		echo $! >"$W/$n/service/$s.pid"
@@ -176,9 +186,10 @@ node_start() {
 
 # node_stop NODE [SERVICE...]: ends the daemon and its runsv, and waits
 node_stop() {
-	local n=$1 s p
+	local n=$1 s p all
 	shift
-	[ $# -gt 0 ] || set -- $(cd "$W/$n/service" 2>/dev/null && ls -d */ 2>/dev/null | tr -d / | grep -v '^tpm$'; [ -d "$W/$n/service/tpm" ] && echo tpm)
+	[ $# -gt 0 ] || mapfile -t all < <(services "$n" | tac)
+	[ $# -gt 0 ] || set -- "${all[@]}"
 	for s; do
 		[ -f "$W/$n/service/$s.pid" ] || continue
 		p=$(cat "$W/$n/service/$s.pid")
@@ -193,8 +204,17 @@ pid_of() {
 	cat "$W/$1/service/$2/supervise/pid" 2>/dev/null
 }
 
-kill9() {	# kill9 NODE SERVICE
-	kill -9 "$(pid_of "$1" "$2")"
+# kill9 NODE SERVICE: and wait until runsv has started it again
+kill9() {
+	local old
+	old=$(pid_of "$1" "$2")
+	kill -9 "$old" && await 30 started_anew "$1" "$2" "$old"
+}
+
+started_anew() {
+	local new
+	new=$(pid_of "$1" "$2")
+	[ -n "$new" ] && [ "$new" != "$3" ]
 }
 
 # ctl NODE ARGUMENT...

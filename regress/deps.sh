@@ -1,0 +1,46 @@
+#!/bin/bash
+# deps.sh build|demo|check: install the Debian packages that are missing.
+# Says what and why; asks nothing; does nothing when all are there.
+set -eu
+
+BUILD="gcc make pkg-config bison libc6-dev libssl-dev libseccomp-dev libcap-dev
+ libuv1-dev libmsgpack-dev libtss2-dev libsqlite3-dev libjansson-dev"
+DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd"
+CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd gnutls-bin tpm2-tools
+ mandoc shellcheck git sqlite3 python3"
+
+case ${1:-} in
+build) want=$BUILD ;;
+demo) want=$DEMO ;;
+check) want=$CHECK ;;
+*) echo "usage: deps.sh build|demo|check" >&2; exit 2 ;;
+esac
+
+missing=
+for p in $want; do
+	case $(dpkg-query -W -f '${Status}' "$p" 2>/dev/null) in
+	"install ok installed") ;;
+	*) missing="$missing $p" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+if [ "$(id -u)" -ne 0 ]; then
+	echo "missing Debian packages; as root: apt-get install$missing" >&2
+	exit 1
+fi
+echo "installing the Debian packages that make $1 needs and that are missing:$missing"
+case " $missing " in
+*" lldpd "*)
+	# The tests run lldpd in a namespace of theirs. It must not start to
+	# announce this machine on its network only because it was installed.
+	if [ -d /etc/systemd/system ] && [ ! -e /etc/systemd/system/lldpd.service ]; then
+		ln -s /dev/null /etc/systemd/system/lldpd.service
+		echo "lldpd.service is masked, so that lldpd does not start here;" \
+		    "'systemctl unmask lldpd' gives it back"
+	fi ;;
+esac
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+{ apt-get update && apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1 ||
+    { tail -n 30 "$log" >&2; echo "apt-get failed" >&2; exit 1; }

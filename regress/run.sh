@@ -1,0 +1,133 @@
+#!/bin/bash
+# run.sh [STAGE...]: build and run every test, or the stages named.
+#
+#   lint             what a reader would trip over, man pages, scripts
+#   unit-gcc, unit-gcc-san, unit-clang, unit-clang-san
+#                    unit tests and the replay of every fuzzing seed
+#   system           real processes, gcc, plain
+#   system-san       the same with clang, ASan and UBSan
+#
+# A tree each below $O (build/): gcc, gcc-san, clang, clang-san. What a test
+# said is kept in TREE/tap/NAME.tap. The last line is 'N passed, N failed'.
+# Only 'N passed, 0 failed' exits 0.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+BASE=${O:-build}
+JOBS=$(nproc)
+PASSED=0
+FAILED=0
+STAGES=${*:-lint unit-gcc unit-gcc-san unit-clang unit-clang-san system system-san}
+
+# Variables of a tree: O CC SAN
+tree() {
+	case $1 in
+	gcc) echo "O=$BASE/gcc CC=gcc SAN=0" ;;
+	gcc-san) echo "O=$BASE/gcc-san CC=gcc SAN=1" ;;
+	clang) echo "O=$BASE/clang CC=clang SAN=0" ;;
+	clang-san) echo "O=$BASE/clang-san CC=clang SAN=1" ;;
+	esac
+}
+
+build() {	# build TREE TARGET...
+	local t=$1
+	shift
+	printf '== build %s\n' "$t"
+	# shellcheck disable=SC2046
+	if ! make -s -j"$JOBS" $(tree "$t") CFLAGS="-O1 -g" "$@" >"$BASE/$t.log" 2>&1; then
+		tail -n 40 "$BASE/$t.log"
+		echo "not ok - build of $t: see $BASE/$t.log"
+		FAILED=$((FAILED + 1))
+		return 1
+	fi
+}
+
+# one TREE FILE: run a test; its TAP goes to a file, its status to the end.
+one() {
+	local t=$1 f=$2 name tap rc
+	name=$(basename "$f" .sh)
+	tap=$BASE/$t/tap/$name.tap
+	O=$BASE/$t CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS=detect_leaks=1 \
+	    UBSAN_OPTIONS=print_stacktrace=1 \
+	    timeout -k 10 420 "$BASE/gcc/tools/reaper" "$f" </dev/null >"$tap" 2>&1
+	rc=$?
+	echo "exit $rc" >>"$tap"
+}
+export -f one
+
+# tests TREE JOBS FILE...: run them, count, show what failed
+tests() {
+	local t=$1 jobs=$2 f
+	shift 2
+	mkdir -p "$BASE/$t/tap"
+	export BASE
+	printf '%s\n' "$@" | xargs -P "$jobs" -I{} bash -c 'one "$@"' _ "$t" {}
+	for f; do
+		count "$t" "$(basename "$f" .sh)"
+	done
+}
+
+count() {
+	local tap=$BASE/$1/tap/$2.tap p f rc
+	p=$(grep -cE '^ok ' "$tap")
+	f=$(grep -cE '^not ok ' "$tap")
+	rc=$(sed -n 's/^exit //p' "$tap" | tail -n 1)
+	if grep -qE '^1\.\.0 # SKIP' "$tap"; then
+		printf '%-10s %-18s skipped: %s\n' "$1" "$2" "$(sed -n 's/^1\.\.0 # SKIP //p' "$tap")"
+		return
+	fi
+	# A crash, a timeout or no test at all is a failure of its own.
+	if [ "$f" -eq 0 ] && { [ "$rc" != 0 ] || [ "$p" -eq 0 ]; }; then
+		f=1
+	fi
+	PASSED=$((PASSED + p))
+	FAILED=$((FAILED + f))
+	printf '%-10s %-18s %d passed, %d failed\n' "$1" "$2" "$p" "$f"
+	if [ "$f" -gt 0 ]; then
+		tail -n 120 "$tap" | sed 's/^/    /'
+	fi
+}
+
+units() {	# units TREE
+	local t
+	build "$1" units fuzzers programs tools || return
+	mapfile -t t < <(find "$BASE/$1/unit" -type f -perm -u+x | sort)
+	tests "$1" "$JOBS" "${t[@]}"
+	seeds "$1"
+}
+
+seeds() {	# seeds TREE: each fuzzer over its seeds
+	local f n
+	for f in "$BASE/$1"/fuzz/fuzz_*; do
+		n=$(basename "$f")
+		if "$f" "regress/fuzz/seeds/${n#fuzz_}" >"$BASE/$1/tap/$n.tap" 2>&1 </dev/null; then
+			PASSED=$((PASSED + 1))
+		else
+			FAILED=$((FAILED + 1))
+			echo "not ok - $n over its seeds"
+			tail -n 40 "$BASE/$1/tap/$n.tap"
+		fi
+	done
+}
+
+system() {	# system TREE
+	local t
+	build "$1" programs tools || return
+	mapfile -t t < <(find regress/system regress/interop -name '*.sh' \
+	    ! -name lib.sh ! -name world.sh | sort)
+	tests "$1" 1 "${t[@]}"
+}
+
+mkdir -p "$BASE"
+BASE=$(cd "$BASE" && pwd)
+build gcc programs tools || { echo "$PASSED passed, $FAILED failed"; exit 1; }
+for s in $STAGES; do
+	case $s in
+	lint) tests gcc 1 regress/lint.sh ;;
+	unit-*) units "${s#unit-}" ;;
+	system) system gcc ;;
+	system-san) system clang-san ;;
+	*) echo "no stage '$s'" >&2; exit 2 ;;
+	esac
+done
+echo "$PASSED passed, $FAILED failed"
+[ "$FAILED" -eq 0 ] && [ "$PASSED" -gt 0 ]
