@@ -5,6 +5,11 @@
 #ifndef REASON_H
 #define REASON_H
 
+/* Both define R_OK for access(2); ours takes its place wherever it is included. */
+#include <fcntl.h>
+#include <unistd.h>
+#undef R_OK
+
 enum reason {
 #define REASON(name, code, text, remedy)	R_##name,
 #include "reason.def"

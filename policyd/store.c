@@ -227,7 +227,7 @@ store_open_readonly(const char *path)
 	char	wal[4200];
 
 	if (snprintf(wal, sizeof(wal), "%s-wal", path) >= (int)sizeof(wal) ||
-	    access(path, R_OK) == -1 || access(wal, F_OK) == 0)
+	    access(path, F_OK) == -1 || access(wal, F_OK) == 0)
 		return R_SYS_STORE_READONLY;
 	return store_open_as(path, true);
 }
