@@ -37,11 +37,11 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf_value.c conf_json.c
+SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf_value.c conf_json.c checkpoint.c
 SRC_keyd    = keyd.c
 SRC_netd    = netd.c
 SRC_attestd = attestd.c
-SRC_policyd = policyd.c
+SRC_policyd = policyd.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c settings.c
 SRC_provctl = provctl.c
 
 PROGRAMS = keyd netd attestd policyd provctl
