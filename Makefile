@@ -39,7 +39,7 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 SRC_libipc  = codec.c chan.c hub.c ipc_uv.c
 SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf_value.c conf_json.c checkpoint.c
 SRC_keyd    = keyd.c
-SRC_netd    = netd.c
+SRC_netd    = netd.c lldp.c neighbour.c
 SRC_attestd = attestd.c
 SRC_policyd = policyd.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c settings.c
 SRC_provctl = provctl.c
@@ -51,7 +51,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 UNIT_libipc  =
 UNIT_libutil =
 UNIT_keyd    =
-UNIT_netd    =
+UNIT_netd    = lldp neighbour
 UNIT_attestd =
 UNIT_policyd =
 UNIT_provctl =
@@ -60,7 +60,7 @@ UNIT_provctl =
 
 FUZZ_libipc  =
 FUZZ_libutil =
-FUZZ_netd    =
+FUZZ_netd    = lldp
 FUZZ_attestd =
 FUZZ_policyd =
 
@@ -72,7 +72,7 @@ BENCH_netd   =
 BENCH_attestd =
 BENCH_policyd =
 TOOLS_libipc =
-TOOLS_libutil = reaper
+TOOLS_libutil = reaper inject
 TOOLS_netd   =
 TOOLS_policyd =
 
@@ -104,6 +104,8 @@ $(O)/%.o: %.c $(GEN)
 	$(CC) $(CPPFLAGS) -I$(<D) $(CFLAGS) -MMD -MP -c -o $@ $<
 $(O)/%.o: $(O)/%.c $(GEN)
 	$(CC) $(CPPFLAGS) -I$(*D) -I$(O)/$(*D) $(CFLAGS) -Wno-undef -MMD -MP -c -o $@ $<
+# (make's own rule would write conf.c beside its source)
+%.c: %.y
 $(O)/%.c: %.y
 	@mkdir -p $(@D)
 	bison -Wall -Werror -d -o $@ $<
