@@ -107,7 +107,8 @@ struct ipc_call {
 /*
  * Handles a CALL, EVENT or STATE. Returns 0, or -1 if the sender broke a rule
  * (the link is then closed and reported as an offence). A CALL must be
- * answered once, now or later. msg is valid during the call only.
+ * answered once, now or later. msg is valid during the call only. The
+ * descriptor in call->fd is the handler's, on every path.
  */
 typedef int (*ipc_fn)(struct chan *, const struct ipc_call *, const void *msg);
 
@@ -138,6 +139,8 @@ struct chan_conf {
 	 */
 	void		(*closed)(struct chan *, enum reason offence,
 			    unsigned type);
+	/* All that was queued is with the kernel: there is room for more. */
+	void		(*drained)(struct chan *);
 	void		*arg;
 };
 
@@ -148,22 +151,40 @@ int	chan_fd(const struct chan *);
 enum ipc_role chan_peer(const struct chan *);
 uint32_t chan_generation(const struct chan *);
 void	*chan_arg(const struct chan *);
+/* Starts in IPC_START; the greeting's handler moves it to IPC_RUN, after the
+ * reply to HELLO was given. What is sent is held to the phase too. */
 void	chan_set_phase(struct chan *, enum ipc_phase);
 void	chan_set_handlers(struct chan *, const struct ipc_handler *, size_t);
 /* The live channel that a call came on, or NULL if it has gone since. */
 struct chan *chan_find(const struct ipc_call *);
 
-/* Send an EVENT or STATE; fd -1 or a descriptor, closed here once sent. 0/-1. */
+/*
+ * Send an EVENT or STATE; msg NULL if it has no fields; fd is -1 or, for the
+ * types that take one, a descriptor. 0: the descriptor is the channel's, which
+ * closes it once sent. -1 (c is NULL or closing, not a message for this peer in
+ * this phase, a field out of bound): nothing was sent and the descriptor is
+ * still the caller's. Never closes the channel from inside: one whose peer does
+ * not read (more than IPC_QUEUE_MAX records) closes at the loop's next turn.
+ */
 int	chan_send(struct chan *, enum ipc_type, const void *msg, int fd);
+/* Records that may still be queued. Who streams many waits for drained(). */
+size_t	chan_room(const struct chan *);
 /*
  * Send a CALL. cb runs exactly once: with the reply, a refusal, or
  * R_IPC_DEADLINE after timeout milliseconds, or R_IPC_CLOSED. Never from
- * inside chan_call() itself. -1 (and no callback) if c is NULL or the
- * window is full (chan_window() tells), or the message does not encode.
+ * inside chan_call() itself. -1 (and no callback, and the descriptor is still
+ * the caller's) if c is NULL or the window is full (chan_window() tells), or
+ * for what chan_send() returns -1. A call that missed its deadline keeps its
+ * place in the window until its reply comes and is dropped.
  */
 int	chan_call(struct chan *, enum ipc_type, const void *msg, int fd,
 	    uint32_t timeout, ipc_reply_fn cb, void *arg);
 unsigned chan_window(const struct chan *);	/* calls that may still go out */
+/*
+ * Answer a call; c may be chan_find()'s NULL. -1 if the channel has gone, the
+ * call was answered before, or this type is no answer to it. A message that
+ * does not encode becomes a refusal, R_IPC_FORM.
+ */
 int	chan_reply(struct chan *, const struct ipc_call *, enum ipc_type,
 	    const void *msg);
 int	chan_done(struct chan *, const struct ipc_call *);	/* MSG_DONE */
@@ -172,7 +193,11 @@ int	chan_refuse(struct chan *, const struct ipc_call *, enum reason);
 int	chan_refuse_why(struct chan *, const struct ipc_call *, enum reason,
 	    const char *field, const char *expected, const char *seen);
 
-/* For the event loop: read and dispatch all there is; 0, or -1 if closed. */
+/*
+ * For the event loop: read and dispatch what is there, but a bounded number of
+ * records, so that one chatty peer does not starve the others. 0, or -1 if
+ * the channel closed; it may be freed then, unless ipc_uv.c holds it.
+ */
 int	chan_input(struct chan *);
 int	chan_output(struct chan *);	/* send what is queued; 0 or -1 */
 bool	chan_wants_output(const struct chan *);
