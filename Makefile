@@ -41,7 +41,7 @@ SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y 
 SRC_keyd    = keyd.c
 SRC_netd    = netd.c lldp.c neighbour.c
 SRC_attestd = attestd.c
-SRC_policyd = policyd.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c settings.c
+SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c settings.c
 SRC_provctl = provctl.c
 
 PROGRAMS = keyd netd attestd policyd provctl
@@ -84,7 +84,7 @@ programs: $(PROGRAMS:%=$(O)/bin/%)
 units: $(foreach c,$(COMPONENTS),$(UNIT_$(c):%=$(O)/unit/%))
 fuzzers: $(foreach c,$(COMPONENTS),$(FUZZ_$(c):%=$(O)/fuzz/fuzz_%))
 benches: $(foreach c,$(COMPONENTS),$(BENCH_$(c):%=$(O)/bench/%))
-tools: $(foreach c,$(COMPONENTS),$(TOOLS_$(c):%=$(O)/tools/%))
+tools: $(foreach c,$(COMPONENTS),$(TOOLS_$(c):%=$(O)/tools/%)) $(O)/tools/clockshim.so
 
 obj = $(patsubst %.y,$(O)/$(1)/%.o,$(patsubst %.c,$(O)/$(1)/%.o,$(SRC_$(1))))
 GEN = $(O)/gen/ipc_catalogue.h $(O)/gen/build_time.h
@@ -128,6 +128,11 @@ $(TOOLS_$(1):%=$(O)/tools/%): $(O)/tools/%: $(O)/regress/tools/%.o $(O)/$(1).a $
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
 endef
 $(foreach c,$(COMPONENTS),$(eval $(call component,$(c))))
+
+# A preload for tests; never sanitized, since it comes before the sanitizer.
+$(O)/tools/clockshim.so: regress/tools/clockshim.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -O1 -Wall -Wextra -Werror -fPIC -shared -o $@ $< -ldl
 
 define program
 $(O)/bin/$(1): $(O)/$(1)/$(1).o $(O)/$(1).a $(BASE)

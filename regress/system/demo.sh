@@ -11,7 +11,8 @@ left() {	# namespaces and directories that a demo left
 }
 
 before=$(left)
-out=$(O=$O "$O/tools/reaper" regress/demo.sh 2>&1)
+export O
+out=$("$O/tools/reaper" regress/demo.sh 2>&1)
 is "the demo exits 0 and leaves no process" $? 0
 unlike "no step failed" "$out" 'FAILED'
 for s in 'hears bmc-b' 'Provisioned on bmc-a' 'Connected on both sides' 'NotConnected on bmc-a' \

@@ -148,6 +148,19 @@ node_new() {
 	done
 }
 
+# With NODE_SHIM set, the daemons of a new node have a wall clock of their own.
+shim() {
+	[ -z "${NODE_SHIM:-}" ] ||
+	    echo "env LD_PRELOAD=$O/tools/clockshim.so CLOCKSHIM=$W/$1/shift"
+}
+
+# clock_shift NODE SECONDS: its wall clock is so far from ours, from now on
+clock_shift() {
+	python3 -c 'import struct, sys
+f = open(sys.argv[1], "r+b" if len(sys.argv) > 3 else "wb")
+f.write(struct.pack("=q", int(sys.argv[2])))' "$W/$1/shift" "$2" ${3:+step}
+}
+
 # service NODE NAME COMMAND: a runsv directory, not started yet
 service() {
 	local n=$1 s=$2 d=$W/$1/service/$2
@@ -155,7 +168,7 @@ service() {
 	cat >"$d/run" <<-EOF
 	#!/bin/sh
 	exec >>$W/$n/log/$s 2>&1
-	exec nsenter --net=/run/netns/$(ns_of "$n") $3
+	exec nsenter --net=/run/netns/$(ns_of "$n") $([ "$s" = tpm ] || shim "$n") $3
 	EOF
 	cat >"$d/finish" <<-EOF
 	#!/bin/sh
