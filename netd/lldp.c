@@ -100,7 +100,7 @@ printable(uint32_t c)
 }
 
 static int
-get_string(const struct tlv *t, char *out)
+get_string(const struct tlv *t, bool lines, char *out)
 {
 	uint32_t	value;
 	size_t		i, n;
@@ -109,7 +109,8 @@ get_string(const struct tlv *t, char *out)
 		return -1;
 	for (i = 0; i < t->len; i += n) {
 		n = utf8_next(t->data + i, t->len - i, &value);
-		if (n == 0 || !printable(value))
+		if (n == 0 || (!printable(value) && !(lines &&
+		    (value == '\t' || value == '\r' || value == '\n'))))
 			return -1;
 	}
 	memcpy(out, t->data, t->len);
@@ -238,7 +239,9 @@ get_text(const struct tlv *t, struct lldpdu *p)
 		out = p->system_name;
 	else
 		out = p->system_description;
-	return get_string(t, out) == -1 ? R_LLD_STRING : R_OK;
+	/* Switches describe themselves in several lines. */
+	return get_string(t, t->type != TLV_SYSTEM_NAME, out) == -1 ?
+	    R_LLD_STRING : R_OK;
 }
 
 static void

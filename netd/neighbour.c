@@ -1,0 +1,189 @@
+/*
+ * Who was heard over LLDP: a bounded table, one row for each chassis and
+ * port, aged by the time to live that its sender gave (IEEE 802.1AB-2016,
+ * 9.1 and 9.2). All of it is claims of whoever is on the cable. A full table
+ * refuses the newcomer, and news is let through no faster than policyd can
+ * be expected to follow.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lldp.h"
+
+/*
+ * News are rows that come, go or change. A burst is a whole table; after
+ * that, a few a second. A repeated LLDPDU that changes nothing is free.
+ */
+#define NEWS_BURST	NEIGHBOUR_MAX
+#define NEWS_EVERY	250	/* ms for each */
+#define REPORT_EVERY	1000	/* ms between two reports of one row */
+
+static const struct neighbour_ops	*ops;
+static struct neighbour			*table;	/* NEIGHBOUR_MAX rows */
+static unsigned				 nused;	/* the first nused are in use */
+static uint32_t				 last_id;
+static unsigned				 news;	/* that may still come now */
+static uint64_t				 news_at;	/* ms of the last refill */
+
+static struct neighbour *
+find(const struct lldpdu *p)
+{
+	unsigned	i;
+
+	for (i = 0; i < nused; i++)
+		if (lldp_id_same(&table[i].pdu.chassis, &p->chassis) &&
+		    lldp_id_same(&table[i].pdu.port, &p->port))
+			return &table[i];
+	return NULL;
+}
+
+static void
+refill(uint64_t now)
+{
+	uint64_t	n = (now - news_at) / NEWS_EVERY;
+
+	if (n >= NEWS_BURST - news) {
+		news = NEWS_BURST;
+		news_at = now;
+		return;
+	}
+	news += (unsigned)n;
+	news_at += n * NEWS_EVERY;
+}
+
+static bool
+take_news(uint64_t now)
+{
+	refill(now);
+	if (news == 0)
+		return false;
+	news--;
+	return true;
+}
+
+static void
+report(struct neighbour *n, uint64_t now)
+{
+	n->reported = now;
+	n->dirty = false;
+	ops->heard(n);
+}
+
+/* The last row takes the place of the one that goes. */
+static void
+drop(struct neighbour *n)
+{
+	uint32_t	id = n->id;
+
+	nused--;
+	if (n != &table[nused])
+		*n = table[nused];
+	ops->gone(id);
+}
+
+/* Would policyd be told anything else than before? */
+static bool
+same(const struct lldpdu *a, const struct lldpdu *b)
+{
+	return a->ttl == b->ttl &&
+	    strcmp(a->system_name, b->system_name) == 0 &&
+	    a->naddr4 == b->naddr4 && a->naddr6 == b->naddr6 &&
+	    memcmp(a->addr4, b->addr4, a->naddr4 * sizeof(a->addr4[0])) == 0 &&
+	    memcmp(a->addr6, b->addr6, a->naddr6 * sizeof(a->addr6[0])) == 0;
+}
+
+static void
+set(struct neighbour *n, const struct lldpdu *p, uint64_t now)
+{
+	n->pdu = *p;
+	n->expires = now + p->ttl * 1000ULL;
+}
+
+static enum reason
+enter(const struct lldpdu *p, uint64_t now)
+{
+	struct neighbour	*n;
+
+	if (nused == NEIGHBOUR_MAX)
+		return R_LLD_TABLE;
+	if (!take_news(now))
+		return R_LLD_RATE;
+	n = &table[nused++];
+	memset(n, 0, sizeof(*n));
+	n->id = ++last_id;
+	set(n, p, now);
+	report(n, now);
+	ops->fresh();
+	return R_OK;
+}
+
+int
+neighbour_init(const struct neighbour_ops *o)
+{
+	neighbour_free();
+	if ((table = calloc(NEIGHBOUR_MAX, sizeof(*table))) == NULL)
+		return -1;
+	ops = o;
+	news = NEWS_BURST;
+	news_at = 0;
+	return 0;
+}
+
+enum reason
+neighbour_heard(const struct lldpdu *p, uint64_t now)
+{
+	struct neighbour	*n = find(p);
+
+	if (n == NULL)
+		return p->ttl == 0 ? R_OK : enter(p, now);
+	if (p->ttl == 0) {
+		drop(n);
+		return R_OK;
+	}
+	if (!same(&n->pdu, p))
+		n->dirty = true;
+	set(n, p, now);
+	if (n->dirty && now - n->reported >= REPORT_EVERY && take_news(now))
+		report(n, now);
+	return R_OK;
+}
+
+void
+neighbour_sweep(uint64_t now)
+{
+	unsigned	i = 0;
+
+	while (i < nused) {
+		if (table[i].expires <= now) {
+			drop(&table[i]);
+			continue;
+		}
+		if (table[i].dirty && now - table[i].reported >= REPORT_EVERY &&
+		    take_news(now))
+			report(&table[i], now);
+		i++;
+	}
+}
+
+void
+neighbour_each(void (*fn)(const struct neighbour *))
+{
+	unsigned	i;
+
+	for (i = 0; i < nused; i++)
+		fn(&table[i]);
+}
+
+unsigned
+neighbour_count(void)
+{
+	return nused;
+}
+
+void
+neighbour_free(void)
+{
+	free(table);
+	table = NULL;
+	nused = 0;
+}
