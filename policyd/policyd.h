@@ -27,6 +27,8 @@ struct uv_loop_s;
 #define SLOT_MAX	16384		/* bytes of a slot's chain, DER */
 #define HASH_LEN	32		/* SHA-256 */
 
+/* ---- why.c ------------------------------------------------------------------ */
+
 /* The check that failed, as it travels in replies, rows and records. */
 struct why {
 	enum reason	 reason;
@@ -38,6 +40,8 @@ struct why {
 /* Fills *w, cutting what is too long at a character; returns the reason. */
 enum reason	 why_set(struct why *w, enum reason, const char *field,
 		    const char *expected, const char *seen);
+/* Copy what fits, ending at a character; control characters become '?'. */
+void		 text_set(char *to, size_t size, const char *from);
 
 /* ---- policyd.c ------------------------------------------------------------ */
 
@@ -101,7 +105,7 @@ enum reason	 store_meta_set_int(const char *name, int64_t);
 size_t		 store_meta_blob(const char *name, void *buf, size_t size);
 enum reason	 store_meta_set_blob(const char *name, const void *, size_t);
 
-/* ---- audit.c ---------------------------------------------------------------- */
+/* ---- audit.c, audit_walk.c ---------------------------------------------------------------- */
 
 enum audit_kind {
 	AUDIT_START,		/* policyd started, or stopped */
@@ -155,17 +159,34 @@ struct audit_result {
 typedef void (*audit_result_fn)(const struct audit_result *, void *arg);
 /* Walk all of it in bounded pieces; fn runs once, later. */
 void		 audit_verify(audit_result_fn, void *arg);
+/* A piece of the walks that run; true if there is more to do. */
+bool		 audit_work(void);
 /* For settings and status: time and counter of the last checkpoint. */
 void		 audit_status(uint64_t *time, uint64_t *counter,
 		    uint64_t *uncovered, struct why *);
 
 void		 audit_start(void);	/* after store_open() */
-void		 audit_key(uint32_t key, const uint8_t *point, size_t len);
-void		 audit_keyd_up(void);	/* the audit key is known: complete, begin */
+/*
+ * keyd is there and told its audit key, and whether it has a counter: a
+ * pending checkpoint is completed, and new ones can be made.
+ */
+void		 audit_keyd_up(uint32_t key, const uint8_t *point, size_t len,
+		    bool counter);
 void		 audit_keyd_down(void);
 void		 audit_tick(uint64_t mono_ms);	/* once a second */
 /* One more checkpoint for a clean stop; fn runs when it is done or given up. */
 void		 audit_stop(void (*fn)(void *), void *arg);
+
+/* Of audit.c for audit_walk.c: what a checkpoint says, or the head of the log. */
+struct audit_mark {
+	uint64_t	 sequence, time, counter;
+	uint8_t		 chain[HASH_LEN];
+};
+void		 audit_hash(const struct audit_row *,
+		    const uint8_t before[HASH_LEN], uint8_t out[HASH_LEN]);
+bool		 audit_signed_by(const uint8_t *point, size_t pointlen,
+		    const struct audit_mark *, const uint8_t *sig, size_t siglen);
+size_t		 audit_point(uint8_t point[97], bool *counter);
 
 /* ---- clockd.c ----------------------------------------------------------------- */
 
