@@ -6,6 +6,7 @@
 #define CONF_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -20,6 +21,7 @@ struct conf_peer {
 	char		*reference;	/* file of reference values, or NULL */
 	uint16_t	 mtls_port, spdm_port;
 	uint32_t	 keepalive, silence;	/* ms */
+	int		 line;		/* where it stands */
 };
 
 struct conf_accept {			/* accept root R serial "ACME-77*" */
@@ -45,7 +47,7 @@ struct conf {
 	char		*state_dir;	/* "/var/lib/provd" */
 	enum conf_backend backend;
 	char		*tpm;		/* "/dev/tpmrm0", or "unix:PATH" of swtpm */
-	enum conf_curve	 spdm_curve;	/* of the SPDM identity key; default P-384? see provd.conf(5) */
+	enum conf_curve	 spdm_curve;	/* P-256; of the SPDM identity key */
 	bool		 seal_pcrs;	/* sealed: bind to PCRs 0-7 */
 	char		*listen_address;	/* default "::" and IPv4 */
 	uint16_t	 mtls_port;	/* 8090 */
@@ -67,14 +69,21 @@ struct conf {
 	uint32_t	 lldp_hold;		/* multiplier, 4: TTL = interval * hold */
 	uint32_t	 max_connections, max_per_address, max_half_open;
 	uint32_t	 handshake_timeout;	/* ms */
-	uint64_t	 leaf_days;		/* 90; validity of our leafs, in seconds */
+	uint64_t	 leaf_lifetime;		/* 90 d; validity of our leafs, SECONDS */
+	char		*cert_root;		/* of OpenBMC's JSON; not used */
 };
+
+/* Read a whole file for "include"; 0, or -1 with errno. The caller frees. */
+typedef int (*conf_load_fn)(const char *path, char **buf, size_t *len);
 
 /*
  * Parse the file. NULL on error; every error has been written to err as
  * "file:line: what". The caller frees with conf_free().
  */
 struct conf *conf_parse(const char *path, FILE *err);
+/* The same over a buffer; name is for messages, load reads what it includes. */
+struct conf *conf_parse_buf(const char *buf, size_t len, const char *name,
+	    conf_load_fn load, FILE *err);
 void	conf_free(struct conf *);
 
 #endif

@@ -4,11 +4,15 @@
 #ifndef CONFINE_H
 #define CONFINE_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "conf.h"
+
+#define PROVD_VERSION	"1.0"
 
 /* The flags every daemon takes: -n -f file -d -v -D (and attestd's -Q, -R). */
 struct start_opts {
@@ -21,8 +25,9 @@ struct start_opts {
 };
 
 /*
- * One allowed system call. With narg set, allowed only when the masked
- * argument equals value. The reason says who needs it.
+ * One allowed system call. With arg 0 to 5, allowed only when that argument
+ * under the mask equals value; several rows of one call are alternatives.
+ * The reason says who needs it.
  */
 struct filter_row {
 	int		 nr;		/* SCMP_SYS(...) */
@@ -31,20 +36,68 @@ struct filter_row {
 	const char	*why;
 };
 
+#define FILTER_ANY(call, why)		{ SCMP_SYS(call), -1, 0, 0, why }
+/* The argument is this 32-bit value; the upper half is not looked at. */
+#define FILTER_IS(call, arg, value, why) \
+	{ SCMP_SYS(call), arg, UINT32_MAX, (uint32_t)(value), why }
+
 struct confine {
-	const char	*role;		/* "keyd": name, user _keyd, directory */
+	const char	*role;		/* "keyd": name and directory */
 	const char	*user;		/* "_keyd" */
 	bool		 state_root;	/* root is state_dir/role, else run_dir/role */
-	uint64_t	 caps;		/* capabilities kept until start is over */
+	bool		 writes;	/* makes or grows files (RLIMIT_FSIZE) */
+	uint64_t	 caps;		/* 1 << CAP_x: needed until start is over,
+					   lent by the unit beside CAP_SYS_CHROOT */
 	unsigned	 nofile;
 	const struct filter_row *filter;	/* beside the base that all have */
 	size_t		 nfilter;
 };
 
-/* Parse the options; prints usage and exits on --help or a wrong one. */
+/* ---- start.c ---- */
+
+/*
+ * Parse the options; prints usage and exits on --help or a wrong one. Closes
+ * what was inherited, empties the environment, goes into the background
+ * (unless -d or -n): the parent waits until confine_user() has returned in
+ * the child, and exits 0, or with the child's status.
+ */
 void	start_options(int argc, char **argv, const char *modes,
 	    struct start_opts *);
-/* Create what is missing of a role's directories, as root; fatal on error. */
+/*
+ * conf_parse() of the file that the options name. Exits 1 after errors, and
+ * 0 after -n with the words "configuration OK".
+ */
+struct conf *start_conf(const struct start_opts *);
+/* sd_notify(3) READY=1 without the library; nothing if NOTIFY_SOCKET is unset.
+ * The socket is opened by start_options(), before confinement. */
+void	start_ready(void);
+void	start_detach(void);		/* confine_user() calls it */
+
+/* ---- confine.c ---- */
+
+/* Every directory of the suite; also what provctl check looks at. */
+struct confine_dir {
+	bool		 state;		/* below state_dir, else run_dir */
+	const char	*path;		/* "" is the directory itself */
+	const char	*owner, *group;
+	mode_t		 mode;
+};
+extern const struct confine_dir confine_dirs[];
+extern const size_t confine_ndirs;
+/* 0, or -1 if it does not fit. */
+int	confine_dir_path(const struct confine_dir *, const struct conf *,
+	    char *, size_t);
+/*
+ * Seen from outside of every chroot: the root of a role ("attestd-q"), and
+ * the hub socket that policyd binds there. 0, or -1 if it does not fit.
+ */
+int	confine_root_path(const struct conf *, const char *role, char *, size_t);
+int	confine_hub_path(const struct conf *, const char *role, char *, size_t);
+/* The user of a role, "_keyd" of "keyd"; NULL if there is no such role. */
+const char *confine_role_user(const char *role);
+
+/* Create what is missing of the directories, as root (or with -D as oneself);
+ * fatal on error. */
 void	start_dirs(const struct confine *, const struct conf *);
 /*
  * DESIGN section 1, in this order: root directory, user, capabilities, no new
@@ -53,11 +106,14 @@ void	start_dirs(const struct confine *, const struct conf *);
  */
 void	confine_user(const struct confine *, const struct conf *,
 	    const struct start_opts *, char *hub_path, size_t hub_size);
+bool	confine_developer(void);
+
+/* ---- filter.c ---- */
+
 /* The last step: the system call filter. */
 void	confine_filter(const struct confine *);
-/* sd_notify(3) READY=1 without the library; nothing if NOTIFY_SOCKET is unset.
- * The socket is opened by start_options(), before confinement. */
-void	start_ready(void);
-bool	confine_developer(void);
+/* The rows that every daemon has. */
+extern const struct filter_row filter_base[];
+extern const size_t filter_nbase;
 
 #endif

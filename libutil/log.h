@@ -9,7 +9,10 @@ enum log_level { LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG, LOG_LVL_TRACE };
 
 #define LOG_PRINTF(a, b)	__attribute__((format(printf, a, b)))
 
+/* Name is kept. Opens syslogd's socket unless foreground; once, never again. */
 void	log_init(const char *name, bool foreground);
+void	log_detach(void);	/* no more to the standard error */
+void	log_verbose(int);	/* how many -v; log_level() never goes below */
 void	log_level(enum log_level);	/* ignored below the level of -v */
 enum log_level log_level_now(void);
 void	log_warn(const char *, ...) LOG_PRINTF(1, 2);	/* adds strerror(errno) */

@@ -1,0 +1,410 @@
+/*
+ * The grammar of provd.conf(5), and its lexer. Values are checked in
+ * conf_value.c; nothing here opens a file but conf_parse().
+ */
+%{
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "conf_parse.h"
+%}
+
+%code requires {
+#include "conf_parse.h"
+}
+%code {
+static int	yylex(YYSTYPE *, struct parse *);
+static void	yyerror(struct parse *, const char *);
+}
+
+%define api.pure full
+%define parse.error detailed
+%param { struct parse *p }
+
+%union {
+	int64_t	 number;
+	char	*string;
+}
+
+%token ACCEPT ADDRESS ALGORITHMS ATTEST AUDIT BACKEND BOOTID CHECKPOINT
+%token CONNECTIONS CURVE DIRECTORY EVERY EVIDENCE FILE_ HALFOPEN HANDSHAKE
+%token HOLD IDENTITY INCLUDE INTERFACE INTERVAL JSON KEEPALIVE KEY LEAF
+%token LIFETIME LIMIT LISTEN LLDP MEASURE MTLS NODE PCRS PEER PERADDRESS PORT
+%token REATTEST REFERENCE RETRY ROOT RUN SEALED SERIAL SILENCE SOFT SPDM
+%token STATE TIMEOUT TO TPM VERSIONS
+%token NEWLINE "end of line"
+%token <string> STRING "quoted string"
+%token <string> WORD "word"
+%token <number> NUMBER "number"
+%token <number> UNIT "unit of time"
+%type <string> serial word
+%type <number> interval pcrs
+%destructor { free($$); } <string>
+
+%%
+
+file		: %empty
+		| file NEWLINE
+		| file setting NEWLINE
+		| file peer NEWLINE
+		| file error NEWLINE		{ yyerrok; }
+		;
+
+setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); }
+		  interface
+		| RUN DIRECTORY STRING		{ conf_string(p, SET_RUN, $3); }
+		| STATE DIRECTORY STRING	{ conf_string(p, SET_STATE, $3); }
+		| KEY BACKEND TPM STRING {
+			conf_key(p, BACKEND_TPM, $4, false);
+		}
+		| KEY BACKEND SEALED STRING pcrs {
+			conf_key(p, BACKEND_SEALED, $4, $5 != 0);
+		}
+		| KEY BACKEND SOFT		{ conf_key(p, BACKEND_SOFT, NULL, false); }
+		| LISTEN ADDRESS STRING		{ conf_string(p, SET_LISTEN_ADDRESS, $3); }
+		| LISTEN MTLS PORT NUMBER	{ conf_number(p, SET_MTLS_PORT, $4); }
+		| LISTEN SPDM PORT NUMBER	{ conf_number(p, SET_SPDM_PORT, $4); }
+		| LIMIT CONNECTIONS NUMBER	{ conf_number(p, SET_MAX_CONNECTIONS, $3); }
+		| LIMIT PERADDRESS NUMBER	{ conf_number(p, SET_MAX_PER_ADDRESS, $3); }
+		| LIMIT HALFOPEN NUMBER		{ conf_number(p, SET_MAX_HALF_OPEN, $3); }
+		| HANDSHAKE TIMEOUT interval	{ conf_time(p, SET_HANDSHAKE, $3); }
+		| SPDM CURVE word		{ conf_once(p, SET_CURVE); conf_choice(p, SET_CURVE, $3); free($3); }
+		| SPDM VERSIONS			{ conf_once(p, SET_VERSIONS); p->conf->versions = 0; }
+		  versions
+		| SPDM ALGORITHMS		{ conf_once(p, SET_ALGORITHMS); p->conf->algorithms = 0; }
+		  algorithms
+		| MEASURE BOOTID STRING		{ conf_string(p, SET_BOOT_ID, $3); }
+		| MEASURE FILE_ STRING		{ conf_measure(p, $3); }
+		| ACCEPT ROOT STRING serial	{ conf_accept(p, $3, $4); }
+		| REFERENCE STRING		{ conf_string(p, SET_REFERENCE, $2); }
+		| KEEPALIVE interval		{ conf_time(p, SET_KEEPALIVE, $2); }
+		| SILENCE interval		{ conf_time(p, SET_SILENCE, $2); }
+		| RETRY interval TO interval	{ conf_retry(p, $2, $4); }
+		| ATTEST TIMEOUT interval	{ conf_time(p, SET_ATTEST, $3); }
+		| REATTEST EVERY interval	{ conf_time(p, SET_REATTEST, $3); }
+		| EVIDENCE LIFETIME interval	{ conf_time(p, SET_EVIDENCE, $3); }
+		| AUDIT CHECKPOINT EVERY interval {
+			conf_time(p, SET_CHECKPOINT, $4);
+		}
+		| LLDP INTERVAL interval	{ conf_time(p, SET_LLDP_INTERVAL, $3); }
+		  hold
+		| LEAF LIFETIME interval	{ conf_time(p, SET_LEAF, $3); }
+		| INCLUDE JSON STRING		{ conf_json(p, $3); free($3); }
+		;
+
+interface	: %empty
+		| INTERFACE STRING		{ conf_string(p, SET_INTERFACE, $2); }
+		;
+pcrs		: %empty			{ $$ = 0; }
+		| PCRS				{ $$ = 1; }
+		;
+hold		: %empty
+		| HOLD NUMBER			{ conf_number(p, SET_LLDP_HOLD, $2); }
+		;
+serial		: %empty			{ $$ = NULL; }
+		| SERIAL STRING			{ $$ = $2; }
+		;
+versions	: word				{ conf_choice(p, SET_VERSIONS, $1); free($1); }
+		| versions word			{ conf_choice(p, SET_VERSIONS, $2); free($2); }
+		;
+algorithms	: word				{ conf_choice(p, SET_ALGORITHMS, $1); free($1); }
+		| algorithms word		{ conf_choice(p, SET_ALGORITHMS, $2); free($2); }
+		;
+word		: WORD
+		| STRING
+		;
+interval	: NUMBER UNIT {
+			/* 0 is refused by whoever takes it */
+			$$ = $1 > INT64_MAX / $2 ? 0 : $1 * $2;
+		}
+		;
+
+peer		: PEER STRING			{ conf_peer_begin(p, $2); }
+		  peerbody			{ conf_peer_end(p); }
+		;
+peerbody	: %empty
+		| '{' peeropts '}'
+		| '{' error '}'			{ yyerrok; }
+		;
+peeropts	: %empty
+		| peeropts NEWLINE
+		| peeropts peeropt
+		;
+peeropt		: IDENTITY STRING		{ conf_string(p, SET_PEER_IDENTITY, $2); }
+		| SERIAL STRING			{ conf_string(p, SET_PEER_SERIAL, $2); }
+		| ADDRESS STRING		{ conf_string(p, SET_PEER_ADDRESS, $2); }
+		| MTLS PORT NUMBER		{ conf_number(p, SET_PEER_MTLS, $3); }
+		| SPDM PORT NUMBER		{ conf_number(p, SET_PEER_SPDM, $3); }
+		| KEEPALIVE interval		{ conf_time(p, SET_PEER_KEEPALIVE, $2); }
+		| SILENCE interval		{ conf_time(p, SET_PEER_SILENCE, $2); }
+		| REFERENCE STRING		{ conf_string(p, SET_PEER_REFERENCE, $2); }
+		;
+
+%%
+
+static const struct {
+	const char	*word;
+	int		 token;
+} keywords[] = {
+	{ "accept", ACCEPT }, { "address", ADDRESS },
+	{ "algorithms", ALGORITHMS }, { "attest", ATTEST },
+	{ "audit", AUDIT }, { "backend", BACKEND }, { "boot-id", BOOTID },
+	{ "checkpoint", CHECKPOINT }, { "connections", CONNECTIONS },
+	{ "curve", CURVE }, { "directory", DIRECTORY }, { "every", EVERY },
+	{ "evidence", EVIDENCE }, { "file", FILE_ }, { "half-open", HALFOPEN },
+	{ "handshake", HANDSHAKE }, { "hold", HOLD }, { "identity", IDENTITY },
+	{ "include", INCLUDE }, { "interface", INTERFACE },
+	{ "interval", INTERVAL }, { "json", JSON }, { "keepalive", KEEPALIVE },
+	{ "key", KEY }, { "leaf", LEAF }, { "lifetime", LIFETIME },
+	{ "limit", LIMIT }, { "listen", LISTEN }, { "lldp", LLDP },
+	{ "measure", MEASURE }, { "mtls", MTLS }, { "node", NODE },
+	{ "pcrs", PCRS }, { "peer", PEER }, { "per-address", PERADDRESS },
+	{ "port", PORT }, { "reattest", REATTEST }, { "reference", REFERENCE },
+	{ "retry", RETRY }, { "root", ROOT }, { "run", RUN },
+	{ "sealed", SEALED }, { "serial", SERIAL }, { "silence", SILENCE },
+	{ "soft", SOFT }, { "spdm", SPDM }, { "state", STATE },
+	{ "timeout", TIMEOUT }, { "to", TO }, { "tpm", TPM },
+	{ "versions", VERSIONS },
+};
+
+void
+conf_error(struct parse *p, int line, const char *fmt, ...)
+{
+	va_list	ap;
+
+	if (p->errors++ >= CONF_MAX_ERRORS)
+		return;
+	fprintf(p->err, "%s:%d: ", p->name, line);
+	va_start(ap, fmt);
+	vfprintf(p->err, fmt, ap);
+	va_end(ap);
+	fputc('\n', p->err);
+}
+
+static void
+yyerror(struct parse *p, const char *what)
+{
+	/* "syntax error, unexpected X, expecting Y": all of it helps */
+	conf_error(p, p->line, "%s", what);
+}
+
+static char *
+lex_copy(struct parse *p, const char *s, size_t len)
+{
+	char	*copy;
+
+	if ((copy = malloc(len + 1)) == NULL)
+		abort();
+	memcpy(copy, s, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+/* A string ends on its line; \" and \\ are its only escapes. */
+static int
+lex_string(YYSTYPE *v, struct parse *p)
+{
+	char	 buf[CONF_MAX_STRING];
+	size_t	 len = 0;
+	bool	 bad = false;
+	char	 c;
+
+	while (p->at < p->end && *p->at != '\n') {
+		if ((c = *p->at++) == '"') {
+			if (bad)
+				return YYerror;
+			v->string = lex_copy(p, buf, len);
+			return STRING;
+		}
+		if (c == '\\' && p->at < p->end &&
+		    (*p->at == '"' || *p->at == '\\'))
+			c = *p->at++;
+		if (bad)
+			continue;
+		if ((unsigned char)c < ' ' || c == 0x7f) {
+			conf_error(p, p->line, "control character in a string");
+			bad = true;
+		} else if (len == sizeof(buf)) {
+			conf_error(p, p->line, "string longer than %d bytes",
+			    CONF_MAX_STRING);
+			bad = true;
+		} else
+			buf[len++] = c;
+	}
+	conf_error(p, p->line, "string without its closing quote");
+	return YYerror;
+}
+
+static bool
+lex_wordchar(char c)
+{
+	return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '.';
+}
+
+/* "30s" is the number 30 and the unit s. */
+static bool
+lex_number(YYSTYPE *v, struct parse *p)
+{
+	const char	*s = p->at;
+	int64_t		 n = 0;
+
+	while (s < p->end && isdigit((unsigned char)*s)) {
+		if (n > (INT64_MAX - 9) / 10)
+			return false;
+		n = n * 10 + (*s++ - '0');
+	}
+	if (s == p->at || (s < p->end && !isalpha((unsigned char)*s) &&
+	    lex_wordchar(*s)))
+		return false;
+	p->at = s;
+	v->number = n;
+	return true;
+}
+
+static int
+lex_word(YYSTYPE *v, struct parse *p)
+{
+	const char	*start = p->at;
+	char		*word;
+	size_t		 i;
+
+	if (lex_number(v, p))
+		return NUMBER;
+	while (p->at < p->end && lex_wordchar(*p->at))
+		p->at++;
+	word = lex_copy(p, start, (size_t)(p->at - start));
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (strcmp(word, keywords[i].word) == 0) {
+			free(word);
+			return keywords[i].token;
+		}
+	if ((v->number = conf_unit(word)) != 0) {
+		free(word);
+		return UNIT;
+	}
+	v->string = word;
+	return WORD;
+}
+
+static void
+lex_blank(struct parse *p)
+{
+	while (p->at < p->end) {
+		if (*p->at == ' ' || *p->at == '\t' || *p->at == '\r')
+			p->at++;
+		else if (*p->at == '\\' && p->at + 1 < p->end &&
+		    p->at[1] == '\n') {
+			p->at += 2;
+			p->next++;
+		} else if (*p->at == '#')
+			while (p->at < p->end && *p->at != '\n')
+				p->at++;
+		else
+			break;
+	}
+}
+
+static int
+yylex(YYSTYPE *v, struct parse *p)
+{
+	lex_blank(p);
+	p->line = p->next;
+	if (p->errors >= CONF_MAX_ERRORS)
+		p->at = p->end;
+	if (p->at == p->end) {
+		/* The last line may lack its newline. */
+		if (p->ended)
+			return YYEOF;
+		p->ended = true;
+		return NEWLINE;
+	}
+	switch (*p->at) {
+	case '\n':
+		p->at++;
+		p->next++;
+		return NEWLINE;
+	case '{':
+	case '}':
+		return *p->at++;
+	case '"':
+		p->at++;
+		return lex_string(v, p);
+	}
+	if (lex_wordchar(*p->at))
+		return lex_word(v, p);
+	if (*p->at > ' ' && *p->at < 0x7f)
+		conf_error(p, p->line, "character '%c' has no place here",
+		    *p->at);
+	else
+		conf_error(p, p->line, "byte 0x%02x has no place here",
+		    (unsigned char)*p->at);
+	p->at++;
+	return YYerror;
+}
+
+struct conf *
+conf_parse_buf(const char *buf, size_t len, const char *name,
+    conf_load_fn load, FILE *err)
+{
+	struct parse	 p = {
+		.name = name, .at = buf, .end = buf + len, .line = 1,
+		.next = 1, .err = err, .load = load
+	};
+
+	p.conf = conf_new();
+	if (yyparse(&p) == 2)
+		conf_error(&p, p.line, "nested too deeply");
+	conf_finish(&p);
+	if (p.errors > CONF_MAX_ERRORS)
+		fprintf(err, "%s: %u more errors\n", name,
+		    p.errors - CONF_MAX_ERRORS);
+	free(p.included);
+	if (p.errors == 0)
+		return p.conf;
+	conf_free(p.conf);
+	return NULL;
+}
+
+static int
+conf_load(const char *path, char **buf, size_t *len)
+{
+	size_t	 size = CONF_MAX_FILE + 1;
+	ssize_t	 n;
+	int	 fd, saved;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) == -1)
+		return -1;
+	if ((*buf = malloc(size)) == NULL)
+		abort();
+	for (*len = 0; *len < size; *len += (size_t)n)
+		if ((n = read(fd, *buf + *len, size - *len)) <= 0)
+			break;
+	saved = *len == size ? EFBIG : n == -1 ? errno : 0;
+	close(fd);
+	if (saved == 0)
+		return 0;
+	free(*buf);
+	errno = saved;
+	return -1;
+}
+
+struct conf *
+conf_parse(const char *path, FILE *err)
+{
+	struct conf	*conf;
+	char		*buf;
+	size_t		 len;
+
+	if (conf_load(path, &buf, &len) == -1) {
+		fprintf(err, "%s: %s\n", path, strerror(errno));
+		return NULL;
+	}
+	conf = conf_parse_buf(buf, len, path, conf_load, err);
+	free(buf);
+	return conf;
+}

@@ -1,0 +1,171 @@
+/*
+ * include json "FILE": the configuration of OpenBMC's provisioning daemon.
+ * Its types are held to: a port in quotes is an error there too, but a late
+ * one.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "conf_parse.h"
+
+/* The peer that rip and rport describe; OpenBMC knows one, of this name. */
+#define JSON_PEER	"peer"
+
+static char *
+copy(const char *s)
+{
+	char	*p;
+
+	if ((p = strdup(s)) == NULL)
+		abort();
+	return p;
+}
+
+static void
+json_peer(struct parse *p)
+{
+	struct conf_peer	*peer;
+
+	for (peer = p->conf->peers; peer != NULL; peer = peer->next)
+		if (strcmp(peer->name, JSON_PEER) == 0)
+			break;
+	if (peer == NULL || p->json_peer == NULL) {
+		conf_peer_begin(p, copy(JSON_PEER));
+		p->json_peer = p->peer;
+	}
+	p->peer = p->json_peer;
+}
+
+static void
+take_port(struct parse *p, const json_t *v)
+{
+	conf_number(p, SET_MTLS_PORT, json_integer_value(v));
+}
+
+static void
+take_cert_root(struct parse *p, const json_t *v)
+{
+	conf_string(p, SET_CERT_ROOT, copy(json_string_value(v)));
+}
+
+static void
+take_interface(struct parse *p, const json_t *v)
+{
+	conf_string(p, SET_INTERFACE, copy(json_string_value(v)));
+}
+
+/* We never give up on a peer: there is no count to keep. */
+static void
+take_retry_count(struct parse *p, const json_t *v)
+{
+	if (json_integer_value(v) < 1)
+		conf_error(p, p->line, "retry_count is 1 or more");
+}
+
+/* A fixed number of seconds there, the longest pause of the backoff here. */
+static void
+take_retry_timer(struct parse *p, const json_t *v)
+{
+	json_int_t	n = json_integer_value(v);
+
+	if (n < 1 || n > 86400)
+		conf_error(p, p->line, "retry_timer is 1 to 86400");
+	else
+		conf_retry(p, n > 1 ? 1000 : 500, n * 1000);
+}
+
+static void
+take_rip(struct parse *p, const json_t *v)
+{
+	json_peer(p);
+	conf_string(p, SET_PEER_ADDRESS, copy(json_string_value(v)));
+}
+
+static void
+take_rport(struct parse *p, const json_t *v)
+{
+	json_peer(p);
+	conf_number(p, SET_PEER_MTLS, json_integer_value(v));
+}
+
+static const struct {
+	const char	*name;
+	json_type	 type;
+	void		(*take)(struct parse *, const json_t *);
+} members[] = {
+	{ "port",	  JSON_INTEGER,	take_port },
+	{ "cert_root",	  JSON_STRING,	take_cert_root },
+	{ "interface_id", JSON_STRING,	take_interface },
+	{ "retry_count",  JSON_INTEGER,	take_retry_count },
+	{ "retry_timer",  JSON_INTEGER,	take_retry_timer },
+	{ "rip",	  JSON_STRING,	take_rip },
+	{ "rport",	  JSON_INTEGER,	take_rport },
+};
+
+static void
+json_members(struct parse *p, json_t *root)
+{
+	const char	*name;
+	json_t		*v;
+	size_t		 i, n = sizeof(members) / sizeof(members[0]);
+
+	json_object_foreach(root, name, v) {
+		for (i = 0; i < n; i++)
+			if (strcmp(name, members[i].name) == 0)
+				break;
+		if (i == n)
+			conf_error(p, p->line, "%s is not a setting of the "
+			    "provisioning daemon", name);
+		else if (json_typeof(v) != members[i].type)
+			conf_error(p, p->line, "%s is not %s", name,
+			    members[i].type == JSON_STRING ? "a string" :
+			    "a whole number");
+		else
+			members[i].take(p, v);
+	}
+	if (p->peer != NULL)
+		conf_peer_end(p);
+}
+
+void
+conf_json(struct parse *p, const char *path)
+{
+	const char	*outer = p->name;
+	json_error_t	 error;
+	json_t		*root;
+	char		*buf;
+	size_t		 len;
+	int		 line = p->line;
+
+	if (p->included != NULL) {
+		conf_error(p, line, "include json stands here twice");
+		return;
+	}
+	if (path[0] != '/') {
+		conf_error(p, line, "include json \"%s\": a path starts with "
+		    "'/'", path);
+		return;
+	}
+	if (p->load == NULL || p->load(path, &buf, &len) == -1) {
+		conf_error(p, line, "include json \"%s\": %s", path,
+		    p->load == NULL ? "not here" : strerror(errno));
+		return;
+	}
+	p->included = copy(path);
+	p->name = p->included;
+	root = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &error);
+	free(buf);
+	p->line = root == NULL ? error.line : 1;
+	if (root == NULL)
+		conf_error(p, p->line, "%s", error.text);
+	else if (!json_is_object(root))
+		conf_error(p, p->line, "not a JSON object");
+	else
+		json_members(p, root);
+	json_decref(root);
+	p->name = outer;
+	p->line = line;
+}

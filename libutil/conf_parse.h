@@ -1,0 +1,68 @@
+/* Shared by the grammar (conf.y), the values and OpenBMC's JSON. */
+#ifndef CONF_PARSE_H
+#define CONF_PARSE_H
+
+#include "conf.h"
+
+#define CONF_MAX_STRING	1023
+#define CONF_MAX_FILE	(1 << 20)
+#define CONF_MAX_ERRORS	50	/* then the rest of the file is not read */
+
+/* Settings that may be given once. */
+enum conf_set {
+	SET_NODE, SET_INTERFACE, SET_RUN, SET_STATE, SET_BACKEND,
+	SET_LISTEN_ADDRESS, SET_MTLS_PORT, SET_SPDM_PORT,
+	SET_MAX_CONNECTIONS, SET_MAX_PER_ADDRESS, SET_MAX_HALF_OPEN,
+	SET_HANDSHAKE, SET_CURVE, SET_VERSIONS, SET_ALGORITHMS, SET_BOOT_ID,
+	SET_REFERENCE, SET_KEEPALIVE, SET_SILENCE, SET_RETRY, SET_ATTEST,
+	SET_REATTEST, SET_EVIDENCE, SET_CHECKPOINT, SET_LLDP_INTERVAL,
+	SET_LLDP_HOLD, SET_LEAF, SET_CERT_ROOT,
+	/* of one peer */
+	SET_PEER_IDENTITY, SET_PEER_SERIAL, SET_PEER_ADDRESS, SET_PEER_MTLS,
+	SET_PEER_SPDM, SET_PEER_KEEPALIVE, SET_PEER_SILENCE,
+	SET_PEER_REFERENCE,
+	SET_COUNT
+};
+
+/* Where the parser is. */
+struct parse {
+	struct conf	*conf;
+	struct conf_peer *peer;		/* inside of peer { } */
+	int		 peer_line;
+	const char	*name, *at, *end;	/* file, next byte */
+	int		 line;		/* of the token just read */
+	int		 next;		/* of the byte that comes next */
+	bool		 ended;		/* the newline at the end was given */
+	FILE		*err;
+	unsigned	 errors;
+	int		 seen[SET_COUNT];	/* line, or 0 */
+	const char	*seen_in[SET_COUNT];	/* file */
+	conf_load_fn	 load;
+	char		*included;	/* OpenBMC's file, once read */
+	struct conf_peer *json_peer;	/* made for its rip and rport */
+};
+
+void	conf_error(struct parse *, int line, const char *, ...)
+	    __attribute__((format(printf, 3, 4)));
+
+/* conf_value.c: each reports its own errors; strings are taken over. */
+struct conf *conf_new(void);
+bool	conf_once(struct parse *, enum conf_set);
+void	conf_number(struct parse *, enum conf_set, int64_t);
+void	conf_time(struct parse *, enum conf_set, int64_t ms);
+void	conf_string(struct parse *, enum conf_set, char *);
+void	conf_key(struct parse *, enum conf_backend, char *tpm, bool pcrs);
+void	conf_retry(struct parse *, int64_t min, int64_t max);
+void	conf_choice(struct parse *, enum conf_set, const char *word);
+void	conf_accept(struct parse *, char *root, char *serial);
+void	conf_measure(struct parse *, char *path);
+void	conf_peer_begin(struct parse *, char *name);
+void	conf_peer_end(struct parse *);
+void	conf_finish(struct parse *);
+/* Milliseconds of one unit, or 0. */
+int64_t	conf_unit(const char *);
+
+/* conf_json.c: OpenBMC's file */
+void	conf_json(struct parse *, const char *path);
+
+#endif

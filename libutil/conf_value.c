@@ -1,0 +1,601 @@
+/*
+ * The settings: defaults, bounds, and what they must be together.
+ */
+#include <arpa/inet.h>
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf_parse.h"
+#include "ipc.h"
+
+#define SECOND	1000LL
+#define MINUTE	(60 * SECOND)
+#define HOUR	(60 * MINUTE)
+#define DAY	(24 * HOUR)
+
+enum value_kind { V_U16, V_U32, V_U64, V_SECONDS, V_STRING };
+typedef const char *(*value_check)(const char *);
+
+static const char *
+check_name(const char *s)
+{
+	size_t	len = strlen(s);
+
+	if (len == 0 || len > 64)
+		return "a name has 1 to 64 characters";
+	for (; *s != '\0'; s++)
+		if (!isalnum((unsigned char)*s) && strchr("-_.", *s) == NULL)
+			return "a name is made of letters, digits, '-', '_' "
+			    "and '.'";
+	return NULL;
+}
+
+static const char *
+check_interface(const char *s)
+{
+	size_t	len = strlen(s);
+
+	if (len == 0 || len > 15 || strpbrk(s, "/ ") != NULL)
+		return "not the name of an interface";
+	return NULL;
+}
+
+static const char *
+check_path(const char *s)
+{
+	return s[0] == '/' ? NULL : "a path starts with '/'";
+}
+
+/* It becomes part of a UNIX socket's address: 107 bytes, with our suffix. */
+static const char *
+check_directory(const char *s)
+{
+	size_t	len = strlen(s);
+
+	if (s[0] != '/' || len < 2 || s[len - 1] == '/')
+		return "a directory starts with '/' and does not end with it";
+	if (len > 80)
+		return "longer than 80 characters, sockets in it could not be "
+		    "named";
+	return NULL;
+}
+
+static const char *
+check_address(const char *s)
+{
+	char		 buf[64];
+	struct in6_addr	 in6;
+	char		*scope;
+
+	if (strlen(s) >= sizeof(buf))
+		return "not an IPv4 or IPv6 address";
+	memcpy(buf, s, strlen(s) + 1);
+	if (inet_pton(AF_INET, buf, &in6) == 1)
+		return NULL;
+	if ((scope = strchr(buf, '%')) != NULL) {
+		*scope++ = '\0';
+		if (check_interface(scope) != NULL)
+			return "not an interface after the '%'";
+	}
+	if (inet_pton(AF_INET6, buf, &in6) != 1)
+		return "not an IPv4 or IPv6 address; a name is not looked up";
+	if (scope != NULL && !IN6_IS_ADDR_LINKLOCAL(&in6))
+		return "only a link-local address has a '%'";
+	return NULL;
+}
+
+static const char *
+check_identity(const char *s)
+{
+	if (strlen(s) != 40 || strspn(s, "0123456789abcdef") != 40)
+		return "a node id is 40 lower-case hexadecimal digits";
+	return NULL;
+}
+
+static const char *
+check_serial(const char *s)
+{
+	size_t	len = strlen(s);
+
+	if (len == 0 || len > 64)
+		return "a serial number has 1 to 64 characters";
+	return NULL;
+}
+
+#define OFF(f)		offsetof(struct conf, f)
+#define PEER(f)		offsetof(struct conf_peer, f)
+
+/* One row a setting; times are in milliseconds here. */
+static const struct value {
+	const char	*name;
+	enum value_kind	 kind;
+	size_t		 offset;
+	int64_t		 min, max;
+	value_check	 check;
+} values[SET_COUNT] = {
+	[SET_NODE] =		{ "node", V_STRING, OFF(node), 0, 0, check_name },
+	[SET_INTERFACE] =	{ "interface", V_STRING, OFF(interface), 0, 0, check_interface },
+	[SET_RUN] =		{ "run directory", V_STRING, OFF(run_dir), 0, 0, check_directory },
+	[SET_STATE] =		{ "state directory", V_STRING, OFF(state_dir), 0, 0, check_directory },
+	[SET_BACKEND] =		{ "key backend", V_STRING, OFF(tpm), 0, 0, NULL },
+	[SET_LISTEN_ADDRESS] =	{ "listen address", V_STRING, OFF(listen_address), 0, 0, check_address },
+	[SET_MTLS_PORT] =	{ "listen mtls port", V_U16, OFF(mtls_port), 1, 65535, NULL },
+	[SET_SPDM_PORT] =	{ "listen spdm port", V_U16, OFF(spdm_port), 1, 65535, NULL },
+	[SET_MAX_CONNECTIONS] =	{ "limit connections", V_U32, OFF(max_connections), 1, 4096, NULL },
+	[SET_MAX_PER_ADDRESS] =	{ "limit per-address", V_U32, OFF(max_per_address), 1, 4096, NULL },
+	[SET_MAX_HALF_OPEN] =	{ "limit half-open", V_U32, OFF(max_half_open), 1, 4096, NULL },
+	[SET_HANDSHAKE] =	{ "handshake timeout", V_U32, OFF(handshake_timeout), 100, 10 * MINUTE, NULL },
+	[SET_CURVE] =		{ "spdm curve", V_U32, OFF(spdm_curve), 0, 0, NULL },
+	[SET_VERSIONS] =	{ "spdm versions", V_U32, OFF(versions), 0, 0, NULL },
+	[SET_ALGORITHMS] =	{ "spdm algorithms", V_U32, OFF(algorithms), 0, 0, NULL },
+	[SET_BOOT_ID] =		{ "measure boot-id", V_STRING, OFF(boot_id), 0, 0, check_path },
+	[SET_REFERENCE] =	{ "reference", V_STRING, OFF(reference), 0, 0, check_path },
+	[SET_KEEPALIVE] =	{ "keepalive", V_U32, OFF(keepalive), 100, HOUR, NULL },
+	[SET_SILENCE] =		{ "silence", V_U32, OFF(silence), 100, HOUR, NULL },
+	[SET_RETRY] =		{ "retry", V_U32, OFF(retry_min), 10, DAY, NULL },
+	[SET_ATTEST] =		{ "attest timeout", V_U32, OFF(attest_timeout), 100, 10 * MINUTE, NULL },
+	[SET_REATTEST] =	{ "reattest every", V_U64, OFF(reattest), SECOND, 365 * DAY, NULL },
+	[SET_EVIDENCE] =	{ "evidence lifetime", V_U64, OFF(evidence_lifetime), SECOND, 3650 * DAY, NULL },
+	[SET_CHECKPOINT] =	{ "audit checkpoint every", V_U64, OFF(checkpoint), SECOND, DAY, NULL },
+	[SET_LLDP_INTERVAL] =	{ "lldp interval", V_U32, OFF(lldp_interval), 100, HOUR, NULL },
+	[SET_LLDP_HOLD] =	{ "lldp hold", V_U32, OFF(lldp_hold), 1, 100, NULL },
+	[SET_LEAF] =		{ "leaf lifetime", V_SECONDS, OFF(leaf_lifetime), SECOND, 3650 * DAY, NULL },
+	[SET_CERT_ROOT] =	{ "cert_root", V_STRING, OFF(cert_root), 0, 0, check_path },
+	[SET_PEER_IDENTITY] =	{ "identity", V_STRING, PEER(identity), 0, 0, check_identity },
+	[SET_PEER_SERIAL] =	{ "serial", V_STRING, PEER(serial), 0, 0, check_serial },
+	[SET_PEER_ADDRESS] =	{ "address", V_STRING, PEER(address), 0, 0, check_address },
+	[SET_PEER_MTLS] =	{ "mtls port", V_U16, PEER(mtls_port), 1, 65535, NULL },
+	[SET_PEER_SPDM] =	{ "spdm port", V_U16, PEER(spdm_port), 1, 65535, NULL },
+	[SET_PEER_KEEPALIVE] =	{ "keepalive", V_U32, PEER(keepalive), 100, HOUR, NULL },
+	[SET_PEER_SILENCE] =	{ "silence", V_U32, PEER(silence), 100, HOUR, NULL },
+	[SET_PEER_REFERENCE] =	{ "reference", V_STRING, PEER(reference), 0, 0, check_path },
+};
+
+/* In the order in which a person reads them. */
+static const struct {
+	const char	*name;
+	int64_t		 ms;
+} units[] = {
+	{ "ms", 1 }, { "s", SECOND }, { "m", MINUTE }, { "h", HOUR },
+	{ "d", DAY },
+};
+
+static const struct {
+	enum conf_set	 set;
+	const char	*word;
+	uint32_t	 value;
+} choices[] = {
+	{ SET_CURVE,	  "p256", CURVE_P256 },
+	{ SET_CURVE,	  "p384", CURVE_P384 },
+	{ SET_VERSIONS,	  "1.2",  1 << 0 },
+	{ SET_VERSIONS,	  "1.3",  1 << 1 },
+	{ SET_ALGORITHMS, "p256", 1 << KEY_P256 },
+	{ SET_ALGORITHMS, "p384", 1 << KEY_P384 },
+};
+
+#define NITEMS(a)	(sizeof(a) / sizeof((a)[0]))
+
+static char *
+copy(const char *s)
+{
+	char	*p;
+
+	if ((p = strdup(s)) == NULL)
+		abort();
+	return p;
+}
+
+static void *
+zalloc(size_t size)
+{
+	void	*p;
+
+	if ((p = calloc(1, size)) == NULL)
+		abort();
+	return p;
+}
+
+int64_t
+conf_unit(const char *word)
+{
+	size_t	i;
+
+	for (i = 0; i < NITEMS(units); i++)
+		if (strcmp(word, units[i].name) == 0)
+			return units[i].ms;
+	return 0;
+}
+
+struct conf *
+conf_new(void)
+{
+	struct conf	*c = zalloc(sizeof(*c));
+
+	c->run_dir = copy("/run/provd");
+	c->state_dir = copy("/var/lib/provd");
+	c->tpm = copy("/dev/tpmrm0");
+	c->listen_address = copy("::");
+	c->boot_id = copy("/proc/sys/kernel/random/boot_id");
+	c->backend = BACKEND_TPM;
+	c->spdm_curve = CURVE_P256;
+	c->mtls_port = 8090;
+	c->spdm_port = 4194;
+	c->versions = 1 << 0 | 1 << 1;
+	c->algorithms = 1 << KEY_P256 | 1 << KEY_P384;
+	c->keepalive = 10 * SECOND;
+	c->silence = 30 * SECOND;
+	c->retry_min = 1 * SECOND;
+	c->retry_max = 60 * SECOND;
+	c->attest_timeout = 30 * SECOND;
+	c->reattest = 24 * HOUR;
+	c->evidence_lifetime = 7 * DAY;
+	c->checkpoint = 10 * MINUTE;
+	c->lldp_interval = 30 * SECOND;
+	c->lldp_hold = 4;
+	c->max_connections = 256;
+	c->max_per_address = 8;
+	c->max_half_open = 32;
+	c->handshake_timeout = 10 * SECOND;
+	c->leaf_lifetime = 90 * DAY / SECOND;
+	return c;
+}
+
+/* What is set, in the peer if it is one of a peer. */
+static void *
+target(struct parse *p, enum conf_set set)
+{
+	char	*base;
+
+	base = set >= SET_PEER_IDENTITY ? (char *)p->peer : (char *)p->conf;
+	return base + values[set].offset;
+}
+
+bool
+conf_once(struct parse *p, enum conf_set set)
+{
+	if (p->seen[set] != 0) {
+		conf_error(p, p->line, "%s is set again, first in %s:%d",
+		    values[set].name, p->seen_in[set], p->seen[set]);
+		return false;
+	}
+	p->seen[set] = p->line;
+	p->seen_in[set] = p->name;
+	return true;
+}
+
+void
+conf_number(struct parse *p, enum conf_set set, int64_t n)
+{
+	const struct value	*v = &values[set];
+
+	if (!conf_once(p, set))
+		return;
+	if (n < v->min || n > v->max) {
+		conf_error(p, p->line, "%s is %lld to %lld", v->name,
+		    (long long)v->min, (long long)v->max);
+		return;
+	}
+	if (v->kind == V_U16)
+		*(uint16_t *)target(p, set) = (uint16_t)n;
+	else
+		*(uint32_t *)target(p, set) = (uint32_t)n;
+}
+
+/* "90 d", "1500 ms": the largest unit that divides it. */
+static const char *
+show_time(int64_t ms, char *buf, size_t size)
+{
+	size_t	i = NITEMS(units);
+
+	while (--i > 0 && ms % units[i].ms != 0)
+		continue;
+	snprintf(buf, size, "%lld %s", (long long)(ms / units[i].ms),
+	    units[i].name);
+	return buf;
+}
+
+static bool
+time_ok(struct parse *p, enum conf_set set, int64_t ms)
+{
+	const struct value	*v = &values[set];
+	char			 min[32], max[32];
+
+	if (ms >= v->min && ms <= v->max)
+		return true;
+	conf_error(p, p->line, "%s is %s to %s", v->name,
+	    show_time(v->min, min, sizeof(min)),
+	    show_time(v->max, max, sizeof(max)));
+	return false;
+}
+
+void
+conf_time(struct parse *p, enum conf_set set, int64_t ms)
+{
+	if (!conf_once(p, set) || !time_ok(p, set, ms))
+		return;
+	switch (values[set].kind) {
+	case V_U64:
+		*(uint64_t *)target(p, set) = (uint64_t)ms;
+		break;
+	case V_SECONDS:
+		*(uint64_t *)target(p, set) = (uint64_t)(ms / SECOND);
+		break;
+	case V_U32:
+	case V_U16:
+	case V_STRING:
+		*(uint32_t *)target(p, set) = (uint32_t)ms;
+		break;
+	}
+}
+
+void
+conf_retry(struct parse *p, int64_t min, int64_t max)
+{
+	if (!conf_once(p, SET_RETRY) || !time_ok(p, SET_RETRY, min) ||
+	    !time_ok(p, SET_RETRY, max))
+		return;
+	if (min > max) {
+		conf_error(p, p->line, "retry starts above its end");
+		return;
+	}
+	p->conf->retry_min = (uint32_t)min;
+	p->conf->retry_max = (uint32_t)max;
+}
+
+void
+conf_string(struct parse *p, enum conf_set set, char *s)
+{
+	const char	*what;
+	char		**to;
+
+	if (!conf_once(p, set)) {
+		free(s);
+		return;
+	}
+	if (values[set].check != NULL &&
+	    (what = values[set].check(s)) != NULL) {
+		conf_error(p, p->line, "%s \"%s\": %s", values[set].name, s,
+		    what);
+		free(s);
+		return;
+	}
+	to = target(p, set);
+	free(*to);
+	*to = s;
+}
+
+/* The first path may be that of a device or, after unix:, of a socket. */
+void
+conf_key(struct parse *p, enum conf_backend backend, char *tpm, bool pcrs)
+{
+	const char	*path = tpm;
+
+	if (!conf_once(p, SET_BACKEND)) {
+		free(tpm);
+		return;
+	}
+	if (tpm != NULL && strncmp(tpm, "unix:", 5) == 0)
+		path += 5;
+	if (tpm != NULL && check_path(path) != NULL)
+		conf_error(p, p->line, "key backend \"%s\": neither the path of "
+		    "a device nor unix: and that of a socket", tpm);
+	else if (path != tpm && strlen(path) > 107)
+		conf_error(p, p->line, "key backend \"%s\": longer than a "
+		    "socket's path may be", tpm);
+	p->conf->backend = backend;
+	p->conf->seal_pcrs = pcrs;
+	free(p->conf->tpm);
+	p->conf->tpm = tpm;
+}
+
+void
+conf_choice(struct parse *p, enum conf_set set, const char *word)
+{
+	uint32_t	*mask;
+	size_t		 i;
+
+	for (i = 0; i < NITEMS(choices); i++)
+		if (choices[i].set == set && strcmp(choices[i].word, word) == 0)
+			break;
+	if (i == NITEMS(choices)) {
+		conf_error(p, p->line, "%s does not know %s", values[set].name,
+		    word);
+		return;
+	}
+	if (set == SET_CURVE) {
+		p->conf->spdm_curve = (enum conf_curve)choices[i].value;
+		return;
+	}
+	mask = target(p, set);
+	if (*mask & choices[i].value)
+		conf_error(p, p->line, "%s names %s twice", values[set].name,
+		    word);
+	*mask |= choices[i].value;
+}
+
+static bool
+same(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+void
+conf_accept(struct parse *p, char *root, char *serial)
+{
+	struct conf_accept	*a, **end = &p->conf->accepts;
+	const char		*what = check_path(root);
+	unsigned		 n = 0;
+
+	if (what == NULL && serial != NULL)
+		what = check_serial(serial);
+	if (what != NULL)
+		conf_error(p, p->line, "accept root: %s", what);
+	for (; *end != NULL; end = &(*end)->next, n++)
+		if (same((*end)->root, root) && same((*end)->serial, serial))
+			conf_error(p, p->line, "accept root \"%s\" stands here "
+			    "twice", root);
+	if (n == 64)
+		conf_error(p, p->line, "more than 64 accepted roots");
+	a = zalloc(sizeof(*a));
+	a->root = root;
+	a->serial = serial;
+	*end = a;
+}
+
+void
+conf_measure(struct parse *p, char *path)
+{
+	struct conf_path	*m, **end = &p->conf->measure;
+	const char		*what;
+	unsigned		 n = 0;
+
+	if ((what = check_path(path)) != NULL)
+		conf_error(p, p->line, "measure file \"%s\": %s", path, what);
+	for (; *end != NULL; end = &(*end)->next, n++)
+		if (same((*end)->path, path))
+			conf_error(p, p->line, "measure file \"%s\" stands here "
+			    "twice", path);
+	if (n == 32)
+		conf_error(p, p->line, "more than 32 measured files");
+	m = zalloc(sizeof(*m));
+	m->path = path;
+	*end = m;
+}
+
+void
+conf_peer_begin(struct parse *p, char *name)
+{
+	struct conf_peer	*peer, **end = &p->conf->peers;
+	const char		*what;
+	int			 set;
+
+	if ((what = check_name(name)) != NULL)
+		conf_error(p, p->line, "peer \"%s\": %s", name, what);
+	for (; *end != NULL; end = &(*end)->next)
+		if (same((*end)->name, name))
+			conf_error(p, p->line, "peer \"%s\" stands here twice",
+			    name);
+	for (set = SET_PEER_IDENTITY; set < SET_COUNT; set++)
+		p->seen[set] = 0;
+	peer = zalloc(sizeof(*peer));
+	peer->name = name;
+	*end = peer;
+	p->peer = peer;
+	p->peer_line = p->line;
+}
+
+void
+conf_peer_end(struct parse *p)
+{
+	struct conf_peer	*o, *peer = p->peer;
+
+	for (o = p->conf->peers; o != peer; o = o->next) {
+		if (o->identity != NULL && same(o->identity, peer->identity))
+			conf_error(p, p->peer_line, "peer \"%s\" has the "
+			    "identity of \"%s\"", peer->name, o->name);
+		if (o->serial != NULL && same(o->serial, peer->serial))
+			conf_error(p, p->peer_line, "peer \"%s\" has the "
+			    "serial of \"%s\"", peer->name, o->name);
+	}
+	/* Defaults may stand below: see conf_finish(). */
+	peer->line = p->peer_line;
+	p->peer = NULL;
+}
+
+static void
+finish_peers(struct parse *p)
+{
+	struct conf		*c = p->conf;
+	struct conf_peer	*peer;
+
+	for (peer = c->peers; peer != NULL; peer = peer->next) {
+		if (peer->mtls_port == 0)
+			peer->mtls_port = c->mtls_port;
+		if (peer->spdm_port == 0)
+			peer->spdm_port = c->spdm_port;
+		if (peer->keepalive == 0)
+			peer->keepalive = c->keepalive;
+		if (peer->silence == 0)
+			peer->silence = c->silence;
+		if (peer->silence <= peer->keepalive)
+			conf_error(p, peer->line, "peer \"%s\": silence is not "
+			    "longer than keepalive", peer->name);
+	}
+}
+
+void
+conf_finish(struct parse *p)
+{
+	struct conf	*c = p->conf;
+	int		 line = p->seen[SET_SILENCE] ? p->seen[SET_SILENCE] :
+	    p->seen[SET_KEEPALIVE];
+
+	if (c->silence <= c->keepalive)
+		conf_error(p, line, "silence is not longer than keepalive");
+	else
+		finish_peers(p);
+	if (p->seen[SET_NODE] == 0)
+		conf_error(p, p->line, "no node: give this node a name with "
+		    "node \"NAME\"");
+	if (same(c->run_dir, c->state_dir))
+		conf_error(p, p->seen[SET_STATE], "run and state directory are "
+		    "the same");
+	if (c->mtls_port == c->spdm_port)
+		conf_error(p, p->line, "mtls and spdm listen on the same port");
+	if (c->max_per_address > c->max_connections)
+		conf_error(p, p->line, "limit per-address is above limit "
+		    "connections");
+	if (c->evidence_lifetime < c->reattest)
+		conf_error(p, p->line, "evidence lifetime is shorter than "
+		    "reattest");
+	if (!(c->algorithms & (1u << KEY_P256 | 1u << KEY_P384)) ||
+	    c->versions == 0)
+		conf_error(p, p->line, "no SPDM version or algorithm is left");
+	/* TTL is 16 bits of seconds (802.1AB, 8.5.4) */
+	if ((uint64_t)c->lldp_interval * c->lldp_hold > 65535 * SECOND)
+		conf_error(p, p->line, "lldp interval times hold is above "
+		    "65535 s");
+}
+
+void
+conf_free(struct conf *c)
+{
+	struct conf_accept	*a;
+	struct conf_path	*m;
+	struct conf_peer	*peer;
+
+	if (c == NULL)
+		return;
+	while ((a = c->accepts) != NULL) {
+		c->accepts = a->next;
+		free(a->root);
+		free(a->serial);
+		free(a);
+	}
+	while ((m = c->measure) != NULL) {
+		c->measure = m->next;
+		free(m->path);
+		free(m);
+	}
+	while ((peer = c->peers) != NULL) {
+		c->peers = peer->next;
+		free(peer->name);
+		free(peer->identity);
+		free(peer->serial);
+		free(peer->address);
+		free(peer->reference);
+		free(peer);
+	}
+	free(c->node);
+	free(c->interface);
+	free(c->run_dir);
+	free(c->state_dir);
+	free(c->tpm);
+	free(c->listen_address);
+	free(c->boot_id);
+	free(c->reference);
+	free(c->cert_root);
+	free(c);
+}

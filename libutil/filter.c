@@ -1,0 +1,152 @@
+/*
+ * The system call filter: what is not in a row ends the process.
+ */
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <seccomp.h>
+
+#include "confine.h"
+#include "log.h"
+
+/* The flag under the mask is absent: PROT_EXEC of mmap and mprotect. */
+#define WITHOUT(call, arg, flag, why)	{ SCMP_SYS(call), arg, flag, 0, why }
+
+const struct filter_row filter_base[] = {
+	/* channels, log, pipes that exist already */
+	FILTER_ANY(read, "libuv: signal pipe, eventfd; timers"),
+	FILTER_ANY(readv, "streams of libuv"),
+	FILTER_ANY(write, "the log; libuv: signal pipe, eventfd"),
+	FILTER_ANY(writev, "streams of libuv"),
+	FILTER_ANY(recvmsg, "channels; descriptors arrive with records"),
+	FILTER_ANY(sendmsg, "channels"),
+	FILTER_ANY(recvfrom, "recv(2) on a connected socket"),
+	FILTER_ANY(sendto, "send(2) on a connected socket"),
+	FILTER_ANY(shutdown, "end of a channel"),
+	FILTER_ANY(close, "end of a channel"),
+	FILTER_IS(fcntl, 1, F_GETFL, "non-blocking mode of a descriptor"),
+	FILTER_IS(fcntl, 1, F_SETFL, "non-blocking mode of a descriptor"),
+	FILTER_IS(fcntl, 1, F_GETFD, "close-on-exec of a descriptor"),
+	FILTER_IS(fcntl, 1, F_SETFD, "close-on-exec of a descriptor"),
+	FILTER_IS(ioctl, 1, FIONBIO, "libuv: non-blocking mode"),
+	FILTER_ANY(getsockopt, "libipc, libuv: SO_ERROR, SO_PEERCRED, SO_TYPE"),
+
+	/* the loop: made after the filter, from nothing but these */
+	FILTER_ANY(epoll_create1, "libuv: the loop"),
+	FILTER_ANY(epoll_ctl, "libuv: the loop"),
+	FILTER_ANY(epoll_wait, "libuv: the loop"),
+	FILTER_ANY(epoll_pwait, "libuv: the loop"),
+	FILTER_ANY(eventfd2, "libuv: uv_async of the loop"),
+	FILTER_ANY(pipe2, "libuv: signal pipe"),
+	FILTER_ANY(poll, "libuv: a last look at descriptors"),
+	FILTER_ANY(ppoll, "poll(2) where it is not a call of its own"),
+
+	/* time: where the vdso cannot answer */
+	FILTER_ANY(clock_gettime, "timers, trusted time"),
+	FILTER_ANY(clock_getres, "libuv: which clock is cheap"),
+	FILTER_ANY(gettimeofday, "time stamps"),
+	FILTER_ANY(time, "OpenSSL"),
+	FILTER_ANY(timerfd_settime, "a timer that was opened at start"),
+	FILTER_ANY(timerfd_gettime, "a timer that was opened at start"),
+	FILTER_ANY(restart_syscall, "the kernel, after a stop signal"),
+
+	/* memory: nothing becomes executable */
+	FILTER_ANY(brk, "malloc"),
+	WITHOUT(mmap, 2, PROT_EXEC, "malloc, secret memory"),
+	WITHOUT(mprotect, 2, PROT_EXEC, "malloc"),
+	FILTER_ANY(munmap, "malloc"),
+	FILTER_ANY(mremap, "malloc"),
+	FILTER_ANY(madvise, "malloc, secret memory"),
+	FILTER_ANY(futex, "locks of OpenSSL"),
+	FILTER_ANY(getrandom, "OpenSSL, jitter"),
+
+	/* itself */
+	FILTER_ANY(getpid, "the log"),
+	FILTER_ANY(gettid, "libc: abort(3)"),
+	FILTER_ANY(getuid, "OpenSSL: not set-user-id?"),
+	FILTER_ANY(geteuid, "OpenSSL: not set-user-id?"),
+	FILTER_ANY(getgid, "OpenSSL: not set-user-id?"),
+	FILTER_ANY(getegid, "OpenSSL: not set-user-id?"),
+	FILTER_ANY(rt_sigaction, "libuv: SIGTERM, SIGINT"),
+	FILTER_ANY(rt_sigprocmask, "libuv: SIGTERM, SIGINT"),
+	FILTER_ANY(rt_sigreturn, "return from a signal handler"),
+	FILTER_ANY(exit, "end"),
+	FILTER_ANY(exit_group, "end"),
+};
+const size_t filter_nbase = sizeof(filter_base) / sizeof(filter_base[0]);
+
+#ifdef PROVD_SANITIZED
+/* What the run-time libraries of the sanitizers call. */
+static const struct filter_row filter_sanitized[] = {
+	FILTER_ANY(sched_yield, "sanitizers: spin locks"),
+	FILTER_ANY(sigaltstack, "sanitizers: stack of signal handlers"),
+	FILTER_ANY(getrlimit, "sanitizers: bounds of the stack"),
+	FILTER_IS(prctl, 0, PR_GET_DUMPABLE, "sanitizers: may a core be made"),
+};
+static bool	filter_loaded;
+
+/* The leak check at exit starts a thread that traces: not under a filter. */
+int	__lsan_is_turned_off(void);
+int
+__lsan_is_turned_off(void)
+{
+	return filter_loaded;
+}
+#endif
+
+static void
+add_rows(scmp_filter_ctx ctx, const struct filter_row *rows, size_t n)
+{
+	struct scmp_arg_cmp	cmp;
+	size_t			i;
+	int			r;
+
+	for (i = 0; i < n; i++) {
+		/* negative: this architecture has no such call */
+		if (rows[i].nr < 0)
+			continue;
+		if (rows[i].arg == -1)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, rows[i].nr, 0);
+		else {
+			cmp.arg = (unsigned)rows[i].arg;
+			cmp.op = SCMP_CMP_MASKED_EQ;
+			cmp.datum_a = rows[i].mask;
+			cmp.datum_b = rows[i].value;
+			r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
+			    rows[i].nr, 1, &cmp);
+		}
+		/* a call that an earlier row allows whole */
+		if (r < 0 && r != -EEXIST)
+			fatalx("filter: %s: %s", rows[i].why, strerror(-r));
+	}
+}
+
+void
+confine_filter(const struct confine *c)
+{
+	scmp_filter_ctx	ctx;
+	int		r;
+
+	if ((ctx = seccomp_init(SCMP_ACT_KILL_PROCESS)) == NULL)
+		fatalx("filter: seccomp_init");
+	if ((r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS)) < 0)
+		fatalx("filter: %s", strerror(-r));
+	add_rows(ctx, filter_base, filter_nbase);
+	add_rows(ctx, c->filter, c->nfilter);
+#ifdef PROVD_SANITIZED
+	add_rows(ctx, filter_sanitized,
+	    sizeof(filter_sanitized) / sizeof(filter_sanitized[0]));
+	filter_loaded = true;
+#endif
+	if ((r = seccomp_load(ctx)) < 0)
+		fatalx("filter: %s: is CONFIG_SECCOMP_FILTER in the kernel?",
+		    strerror(-r));
+	seccomp_release(ctx);
+}
