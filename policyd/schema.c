@@ -71,6 +71,7 @@ const char *const store_schema[] = {
 	"	peer INTEGER PRIMARY KEY REFERENCES peer(id) ON DELETE CASCADE,"
 	"	node TEXT NOT NULL,"
 	"	serial TEXT NOT NULL,"
+	"	device TEXT NOT NULL,"
 	"	subject TEXT NOT NULL,"
 	"	root BLOB NOT NULL,"
 	"	version INTEGER NOT NULL,"

@@ -1,0 +1,389 @@
+/*
+ * policyd: peers, evidence, policy and the control socket; types and
+ * prototypes, grouped by file.
+ */
+#ifndef PEER_H
+#define PEER_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policyd.h"
+
+#define PEERS_MAX	8192
+#define JOBS_MAX	16	/* attestations at once */
+#define STEPS_MAX	24	/* kept of one attestation */
+#define MEASURE_KEPT	64	/* bytes kept of a value; longer: its SHA-256 */
+#define MEASURE_BYTES	65536	/* values of one attestation, in all */
+#define MEASURE_ANY_TYPE 255	/* a reference value without a type */
+#define NEIGHBOURS_MAX	512
+
+/* ---- peer_fsm.c: the table ------------------------------------------------ */
+
+enum peer_state {
+#define STATE(name, word, provisioned, connected)	P_##name,
+#include "peer_fsm.def"
+	P_NSTATES
+};
+
+enum peer_event {
+#define EVENT(name, word, text)	EV_##name,
+#include "peer_fsm.def"
+	EV_N
+};
+
+enum peer_bit {
+#define BIT(name, word, text)	BIT_##name,
+#include "peer_fsm.def"
+	BIT_N
+};
+
+enum {
+#define BIT(name, word, text)	HAVE_##name = 1u << BIT_##name,
+#include "peer_fsm.def"
+	HAVE_NOTHING = 0
+};
+
+enum peer_act {
+#define ACT(name, text)	ACT_##name,
+#include "peer_fsm.def"
+	ACT_N
+};
+
+struct trans {
+	enum peer_state	 state;
+	enum peer_event	 event;
+	unsigned	 needs;
+	enum peer_act	 act;
+	enum peer_state	 next;
+};
+
+/* The one row of a state and an event, or NULL: the event is refused. */
+const struct trans *fsm_find(enum peer_state, enum peer_event);
+bool		 fsm_trusted(enum peer_state);
+const char	*fsm_state_name(enum peer_state);
+const char	*fsm_connected(enum peer_state);	/* OpenBMC's word */
+const char	*fsm_event_name(enum peer_event);
+const char	*fsm_event_text(enum peer_event);
+const char	*fsm_act_name(enum peer_act);
+const char	*fsm_act_text(enum peer_act);
+const char	*fsm_bit_name(enum peer_bit);
+const char	*fsm_bit_text(enum peer_bit);
+int		 fsm_state_find(const char *name);	/* or -1 */
+
+/* ---- evidence.c: what attestd -Q sent for one job; pure -------------------- */
+
+struct measurement {
+	uint8_t		 index, type;
+	bool		 raw;
+	uint16_t	 size;		/* bytes as they were sent */
+	uint8_t		 dlen, vlen;
+	uint8_t		 digest[MEASURE_KEPT];	/* SHA-256 of a raw value, or
+						   the digest as sent */
+	uint8_t		 value[MEASURE_KEPT];	/* of a raw value, if it fits */
+};
+
+struct measures {
+	uint64_t	 time;		/* trusted seconds; when it was seen */
+	unsigned	 n;
+	struct measurement *m;		/* ascending by index */
+	uint8_t		 ignored[32];	/* bit i: index i is not compared */
+};
+
+struct evidence {
+	unsigned	 have;		/* HAVE_IDENTITY ... HAVE_FRESH */
+	uint8_t		 version;	/* 0x12, 0x13 */
+	uint8_t		 algorithm;	/* KEY_P256 ... */
+	char		 node[NODE_ID_LEN + 1];
+	char		 serial[65];	/* of the slot-0 leaf, hex */
+	char		 device[65];	/* serialNumber of its subject, or "" */
+	char		 subject[256];
+	uint8_t		 root[HASH_LEN];
+	uint64_t	 not_before, not_after;	/* of the whole slot-0 chain */
+	size_t		 anchor_len;
+	uint8_t		*anchor;
+	uint64_t	 anchor_before, anchor_after;	/* slot 1's leaf */
+	size_t		 bytes;		/* of all values */
+	struct measures	 measures;
+};
+
+struct evidence	*evidence_new(void);
+void		 evidence_free(struct evidence *);
+/* Each returns 0, or -1 if no honest attestd -Q would send this. */
+int		 evidence_identity(struct evidence *, const struct msg_evid_identity *);
+int		 evidence_anchor(struct evidence *, const struct msg_evid_anchor *);
+int		 evidence_measurement(struct evidence *,
+		    const struct msg_evid_measurement *);
+int		 evidence_end(struct evidence *, const struct msg_evid_end *,
+		    const uint8_t nonce[32]);
+
+const struct measurement *measures_find(const struct measures *, unsigned index);
+/* Insert in order; NULL if the index is there already or out of range. */
+struct measurement *measures_add(struct measures *, unsigned index);
+void		 measures_copy(struct measures *, const struct measures *);
+void		 measures_clear(struct measures *);
+bool		 measures_ignored(const struct measures *, unsigned index);
+void		 measures_ignore(struct measures *, unsigned index);
+const char	*measurement_kind(unsigned type);	/* DSP0274's words */
+
+/* How one measurement stands to a list. */
+enum judged { J_UNJUDGED, J_EQUAL, J_IGNORED, J_DIFFERS, J_UNLISTED };
+enum judged	 measurement_judge(const struct measurement *,
+		    const struct measures *list);
+
+/* ---- policy.c: pure but for policy_read() ----------------------------------- */
+
+struct policy_accept {			/* accept root R serial "GLOB" */
+	uint8_t		 root[HASH_LEN];
+	const char	*serial;	/* NULL: the root lists nobody */
+};
+
+struct policy {
+	struct policy_accept *accepts;
+	size_t		 naccepts;
+	uint32_t	 versions;	/* bit 0: 1.2, bit 1: 1.3 */
+	uint32_t	 algorithms;	/* bit KEY_P256, bit KEY_P384 */
+	struct measures	*reference;	/* of conf.reference, or NULL */
+};
+
+/* Where the values come from that a peer's measurements are compared with. */
+enum ref_source { REF_NONE, REF_BASELINE, REF_FILE, REF_ACCEPTED };
+
+/* What is known of a peer beside its evidence. */
+struct listing {
+	const char	*identity;	/* 40 hex digits, or "" */
+	const char	*serial;	/* or "" */
+	const char	*trusted;	/* the node that is trusted now, or "" */
+	const char	*own;		/* our own node id, or "" */
+	bool		 revoked;	/* the evidence's node is */
+	const char	*other;		/* peer that has the node already, or NULL */
+	const struct measures *reference;	/* or NULL: nothing to compare */
+	enum ref_source	 source;
+};
+
+extern struct policy policy;		/* made by policy_read() */
+
+/*
+ * The verdict: pure. R_OK, or the first check that failed. warning is R_OK
+ * or what the operator should know of an accepted peer.
+ */
+enum reason	 policy_judge(const struct policy *, const struct listing *,
+		    const struct evidence *, uint64_t now, struct why *,
+		    enum reason *warning);
+/* May this peer pair without being asked for? */
+bool		 policy_lists(const struct policy *, const char *identity,
+		    const char *serial);
+/* Does some rule accept identities by their serial number? */
+bool		 policy_has_rule(const struct policy *);
+/* The failure says nothing about who answered: try again. */
+bool		 policy_transient(enum reason);
+/* A TLS refusal that a new attestation may cure. */
+bool		 policy_doubtful(enum reason);
+bool		 policy_glob(const char *pattern, const char *s);
+/*
+ * Reference values from a JSON file's text. R_OK, or -1 with err filled:
+ * "line: what".
+ */
+int		 policy_parse_reference(const char *text, size_t len,
+		    struct measures *, char *err, size_t errsize);
+const struct measures *policy_file(const char *path);	/* read at start */
+/* PEER_SET.shift: seconds from our time to that of a peer whose slot-1 leaf
+   has this window. */
+int64_t		 policy_shift(uint64_t before, uint64_t after, uint64_t now);
+
+/* ---- peer.c: the set of peers, and the one function that moves them ---------- */
+
+enum peer_origin { FROM_CONF, FROM_OPERATOR, FROM_NEIGHBOUR };
+
+struct step {
+	uint32_t	 step;
+	uint64_t	 time;		/* trusted seconds */
+	char		*detail;
+};
+
+struct job;
+
+struct peer {
+	uint32_t	 id;		/* the store's; never given again */
+	char		 name[65];
+	enum peer_origin origin;
+	const struct conf_peer *conf;	/* or NULL */
+	char		 identity[NODE_ID_LEN + 1];	/* listed, or "" */
+	char		 serial[65];	/* listed, or "" */
+	char		 address[65];	/* configured or given, or "" */
+	bool		 held;		/* unprovisioned: not without being asked */
+
+	enum peer_state	 state;
+	unsigned	 have;		/* HAVE_... */
+	uint64_t	 since;		/* trusted time of the state */
+	struct why	 why;		/* why it is not trusted, or not connected */
+	struct why	 trouble;	/* the last attempt to attest it anew */
+	enum reason	 warning;
+
+	struct evidence	*ev;		/* it was last trusted for; its measures
+					   are the baseline */
+	size_t		 anchor2_len;	/* the CA before a rollover */
+	uint8_t		*anchor2;
+	uint64_t	 attested;	/* trusted time of ev */
+	uint64_t	 attested_run;	/* the same on the clock of peers_run() */
+	struct measures	 seen, proposed, accepted;
+
+	uint64_t	 due;		/* mono ms of the next attestation, 0: none */
+	const char	*cause;		/* why it is due */
+	unsigned	 attempts;	/* since the last good one */
+	unsigned	 doubts;	/* since the last connection */
+	uint64_t	 inbound_after;	/* mono ms: heed no ATTESTED before */
+	uint64_t	 deadline;	/* mono ms of TIMEOUT, 0: none */
+	bool		 queued;	/* waits for a free job */
+	struct job	*job;
+	uint32_t	 last_job;
+	struct step	*steps;		/* of the last job */
+	unsigned	 nsteps;
+
+	uint32_t	 link;		/* as PEER_LINK.state */
+	bool		 dialled;
+	char		 link_address[65];
+	struct why	 link_why;
+	uint64_t	 link_since;
+	bool		 lost;		/* was connected, and lost it, since ev */
+
+	bool		 tell;		/* netd must be told */
+	bool		 told;		/* netd knows it */
+
+	TAILQ_ENTRY(peer) entry;	/* all, in order of their ids */
+	TAILQ_ENTRY(peer) wait;		/* those that are queued */
+	struct peer	*name_next, *id_next;
+};
+TAILQ_HEAD(peerq, peer);
+
+/* What the peers take from outside; tests set their own. */
+struct peers_env {
+	struct chan	*(*link)(enum ipc_role);
+	uint64_t	 (*mono)(void);		/* ms */
+	uint64_t	 (*now)(void);		/* trusted seconds */
+	void		 (*random)(void *, size_t);
+};
+extern struct peers_env peers_env;
+extern struct peerq peers;
+
+/*
+ * The only function that changes a peer's state. 0, or -1 if the event has
+ * no row in this state or evidence is missing; that is counted.
+ * why is the reason that goes with the event, or NULL.
+ */
+int		 peer_step(struct peer *, enum peer_event, const struct why *);
+struct peer	*peer_byname(const char *);
+struct peer	*peer_byid(uint32_t);
+/* The trusted peer of this node id, other than not; or NULL. */
+const struct peer *peer_bynode(const char *node, const struct peer *not);
+size_t		 peers_count(void);
+bool		 peer_trusted(const struct peer *);
+/* New, in the store at the end of this turn. NULL with *why filled. */
+struct peer	*peer_new(const char *name, enum peer_origin, const char *identity,
+		    const char *serial, const char *address, struct why *);
+void		 peer_remove(struct peer *);
+void		 peer_forget_evidence(struct peer *);
+bool		 peer_name_ok(const char *);
+uint64_t	 peers_run(void);	/* ms that policyd ran, over restarts */
+void		 peers_end(void);	/* for tests: forget everything */
+/* The node is on the list of revoked ones. */
+bool		 peer_revoked(const char *node);
+/* LEAVE, from listing and policy. */
+void		 peer_leave(struct peer *);
+/* What policy knows of p for a judgement of ev. */
+void		 peer_listing(const struct peer *, const struct evidence *,
+		    struct listing *);
+const struct measures *peer_reference(const struct peer *, enum ref_source *);
+
+/* ---- peer_act.c: what a transition does, and when the next one is due --------- */
+
+void		 peer_run_act(struct peer *, enum peer_act, enum peer_event,
+		    const struct why *);
+void		 peer_schedule(struct peer *, uint64_t delay_ms, const char *cause);
+/* Doubling from min to max, of which half is left to chance. */
+uint64_t	 peer_backoff(unsigned attempts, uint64_t min, uint64_t max);
+void		 peer_tick(struct peer *, uint64_t mono);
+bool		 peer_expired(const struct peer *);
+
+/* ---- peer_job.c: attestations under way ----------------------------------------- */
+
+void		 jobs_start(void);
+void		 job_want(struct peer *);	/* open one when there is room */
+void		 job_cancel(struct peer *);	/* of this peer, if there is one */
+void		 jobs_pump(void);
+void		 jobs_tick(uint64_t mono);
+void		 jobs_down(enum ipc_role);
+unsigned	 jobs_running(void);
+
+/* ---- peer_net.c: what netd is told and tells --------------------------------------- */
+
+void		 net_tell(struct peer *);	/* after this turn's commit */
+void		 net_untell(struct peer *);	/* at once */
+void		 net_forget(struct peer *);	/* PEER_DROP */
+void		 net_up(void);
+void		 net_down(void);
+void		 net_pump(void);
+/* Where to reach a peer: configured or given, else its neighbour's. "" if
+   nowhere; *from names which. */
+const char	*net_address(const struct peer *, const char **from);
+
+/* ---- peer_store.c -------------------------------------------------------------------- */
+
+void		 peer_store_load(void);
+void		 peer_store_insert(struct peer *);
+void		 peer_store_save(const struct peer *);	/* what the operator said, state */
+void		 peer_store_evidence(const struct peer *);
+void		 peer_store_delete(const struct peer *);
+void		 peer_store_revoke(const char *node, const char *name, bool on);
+void		 revoked_each(void (*)(const char *node, const char *name,
+		    uint64_t time, void *), void *);
+
+/* ---- reference.c ------------------------------------------------------------------------ */
+
+enum measures_list { LIST_SEEN, LIST_BASELINE, LIST_PROPOSED, LIST_ACCEPTED };
+
+void		 reference_load(struct peer *);
+void		 reference_save(const struct peer *, enum measures_list,
+		    const struct measures *);
+enum reason	 reference_learn(struct peer *);
+enum reason	 reference_accept(struct peer *);
+
+/* ---- neighbour.c ---------------------------------------------------------------------- */
+
+struct neighbour {
+	bool		 used, stale;
+	uint64_t	 heard;		/* trusted seconds; also orders two of one name */
+	uint64_t	 order;
+	struct msg_neighbour m;
+};
+
+void		 neighbours_up(void);
+void		 neighbours_clear(void);
+/* The newest of this system name, or NULL. */
+const struct neighbour *neighbour_byname(const char *);
+const char	*neighbour_address(const struct neighbour *);
+void		 neighbours_each(void (*)(const struct neighbour *, void *), void *);
+/* Two spellings of one IP address. */
+bool		 address_equal(const char *, const char *);
+
+/* ---- inbound.c: somebody attested us -------------------------------------------------- */
+
+void		 inbound_heard(const struct neighbour *);
+void		 inbound_clear(void);
+
+/* ---- control.c ------------------------------------------------------------------------- */
+
+struct json_t;
+struct client;
+
+/* What happens, for monitor and for whoever waits. */
+void		 control_step(const struct peer *, const struct step *);
+void		 control_transition(const struct peer *, enum peer_state from,
+		    enum peer_event, const struct why *);
+void		 control_link(const struct peer *);
+void		 control_neighbour(const struct neighbour *, bool gone);
+
+#endif
