@@ -23,26 +23,26 @@ static void	yyerror(struct parse *, const char *);
 }
 
 %define api.pure full
-%define parse.error detailed
+%define parse.error custom
 %param { struct parse *p }
+%initial-action { $<string>$ = NULL; }
 
 %union {
 	int64_t	 number;
 	char	*string;
 }
 
-%token ACCEPT ADDRESS ALGORITHMS ATTEST AUDIT BACKEND BOOTID CHECKPOINT
+%token ACCEPT ADDRESS ALGORITHMS ATTEST AUDIT BACKEND BOOT CHECKPOINT
 %token CONNECTIONS CURVE DIRECTORY EVERY EVIDENCE FILE_ HALFOPEN HANDSHAKE
-%token HOLD IDENTITY INCLUDE INTERFACE INTERVAL JSON KEEPALIVE KEY LEAF
+%token HOLD ID IDENTITY INCLUDE INTERFACE INTERVAL JSON KEEPALIVE KEY LEAF
 %token LIFETIME LIMIT LISTEN LLDP MEASURE MTLS NODE PCRS PEER PERADDRESS PORT
 %token REATTEST REFERENCE RETRY ROOT RUN SEALED SERIAL SILENCE SOFT SPDM
 %token STATE TIMEOUT TO TPM VERSIONS
 %token NEWLINE "end of line"
-%token <string> STRING "quoted string"
-%token <string> WORD "word"
+%token <string> STRING "string"
 %token <number> NUMBER "number"
 %token <number> UNIT "unit of time"
-%type <string> serial word
+%type <string> serial string
 %type <number> interval pcrs
 %destructor { free($$); } <string>
 
@@ -55,33 +55,33 @@ file		: %empty
 		| file error NEWLINE		{ yyerrok; }
 		;
 
-setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); }
+setting		: NODE string			{ conf_string(p, SET_NODE, $2); }
 		  interface
-		| RUN DIRECTORY STRING		{ conf_string(p, SET_RUN, $3); }
-		| STATE DIRECTORY STRING	{ conf_string(p, SET_STATE, $3); }
-		| KEY BACKEND TPM STRING {
+		| RUN DIRECTORY string		{ conf_string(p, SET_RUN, $3); }
+		| STATE DIRECTORY string	{ conf_string(p, SET_STATE, $3); }
+		| KEY BACKEND TPM string {
 			conf_key(p, BACKEND_TPM, $4, false);
 		}
-		| KEY BACKEND SEALED STRING pcrs {
+		| KEY BACKEND SEALED string pcrs {
 			conf_key(p, BACKEND_SEALED, $4, $5 != 0);
 		}
 		| KEY BACKEND SOFT		{ conf_key(p, BACKEND_SOFT, NULL, false); }
-		| LISTEN ADDRESS STRING		{ conf_string(p, SET_LISTEN_ADDRESS, $3); }
+		| LISTEN ADDRESS string		{ conf_string(p, SET_LISTEN_ADDRESS, $3); }
 		| LISTEN MTLS PORT NUMBER	{ conf_number(p, SET_MTLS_PORT, $4); }
 		| LISTEN SPDM PORT NUMBER	{ conf_number(p, SET_SPDM_PORT, $4); }
 		| LIMIT CONNECTIONS NUMBER	{ conf_number(p, SET_MAX_CONNECTIONS, $3); }
 		| LIMIT PERADDRESS NUMBER	{ conf_number(p, SET_MAX_PER_ADDRESS, $3); }
 		| LIMIT HALFOPEN NUMBER		{ conf_number(p, SET_MAX_HALF_OPEN, $3); }
 		| HANDSHAKE TIMEOUT interval	{ conf_time(p, SET_HANDSHAKE, $3); }
-		| SPDM CURVE word		{ conf_once(p, SET_CURVE); conf_choice(p, SET_CURVE, $3); free($3); }
+		| SPDM CURVE string		{ conf_once(p, SET_CURVE); conf_choice(p, SET_CURVE, $3); free($3); }
 		| SPDM VERSIONS			{ conf_once(p, SET_VERSIONS); p->conf->versions = 0; }
 		  versions
 		| SPDM ALGORITHMS		{ conf_once(p, SET_ALGORITHMS); p->conf->algorithms = 0; }
 		  algorithms
-		| MEASURE BOOTID STRING		{ conf_string(p, SET_BOOT_ID, $3); }
-		| MEASURE FILE_ STRING		{ conf_measure(p, $3); }
-		| ACCEPT ROOT STRING serial	{ conf_accept(p, $3, $4); }
-		| REFERENCE STRING		{ conf_string(p, SET_REFERENCE, $2); }
+		| BOOT ID string			{ conf_string(p, SET_BOOT_ID, $3); }
+		| MEASURE FILE_ string		{ conf_measure(p, $3); }
+		| ACCEPT ROOT string serial	{ conf_accept(p, $3, $4); }
+		| REFERENCE string		{ conf_string(p, SET_REFERENCE, $2); }
 		| KEEPALIVE interval		{ conf_time(p, SET_KEEPALIVE, $2); }
 		| SILENCE interval		{ conf_time(p, SET_SILENCE, $2); }
 		| RETRY interval TO interval	{ conf_retry(p, $2, $4); }
@@ -94,11 +94,11 @@ setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); }
 		| LLDP INTERVAL interval	{ conf_time(p, SET_LLDP_INTERVAL, $3); }
 		  hold
 		| LEAF LIFETIME interval	{ conf_time(p, SET_LEAF, $3); }
-		| INCLUDE JSON STRING		{ conf_json(p, $3); free($3); }
+		| INCLUDE JSON string		{ conf_json(p, $3); free($3); }
 		;
 
 interface	: %empty
-		| INTERFACE STRING		{ conf_string(p, SET_INTERFACE, $2); }
+		| INTERFACE string		{ conf_string(p, SET_INTERFACE, $2); }
 		;
 pcrs		: %empty			{ $$ = 0; }
 		| PCRS				{ $$ = 1; }
@@ -107,16 +107,15 @@ hold		: %empty
 		| HOLD NUMBER			{ conf_number(p, SET_LLDP_HOLD, $2); }
 		;
 serial		: %empty			{ $$ = NULL; }
-		| SERIAL STRING			{ $$ = $2; }
+		| SERIAL string			{ $$ = $2; }
 		;
-versions	: word				{ conf_choice(p, SET_VERSIONS, $1); free($1); }
-		| versions word			{ conf_choice(p, SET_VERSIONS, $2); free($2); }
+versions	: string				{ conf_choice(p, SET_VERSIONS, $1); free($1); }
+		| versions string			{ conf_choice(p, SET_VERSIONS, $2); free($2); }
 		;
-algorithms	: word				{ conf_choice(p, SET_ALGORITHMS, $1); free($1); }
-		| algorithms word		{ conf_choice(p, SET_ALGORITHMS, $2); free($2); }
+algorithms	: string				{ conf_choice(p, SET_ALGORITHMS, $1); free($1); }
+		| algorithms string		{ conf_choice(p, SET_ALGORITHMS, $2); free($2); }
 		;
-word		: WORD
-		| STRING
+string		: STRING
 		;
 interval	: NUMBER UNIT {
 			/* 0 is refused by whoever takes it */
@@ -124,7 +123,7 @@ interval	: NUMBER UNIT {
 		}
 		;
 
-peer		: PEER STRING			{ conf_peer_begin(p, $2); }
+peer		: PEER string			{ conf_peer_begin(p, $2); }
 		  peerbody			{ conf_peer_end(p); }
 		;
 peerbody	: %empty
@@ -135,14 +134,14 @@ peeropts	: %empty
 		| peeropts NEWLINE
 		| peeropts peeropt
 		;
-peeropt		: IDENTITY STRING		{ conf_string(p, SET_PEER_IDENTITY, $2); }
-		| SERIAL STRING			{ conf_string(p, SET_PEER_SERIAL, $2); }
-		| ADDRESS STRING		{ conf_string(p, SET_PEER_ADDRESS, $2); }
+peeropt		: IDENTITY string		{ conf_string(p, SET_PEER_IDENTITY, $2); }
+		| SERIAL string			{ conf_string(p, SET_PEER_SERIAL, $2); }
+		| ADDRESS string		{ conf_string(p, SET_PEER_ADDRESS, $2); }
 		| MTLS PORT NUMBER		{ conf_number(p, SET_PEER_MTLS, $3); }
 		| SPDM PORT NUMBER		{ conf_number(p, SET_PEER_SPDM, $3); }
 		| KEEPALIVE interval		{ conf_time(p, SET_PEER_KEEPALIVE, $2); }
 		| SILENCE interval		{ conf_time(p, SET_PEER_SILENCE, $2); }
-		| REFERENCE STRING		{ conf_string(p, SET_PEER_REFERENCE, $2); }
+		| REFERENCE string		{ conf_string(p, SET_PEER_REFERENCE, $2); }
 		;
 
 %%
@@ -153,11 +152,11 @@ static const struct {
 } keywords[] = {
 	{ "accept", ACCEPT }, { "address", ADDRESS },
 	{ "algorithms", ALGORITHMS }, { "attest", ATTEST },
-	{ "audit", AUDIT }, { "backend", BACKEND }, { "boot-id", BOOTID },
+	{ "audit", AUDIT }, { "backend", BACKEND }, { "boot", BOOT },
 	{ "checkpoint", CHECKPOINT }, { "connections", CONNECTIONS },
 	{ "curve", CURVE }, { "directory", DIRECTORY }, { "every", EVERY },
 	{ "evidence", EVIDENCE }, { "file", FILE_ }, { "half-open", HALFOPEN },
-	{ "handshake", HANDSHAKE }, { "hold", HOLD }, { "identity", IDENTITY },
+	{ "handshake", HANDSHAKE }, { "hold", HOLD }, { "id", ID }, { "identity", IDENTITY },
 	{ "include", INCLUDE }, { "interface", INTERFACE },
 	{ "interval", INTERVAL }, { "json", JSON }, { "keepalive", KEEPALIVE },
 	{ "key", KEY }, { "leaf", LEAF }, { "lifetime", LIFETIME },
@@ -189,8 +188,42 @@ conf_error(struct parse *p, int line, const char *fmt, ...)
 static void
 yyerror(struct parse *p, const char *what)
 {
-	/* "syntax error, unexpected X, expecting Y": all of it helps */
 	conf_error(p, p->line, "%s", what);
+}
+
+/* As it is written in the file. */
+static const char *
+token_name(yysymbol_kind_t kind)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (YYTRANSLATE(keywords[i].token) == kind)
+			return keywords[i].word;
+	return yysymbol_name(kind);
+}
+
+static int
+yyreport_syntax_error(const yypcontext_t *ctx, struct parse *p)
+{
+	yysymbol_kind_t	want[4], got = yypcontext_token(ctx);
+	char		text[160];
+	int		i, n, len = 0;
+
+	/* the lexer has said what is wrong */
+	if (got == YYSYMBOL_YYerror)
+		return 0;
+	n = yypcontext_expected_tokens(ctx, want, 4);
+	for (i = 0; i < n && len < (int)sizeof(text); i++)
+		len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s",
+		    i == 0 ? "; wanted: " : ", ", token_name(want[i]));
+	if (got == YYSYMBOL_STRING)
+		conf_error(p, p->line, "\"%.60s\" is not expected here%s",
+		    p->text, len > 0 ? text : "");
+	else
+		conf_error(p, p->line, "%s is not expected here%s",
+		    token_name(got), len > 0 ? text : "");
+	return 0;
 }
 
 static char *
@@ -218,7 +251,7 @@ lex_string(YYSTYPE *v, struct parse *p)
 		if ((c = *p->at++) == '"') {
 			if (bad)
 				return YYerror;
-			v->string = lex_copy(p, buf, len);
+			p->text = v->string = lex_copy(p, buf, len);
 			return STRING;
 		}
 		if (c == '\\' && p->at < p->end &&
@@ -243,7 +276,8 @@ lex_string(YYSTYPE *v, struct parse *p)
 static bool
 lex_wordchar(char c)
 {
-	return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '.';
+	return isalnum((unsigned char)c) ||
+	    (c != '\0' && strchr("-_.:/%*+@?", c) != NULL);
 }
 
 /* "30s" is the number 30 and the unit s. */
@@ -287,8 +321,8 @@ lex_word(YYSTYPE *v, struct parse *p)
 		free(word);
 		return UNIT;
 	}
-	v->string = word;
-	return WORD;
+	p->text = v->string = word;
+	return STRING;
 }
 
 static void

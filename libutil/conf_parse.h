@@ -32,6 +32,7 @@ struct parse {
 	const char	*name, *at, *end;	/* file, next byte */
 	int		 line;		/* of the token just read */
 	int		 next;		/* of the byte that comes next */
+	const char	*text;		/* of the last string, for messages */
 	bool		 ended;		/* the newline at the end was given */
 	FILE		*err;
 	unsigned	 errors;

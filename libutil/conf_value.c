@@ -130,7 +130,7 @@ static const struct value {
 	[SET_CURVE] =		{ "spdm curve", V_U32, OFF(spdm_curve), 0, 0, NULL },
 	[SET_VERSIONS] =	{ "spdm versions", V_U32, OFF(versions), 0, 0, NULL },
 	[SET_ALGORITHMS] =	{ "spdm algorithms", V_U32, OFF(algorithms), 0, 0, NULL },
-	[SET_BOOT_ID] =		{ "measure boot-id", V_STRING, OFF(boot_id), 0, 0, check_path },
+	[SET_BOOT_ID] =		{ "boot id", V_STRING, OFF(boot_id), 0, 0, check_path },
 	[SET_REFERENCE] =	{ "reference", V_STRING, OFF(reference), 0, 0, check_path },
 	[SET_KEEPALIVE] =	{ "keepalive", V_U32, OFF(keepalive), 100, HOUR, NULL },
 	[SET_SILENCE] =		{ "silence", V_U32, OFF(silence), 100, HOUR, NULL },
