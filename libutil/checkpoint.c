@@ -2,6 +2,8 @@
 
 #include "checkpoint.h"
 
+static const char	magic[26] = "provd audit checkpoint v1";
+
 static uint8_t *
 put64(uint8_t *p, uint64_t v)
 {
@@ -18,8 +20,8 @@ checkpoint_bytes(uint64_t sequence, const uint8_t chain[32], uint64_t time,
 {
 	uint8_t	*p = out;
 
-	memcpy(p, CHECKPOINT_CONTEXT, 24);
-	p = put64(p + 24, sequence);
+	memcpy(p, magic, sizeof(magic));
+	p = put64(p + sizeof(magic), sequence);
 	memcpy(p, chain, 32);
 	p = put64(p + 32, time);
 	put64(p, counter);

@@ -7,10 +7,13 @@
 
 #include <stdint.h>
 
-#define CHECKPOINT_CONTEXT	"provd audit checkpoint 1"	/* 24 bytes */
-#define CHECKPOINT_LEN		(24 + 8 + 32 + 8 + 8)
+#define CHECKPOINT_LEN	82
 
-/* context || sequence || chain hash || time || counter, integers big-endian */
+/*
+ * "provd audit checkpoint v1" NUL || sequence || chain hash || time ||
+ * counter, integers big-endian. The text is no prefix of anything else that
+ * keyd signs.
+ */
 void	checkpoint_bytes(uint64_t sequence, const uint8_t chain[32],
 	    uint64_t time, uint64_t counter, uint8_t out[CHECKPOINT_LEN]);
 

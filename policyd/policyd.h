@@ -225,6 +225,7 @@ void		 hubd_counters(void (*fn)(enum ipc_role, enum reason, uint64_t,
 uint64_t	 hubd_count(enum reason);	/* one of policyd's own */
 void		 hubd_log_level(enum ipc_role, uint32_t level);
 void		 hubd_broadcast(enum ipc_type, const void *msg);
+void		 hubd_tick(uint64_t mono_ms);	/* ends who says nothing */
 void		 hubd_stop(void);
 int	hubd_hello(struct chan *, const struct ipc_call *, const void *);
 int	hubd_ready(struct chan *, const struct ipc_call *, const void *);
@@ -259,7 +260,10 @@ struct identity {
 		uint8_t		 root[HASH_LEN];	/* SHA-256 of its root */
 		uint64_t	 not_before, not_after;
 	} slot0;
-	uint32_t	 backend;	/* KEY_BACKEND_... */
+	uint32_t	 backend;	/* KEY_BACKEND_..., as keyd said */
+	enum reason	 condition;	/* of keyd and its TPM */
+	uint32_t	 nkeys;
+	bool		 counter;	/* keyd has a TPM counter */
 	char		 manufacturer[65], firmware[65];
 	struct why	 why;		/* R_OK, or why it is not complete */
 };
