@@ -39,9 +39,9 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 SRC_libipc  = codec.c chan.c hub.c ipc_uv.c
 SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf_value.c conf_json.c checkpoint.c
 SRC_keyd    = keyd.c
-SRC_netd    = netd.c lldp.c neighbour.c
+SRC_netd    = netd.c provider.c tls.c warm.c verify.c token.c backoff.c peer.c lldp.c neighbour.c
 SRC_attestd = attestd.c
-SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c settings.c
+SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c
 SRC_provctl = provctl.c
 
 PROGRAMS = keyd netd attestd policyd provctl
@@ -49,7 +49,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
 UNIT_libipc  =
-UNIT_libutil =
+UNIT_libutil = reason clock secret log conf confine
 UNIT_keyd    =
 UNIT_netd    = lldp neighbour
 UNIT_attestd =
@@ -59,7 +59,7 @@ UNIT_provctl =
 # ---- fuzzers: regress/fuzz/fuzz_NAME.c, seeds in regress/fuzz/seeds/NAME ----------
 
 FUZZ_libipc  =
-FUZZ_libutil =
+FUZZ_libutil = conf
 FUZZ_netd    = lldp
 FUZZ_attestd =
 FUZZ_policyd =
@@ -72,7 +72,7 @@ BENCH_netd   =
 BENCH_attestd =
 BENCH_policyd =
 TOOLS_libipc =
-TOOLS_libutil = reaper inject
+TOOLS_libutil = reaper inject reasondoc
 TOOLS_netd   =
 TOOLS_policyd =
 
@@ -157,8 +157,12 @@ demo:
 bench: benches
 	@for b in $(foreach c,$(COMPONENTS),$(BENCH_$(c))); do $(O)/bench/$$b || exit 1; done
 
+# Files in the tree that are made from a table; a unit test compares each.
+generated: $(O)/tools/reasondoc
+	$(O)/tools/reasondoc >man/provd_reasons.7
+
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check demo bench clean
+.PHONY: all programs units fuzzers benches tools check demo bench generated clean
 .SECONDARY:

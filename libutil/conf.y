@@ -52,10 +52,10 @@ file		: %empty
 		| file NEWLINE
 		| file setting NEWLINE
 		| file peer NEWLINE
-		| file error NEWLINE		{ yyerrok; }
+		| file error NEWLINE		{ yyerrok; p->peer = NULL; }
 		;
 
-setting		: NODE string			{ conf_string(p, SET_NODE, $2); }
+setting		: NODE string			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		  interface
 		| RUN DIRECTORY string		{ conf_string(p, SET_RUN, $3); }
 		| STATE DIRECTORY string	{ conf_string(p, SET_STATE, $3); }
@@ -123,7 +123,7 @@ interval	: NUMBER UNIT {
 		}
 		;
 
-peer		: PEER string			{ conf_peer_begin(p, $2); }
+peer		: PEER string			{ conf_peer_begin(p, $2); $2 = NULL; }
 		  peerbody			{ conf_peer_end(p); }
 		;
 peerbody	: %empty
@@ -259,8 +259,10 @@ lex_string(YYSTYPE *v, struct parse *p)
 			c = *p->at++;
 		if (bad)
 			continue;
-		if ((unsigned char)c < ' ' || c == 0x7f) {
-			conf_error(p, p->line, "control character in a string");
+		if (c < ' ' || c > '~') {
+			conf_error(p, p->line, "byte 0x%02x in a string: only "
+			    "printable ASCII has a place there",
+			    (unsigned char)c);
 			bad = true;
 		} else if (len == sizeof(buf)) {
 			conf_error(p, p->line, "string longer than %d bytes",

@@ -525,38 +525,45 @@ finish_peers(struct parse *p)
 	}
 }
 
+/* Where the later one of two settings stands, or the end of the file. */
+static int
+later(const struct parse *p, enum conf_set a, enum conf_set b)
+{
+	int	line = p->seen[a] > p->seen[b] ? p->seen[a] : p->seen[b];
+
+	return line > 0 ? line : p->line;
+}
+
 void
 conf_finish(struct parse *p)
 {
 	struct conf	*c = p->conf;
-	int		 line = p->seen[SET_SILENCE] ? p->seen[SET_SILENCE] :
-	    p->seen[SET_KEEPALIVE];
 
 	if (c->silence <= c->keepalive)
-		conf_error(p, line, "silence is not longer than keepalive");
+		conf_error(p, later(p, SET_KEEPALIVE, SET_SILENCE),
+		    "silence is not longer than keepalive");
 	else
 		finish_peers(p);
 	if (p->seen[SET_NODE] == 0)
 		conf_error(p, p->line, "no node: give this node a name with "
 		    "node \"NAME\"");
 	if (same(c->run_dir, c->state_dir))
-		conf_error(p, p->seen[SET_STATE], "run and state directory are "
-		    "the same");
+		conf_error(p, later(p, SET_RUN, SET_STATE),
+		    "run and state directory are the same");
 	if (c->mtls_port == c->spdm_port)
-		conf_error(p, p->line, "mtls and spdm listen on the same port");
+		conf_error(p, later(p, SET_MTLS_PORT, SET_SPDM_PORT),
+		    "mtls and spdm listen on the same port");
 	if (c->max_per_address > c->max_connections)
-		conf_error(p, p->line, "limit per-address is above limit "
-		    "connections");
+		conf_error(p, later(p, SET_MAX_PER_ADDRESS,
+		    SET_MAX_CONNECTIONS),
+		    "limit per-address is above limit connections");
 	if (c->evidence_lifetime < c->reattest)
-		conf_error(p, p->line, "evidence lifetime is shorter than "
-		    "reattest");
-	if (!(c->algorithms & (1u << KEY_P256 | 1u << KEY_P384)) ||
-	    c->versions == 0)
-		conf_error(p, p->line, "no SPDM version or algorithm is left");
+		conf_error(p, later(p, SET_EVIDENCE, SET_REATTEST),
+		    "evidence lifetime is shorter than reattest");
 	/* TTL is 16 bits of seconds (802.1AB, 8.5.4) */
 	if ((uint64_t)c->lldp_interval * c->lldp_hold > 65535 * SECOND)
-		conf_error(p, p->line, "lldp interval times hold is above "
-		    "65535 s");
+		conf_error(p, later(p, SET_LLDP_INTERVAL, SET_LLDP_HOLD),
+		    "lldp interval times hold is above 65535 s");
 }
 
 void
