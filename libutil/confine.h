@@ -34,12 +34,18 @@ struct filter_row {
 	int		 arg;		/* -1: any arguments */
 	uint64_t	 mask, value;
 	const char	*why;
+	int		 arg2;		/* and this one too, unless mask2 is 0 */
+	uint64_t	 mask2, value2;
 };
 
-#define FILTER_ANY(call, why)		{ SCMP_SYS(call), -1, 0, 0, why }
+#define FILTER_ANY(call, why)	{ SCMP_SYS(call), -1, 0, 0, why, 0, 0, 0 }
 /* The argument is this 32-bit value; the upper half is not looked at. */
 #define FILTER_IS(call, arg, value, why) \
-	{ SCMP_SYS(call), arg, UINT32_MAX, (uint32_t)(value), why }
+	{ SCMP_SYS(call), arg, UINT32_MAX, (uint32_t)(value), why, 0, 0, 0 }
+/* Two arguments, the second one under a mask. */
+#define FILTER_BOTH(call, arg, value, arg2, mask2, value2, why) \
+	{ SCMP_SYS(call), arg, UINT32_MAX, (uint32_t)(value), why, \
+	    arg2, mask2, value2 }
 
 struct confine {
 	const char	*role;		/* "keyd": name and directory */

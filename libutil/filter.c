@@ -16,7 +16,8 @@
 #include "log.h"
 
 /* The flag under the mask is absent: PROT_EXEC of mmap and mprotect. */
-#define WITHOUT(call, arg, flag, why)	{ SCMP_SYS(call), arg, flag, 0, why }
+#define WITHOUT(call, arg, flag, why)	\
+	{ SCMP_SYS(call), arg, flag, 0, why, 0, 0, 0 }
 
 const struct filter_row filter_base[] = {
 	/* channels, log, pipes that exist already */
@@ -103,7 +104,7 @@ __lsan_is_turned_off(void)
 static void
 add_rows(scmp_filter_ctx ctx, const struct filter_row *rows, size_t n)
 {
-	struct scmp_arg_cmp	cmp;
+	struct scmp_arg_cmp	cmp[2];
 	size_t			i;
 	int			r;
 
@@ -114,12 +115,12 @@ add_rows(scmp_filter_ctx ctx, const struct filter_row *rows, size_t n)
 		if (rows[i].arg == -1)
 			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, rows[i].nr, 0);
 		else {
-			cmp.arg = (unsigned)rows[i].arg;
-			cmp.op = SCMP_CMP_MASKED_EQ;
-			cmp.datum_a = rows[i].mask;
-			cmp.datum_b = rows[i].value;
+			cmp[0] = SCMP_CMP((unsigned)rows[i].arg,
+			    SCMP_CMP_MASKED_EQ, rows[i].mask, rows[i].value);
+			cmp[1] = SCMP_CMP((unsigned)rows[i].arg2,
+			    SCMP_CMP_MASKED_EQ, rows[i].mask2, rows[i].value2);
 			r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
-			    rows[i].nr, 1, &cmp);
+			    rows[i].nr, rows[i].mask2 == 0 ? 1 : 2, cmp);
 		}
 		/* a call that an earlier row allows whole */
 		if (r < 0 && r != -EEXIST)
