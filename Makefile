@@ -39,7 +39,8 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 SRC_libipc  = codec.c chan.c hub.c ipc_uv.c
 SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf_value.c conf_json.c checkpoint.c
 SRC_keyd    = keyd.c
-SRC_netd    = netd.c provider.c tls.c warm.c verify.c token.c backoff.c peer.c lldp.c neighbour.c
+SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
+	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
 SRC_attestd = attestd.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c
 SRC_provctl = provctl.c

@@ -7,6 +7,7 @@
 
 #include <sys/socket.h>
 
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,13 +39,15 @@ extern const struct confine	netd_confine;
 
 /* ---- addr.c: addresses as text and as sockaddr, pure ---------------------------- */
 
+struct link;
+
 /*
- * An IP literal, never a name. IPv6 may carry a zone ("fe80::1%eth1"); a
- * link-local address without one gets zone, the index of our interface.
+ * An IP literal, never a name. A link-local address is one on our
+ * interface: it gets that scope, and may say it ("fe80::1%eth1"). 0 or -1.
  */
-int	addr_parse(const char *text, uint16_t port, unsigned zone,
+int	addr_parse(const char *text, uint16_t port, const struct link *,
 	    struct sockaddr_storage *, socklen_t *);
-/* "192.0.2.1", "2001:db8::1", "fe80::1"; mapped IPv4 as IPv4, no port. */
+/* "192.0.2.1", "2001:db8::1", "fe80::1"; mapped IPv4 as IPv4, no zone, no port. */
 void	addr_text(const struct sockaddr_storage *, char *, size_t);
 /* The same host? Ports are ignored, mapped IPv4 is IPv4. */
 bool	addr_same(const struct sockaddr_storage *,
@@ -89,8 +92,8 @@ void	dial_init(struct uv_loop_s *);
 struct dial *dial_start(const char *address, uint16_t port,
 	    uint32_t timeout_ms, dial_fn done, void *arg);
 void	dial_cancel(struct dial *);	/* done is not called; NULL is fine */
-void	dial_stop(void);		/* cancel all, for the end */
-/* TCP_NODELAY, keepalive, close-on-exec, non-blocking: for every connection. */
+void	dial_stop(void);		/* the end: done gets R_IPC_CLOSED */
+/* TCP_NODELAY and keepalive, for every connection; 0 or -1. */
 int	dial_tune(int fd);
 
 /* ---- lldp.c: the LLDPDU of IEEE 802.1AB-2016, pure ------------------------------------ */
@@ -113,12 +116,14 @@ void	lldp_stop(void);		/* shutdown frame, then closed */
 #define LINK_ADDRS	8
 
 struct link {
+	char		name[IF_NAMESIZE];	/* empty: none is configured */
 	unsigned	index;		/* 0: there is no such interface */
 	bool		up;		/* running: carrier and administratively up */
-	uint8_t		mac[6];
+	bool		ethernet;
+	uint8_t		mac[6];	/* if ethernet */
 	uint8_t		naddr4, naddr6;
-	struct in_addr	addr4[LINK_ADDRS];	/* wider scope first */
-	struct in6_addr	addr6[LINK_ADDRS];	/* wider scope first */
+	struct in_addr	addr4[LINK_ADDRS];
+	struct in6_addr	addr6[LINK_ADDRS];	/* link-local last */
 };
 
 int	link_open(const struct conf *);	/* before confinement; 0, or -1 logged */

@@ -1,0 +1,47 @@
+/* The row of netd, and the system calls it needs beside those of everybody. */
+#include <linux/capability.h>
+#include <linux/if_packet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <fcntl.h>
+#include <seccomp.h>
+#include <stdint.h>
+
+#include "netd.h"
+
+/*
+ * No AF_PACKET, AF_NETLINK or raw socket: those that netd has were opened
+ * before. No bind or listen: nobody else's port can be taken.
+ */
+#define TYPE	0xf	/* of a socket, without SOCK_NONBLOCK and _CLOEXEC */
+
+static const struct filter_row	rows[] = {
+	FILTER_BOTH(socket, 0, AF_INET, 1, TYPE, SOCK_STREAM,
+	    "dial.c: a connection to a peer"),
+	FILTER_BOTH(socket, 0, AF_INET6, 1, TYPE, SOCK_STREAM,
+	    "dial.c: a connection to a peer"),
+	FILTER_BOTH(socket, 0, AF_UNIX, 1, TYPE, SOCK_SEQPACKET,
+	    "hub: policyd was started anew"),
+	FILTER_ANY(connect, "dial.c; hub: policyd was started anew"),
+	FILTER_ANY(accept4, "listen.c"),
+	FILTER_IS(setsockopt, 1, IPPROTO_TCP, "dial_tune()"),
+	FILTER_BOTH(setsockopt, 1, SOL_SOCKET, 2, UINT32_MAX, SO_KEEPALIVE,
+	    "dial_tune()"),
+	FILTER_BOTH(setsockopt, 1, SOL_PACKET, 2, UINT32_MAX,
+	    PACKET_ADD_MEMBERSHIP,
+	    "lldp_io.c: the interface came back"),
+	FILTER_IS(fcntl, 1, F_DUPFD_CLOEXEC,
+	    "listen.c: the descriptor in reserve"),
+};
+
+const struct confine	netd_confine = {
+	.role = "netd",
+	.user = "_netd",
+	.caps = 1ULL << CAP_NET_RAW,
+	/* connections in all, sessions of SPDM, dials, and ourselves */
+	.nofile = 4096 + 256,
+	.filter = rows,
+	.nfilter = sizeof(rows) / sizeof(rows[0]),
+};

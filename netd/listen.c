@@ -1,0 +1,304 @@
+/*
+ * The two ports that strangers may connect to. A connection on the mtls port
+ * becomes a peerlink; one on the spdm port is handed to attestd -R, which
+ * says when it is over. Limits come first, before anything is read.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "log.h"
+#include "netd.h"
+
+#define BACKLOG		64
+#define ACCEPTS_TURN	16	/* connections accepted in one turn of the loop */
+
+struct port {
+	const char	*name;
+	uv_poll_t	 poll;
+	int		 fd;	/* -1 until open */
+	bool		 started;
+	void		(*accepted)(int, const struct sockaddr_storage *);
+};
+
+static void	mtls_accepted(int, const struct sockaddr_storage *);
+static void	spdm_accepted(int, const struct sockaddr_storage *);
+
+static struct port	mtls = { .name = "mtls", .fd = -1,
+			    .accepted = mtls_accepted };
+static struct port	spdm = { .name = "spdm", .fd = -1,
+			    .accepted = spdm_accepted };
+static uint32_t		session_ms;	/* the longest SPDM session */
+
+/*
+ * One descriptor kept back: without it, a connection that cannot be
+ * accepted for want of descriptors would wake the loop for ever.
+ */
+static int		reserve = -1;
+
+/* ---- what becomes of a connection ------------------------------------------------ */
+
+/* Closes what is let in by no limit; the first of each reason is logged. */
+static void
+turn_away(int fd, const struct sockaddr_storage *from, enum reason reason)
+{
+	char	text[NETD_ADDR_MAX];
+
+	if (fd != -1)
+		close(fd);
+	addr_text(from, text, sizeof(text));
+	if (hub_count(reason) == 1)
+		log_warnx("listen: %s: %s: %s", text, reason_code(reason),
+		    reason_text(reason));
+	else
+		log_debug("listen: %s: %s", text, reason_code(reason));
+}
+
+static void
+mtls_accepted(int fd, const struct sockaddr_storage *from)
+{
+	enum reason	r;
+
+	if ((r = limit_take(from, LIMIT_TLS)) != R_OK) {
+		turn_away(fd, from, r);
+		return;
+	}
+	if ((r = limit_take(from, LIMIT_HALF)) != R_OK) {
+		limit_release(from, LIMIT_TLS);
+		turn_away(fd, from, r);
+		return;
+	}
+	peerlink_accept(fd, from);
+}
+
+/* attestd -R has ended the session, or is gone, or took too long. */
+static void
+session_over(const struct ipc_reply *r, void *arg)
+{
+	struct sockaddr_storage	*from = arg;
+
+	limit_release(from, LIMIT_SPDM);
+	free(from);
+}
+
+static void
+spdm_accepted(int fd, const struct sockaddr_storage *from)
+{
+	struct msg_spdm_accepted	 m = { 0 };
+	struct sockaddr_storage		*copy;
+	char				 text[NETD_ADDR_MAX];
+	enum reason			 r;
+
+	if (hub_link(IPC_ATTESTR) == NULL) {
+		turn_away(fd, from, R_NET_NO_ATTESTR);
+		return;
+	}
+	if ((r = limit_take(from, LIMIT_SPDM)) != R_OK) {
+		turn_away(fd, from, r);
+		return;
+	}
+	if ((copy = malloc(sizeof(*copy))) == NULL)
+		fatal("listen");
+	*copy = *from;
+	addr_text(from, text, sizeof(text));
+	IPC_SET_STR(m.address, text);
+	if (chan_call(hub_link(IPC_ATTESTR), MSG_SPDM_ACCEPTED, &m, fd,
+	    session_ms, session_over, copy) == -1) {
+		limit_release(from, LIMIT_SPDM);
+		free(copy);
+		turn_away(fd, from, R_NET_TOTAL);
+	}
+}
+
+/* ---- accepting --------------------------------------------------------------------- */
+
+/* No descriptor is left: give up the reserve for long enough to say no. */
+static bool
+refuse_one(struct port *p)
+{
+	struct sockaddr_storage	from = { 0 };
+	socklen_t		len = sizeof(from);
+	int			fd;
+
+	if (reserve != -1)
+		close(reserve);
+	fd = accept4(p->fd, (struct sockaddr *)&from, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd != -1)
+		turn_away(fd, &from, R_NET_RESOURCES);
+	reserve = fcntl(p->fd, F_DUPFD_CLOEXEC, 0);
+	return fd != -1;
+}
+
+/* accept(2): errors of the connection that is gone already are not ours. */
+static bool
+passes(int err)
+{
+	return err == ECONNABORTED || err == EINTR || err == EPROTO ||
+	    err == ENETDOWN || err == ENOPROTOOPT || err == EHOSTDOWN ||
+	    err == EHOSTUNREACH || err == ENETUNREACH || err == ENONET ||
+	    err == EOPNOTSUPP || err == EPERM;
+}
+
+/* One connection. false when there is no more to do in this turn. */
+static bool
+accept_one(struct port *p)
+{
+	struct sockaddr_storage	from = { 0 };
+	socklen_t		len = sizeof(from);
+	int			fd, err;
+
+	fd = accept4(p->fd, (struct sockaddr *)&from, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd == -1) {
+		err = errno;
+		if (err == EAGAIN || err == EWOULDBLOCK)
+			return false;
+		if (err == EMFILE || err == ENFILE)
+			return refuse_one(p);
+		if (hub_count(R_NET_ACCEPT) == 1)
+			log_warnx("listen: %s: %s", p->name, strerror(err));
+		return passes(err);
+	}
+	if (dial_tune(fd) == -1)
+		turn_away(fd, &from, R_NET_ACCEPT);
+	else
+		p->accepted(fd, &from);
+	return true;
+}
+
+static void
+ready(uv_poll_t *h, int status, int events)
+{
+	struct port	*p = h->data;
+	unsigned	 i;
+
+	if (status < 0)
+		fatalx("listen: %s: %s", p->name, uv_strerror(status));
+	/* The poll is level-triggered: the rest comes in the next turn. */
+	for (i = 0; i < ACCEPTS_TURN && accept_one(p); i++)
+		;
+}
+
+/* ---- opening ------------------------------------------------------------------------ */
+
+static int
+bound_socket(const struct sockaddr_storage *ss, socklen_t len)
+{
+	static const int		 on = 1, off = 0;
+	const struct sockaddr_in6	*sin6 = (const struct sockaddr_in6 *)ss;
+	int				 fd, err;
+
+	if ((fd = socket(ss->ss_family, SOCK_STREAM | SOCK_NONBLOCK |
+	    SOCK_CLOEXEC, 0)) == -1)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1)
+		goto fail;
+	/* "::" is every address, IPv4 too; any other is itself only. */
+	if (ss->ss_family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6,
+	    IPV6_V6ONLY, IN6_IS_ADDR_UNSPECIFIED(&sin6->sin6_addr) ?
+	    &off : &on, sizeof(on)) == -1)
+		goto fail;
+	/* The interface may get its address later than we start. */
+	if (setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) == -1 ||
+	    bind(fd, (const struct sockaddr *)ss, len) == -1 ||
+	    listen(fd, BACKLOG) == -1)
+		goto fail;
+	return fd;
+ fail:
+	err = errno;
+	close(fd);
+	errno = err;
+	return -1;
+}
+
+static int
+port_open(struct port *p, const char *address, uint16_t port)
+{
+	struct sockaddr_storage	ss;
+	socklen_t		len;
+
+	if (addr_parse(address, port, link_now(), &ss, &len) == -1) {
+		log_warnx("listen: %s: %s: %s", p->name, address,
+		    reason_text(R_NET_ADDRESS));
+		return -1;
+	}
+	p->fd = bound_socket(&ss, len);
+	/* A kernel without IPv6 has one way to be every address. */
+	if (p->fd == -1 && errno == EAFNOSUPPORT &&
+	    strcmp(address, "::") == 0 &&
+	    addr_parse("0.0.0.0", port, link_now(), &ss, &len) == 0)
+		p->fd = bound_socket(&ss, len);
+	if (p->fd == -1) {
+		log_warn("listen: %s: %s port %u", p->name, address, port);
+		return -1;
+	}
+	return 0;
+}
+
+int
+listen_open(const struct conf *conf)
+{
+	const char	*address = conf->listen_address;
+
+	if (address == NULL)
+		address = "::";
+	/* attestd -R ends sessions itself; this is for when it does not. */
+	session_ms = 2 * conf->attest_timeout;
+	if (port_open(&mtls, address, conf->mtls_port) == -1 ||
+	    port_open(&spdm, address, conf->spdm_port) == -1)
+		return -1;
+	if ((reserve = fcntl(mtls.fd, F_DUPFD_CLOEXEC, 0)) == -1) {
+		log_warn("listen");
+		return -1;
+	}
+	return 0;
+}
+
+static int
+port_start(struct port *p, uv_loop_t *loop)
+{
+	int	err;
+
+	if ((err = uv_poll_init(loop, &p->poll, p->fd)) != 0 ||
+	    (err = uv_poll_start(&p->poll, UV_READABLE, ready)) != 0) {
+		log_warnx("listen: %s: %s", p->name, uv_strerror(err));
+		return -1;
+	}
+	p->poll.data = p;
+	p->started = true;
+	return 0;
+}
+
+int
+listen_start(struct uv_loop_s *loop)
+{
+	if (port_start(&mtls, loop) == -1 || port_start(&spdm, loop) == -1)
+		return -1;
+	return 0;
+}
+
+static void
+port_closed(uv_handle_t *h)
+{
+	struct port	*p = h->data;
+
+	close(p->fd);
+	p->fd = -1;
+}
+
+void
+listen_stop(void)
+{
+	if (mtls.started)
+		uv_close((uv_handle_t *)&mtls.poll, port_closed);
+	if (spdm.started)
+		uv_close((uv_handle_t *)&spdm.poll, port_closed);
+	mtls.started = spdm.started = false;
+	if (reserve != -1)
+		close(reserve);
+	reserve = -1;
+}

@@ -1,0 +1,152 @@
+/*
+ * netd owns the network and decides nothing.
+ *
+ * Holds:    every network socket: the mtls and spdm ports, the LLDP packet
+ *           socket, the connections; channels to policyd, keyd, attestd.
+ * Does:     accepts and dials within limits; LLDP; the TLS of the peer
+ *           channel, with signatures from keyd; hands connected
+ *           descriptors of SPDM to attestd.
+ * Refuses:  private keys, files, decisions; to parse SPDM; to open any
+ *           socket but TCP to a peer once it has started.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+#include "log.h"
+#include "netd.h"
+
+static const enum ipc_role	sisters[] = {
+	IPC_POLICYD, IPC_KEYD, IPC_ATTESTQ, IPC_ATTESTR
+};
+
+static uv_loop_t	loop;
+static uv_signal_t	sigterm, sigint;
+static bool		ready;		/* said so to this policyd */
+
+/* ---- links -------------------------------------------------------------------- */
+
+/* Confined, and every link was up: tell policyd, and the service manager. */
+static void
+tell_ready(void)
+{
+	size_t	i;
+
+	if (ready)
+		return;
+	for (i = 0; i < sizeof(sisters) / sizeof(sisters[0]); i++)
+		if (hub_link(sisters[i]) == NULL)
+			return;
+	ready = true;
+	chan_send(hub_link(IPC_POLICYD), MSG_READY, NULL, -1);
+	start_ready();
+}
+
+static void
+link_up(enum ipc_role role, struct chan *c)
+{
+	peers_hub(role, true);
+	if (role == IPC_POLICYD)
+		lldp_report();
+	tell_ready();
+}
+
+static void
+link_down(enum ipc_role role)
+{
+	if (role == IPC_POLICYD)
+		ready = false;
+	peers_hub(role, false);
+}
+
+/* ---- the end --------------------------------------------------------------------- */
+
+static void
+stop(uv_signal_t *h, int signum)
+{
+	log_info("ending");
+	lldp_stop();
+	listen_stop();
+	peers_stop();
+	dial_stop();
+	link_stop();
+	hub_stop();
+	uv_close((uv_handle_t *)&sigterm, NULL);
+	uv_close((uv_handle_t *)&sigint, NULL);
+}
+
+static void
+catch_signals(void)
+{
+	uv_signal_init(&loop, &sigterm);
+	uv_signal_init(&loop, &sigint);
+	uv_signal_start(&sigterm, stop, SIGTERM);
+	uv_signal_start(&sigint, stop, SIGINT);
+}
+
+/* ---- start -------------------------------------------------------------------------- */
+
+/* What needs names, files or capabilities, before there are none. */
+static void
+open_all(const struct conf *conf)
+{
+	limit_init(conf);
+	if (link_open(conf) == -1 || listen_open(conf) == -1 ||
+	    lldp_open(conf) == -1 || tls_init(conf) == -1)
+		exit(1);
+}
+
+static void
+serve(const struct conf *conf, int hub, const struct hub_conf *hc)
+{
+	int	err;
+
+	if ((err = uv_loop_init(&loop)) != 0)
+		fatalx("loop: %s", uv_strerror(err));
+	catch_signals();
+	dial_init(&loop);
+	if (peers_init(&loop, conf) == -1 || link_start(&loop) == -1 ||
+	    lldp_start(&loop, conf) == -1 || listen_start(&loop) == -1)
+		fatalx("start failed");
+	if (hub_start(&loop, hub, hc) == -1)
+		fatal("hub");
+	log_info("serving");
+	uv_run(&loop, UV_RUN_DEFAULT);
+	/* Every handle is closed: the loop has nothing left. */
+	if ((err = uv_loop_close(&loop)) != 0)
+		log_warnx("loop: %s", uv_strerror(err));
+	limit_free();
+}
+
+int
+main(int argc, char **argv)
+{
+	struct start_opts	 opts;
+	struct hub_conf		 hc;
+	struct conf		*conf;
+	char			 path[108];	/* sun_path */
+	int			 hub;
+
+	start_options(argc, argv, NULL, &opts);
+	conf = start_conf(&opts);
+	open_all(conf);
+	start_dirs(&netd_confine, conf);
+	confine_user(&netd_confine, conf, &opts, path, sizeof(path));
+	hc = (struct hub_conf){
+		.self = IPC_NETD,
+		.path = path,
+		.developer = opts.developer,
+		.keep = true,
+		.peers = netd_peers,
+		.npeers = netd_npeers,
+		.up = link_up,
+		.down = link_down,
+	};
+	if ((hub = hub_connect(&hc)) == -1)
+		fatal("hub: %s", path);
+	confine_filter(&netd_confine);
+	serve(conf, hub, &hc);
+	conf_free(conf);
+	return 0;
+}
