@@ -49,7 +49,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
-UNIT_libipc  =
+UNIT_libipc  = codec channel queue events hub
 UNIT_libutil = reason clock secret log conf confine
 UNIT_keyd    =
 UNIT_netd    = lldp neighbour

@@ -54,6 +54,7 @@ static struct hub {
 
 static void	hub_greet(struct chan *);
 static int	hub_attach(int);
+static void	reconnect_later(void);
 
 /* ---- connecting ----------------------------------------------------------------- */
 
@@ -212,6 +213,12 @@ hub_reconnect(uv_timer_t *t)
 	}
 	if (!hub_absent(errno))
 		fatal("hub: %s", hub.conf.path);
+	reconnect_later();
+}
+
+static void
+reconnect_later(void)
+{
 	timer_start(&hub.retry, hub_reconnect, hub.delay);
 	if ((hub.delay *= 2) > RETRY_MAX)
 		hub.delay = RETRY_MAX;
@@ -228,7 +235,7 @@ hub_gone(void)
 	}
 	log_info("hub: policyd has gone, waiting for it");
 	hub.again = true;
-	timer_start(&hub.retry, hub_reconnect, hub.delay);
+	reconnect_later();
 }
 
 static void
@@ -237,9 +244,9 @@ link_offence(struct chan *c, enum reason offence, unsigned type)
 	struct msg_offence	 m = { .peer = chan_peer(c),
 	    .generation = chan_generation(c), .reason = offence, .type = type };
 
-	log_warnx("hub: %s: %s: %s in %s", ipc_role_name(chan_peer(c)),
-	    reason_code(offence), reason_text(offence),
-	    type == MSG_NONE ? "a record" : ipc_name((enum ipc_type)type));
+	log_warnx("hub: %s: offence in %s: %s %s", ipc_role_name(chan_peer(c)),
+	    type == MSG_NONE ? "a record" : ipc_name((enum ipc_type)type),
+	    reason_code(offence), reason_text(offence));
 	if (chan_peer(c) != IPC_POLICYD)
 		chan_send(hub_link(IPC_POLICYD), MSG_OFFENCE, &m, -1);
 }
@@ -249,18 +256,17 @@ link_closed(struct chan *c, enum reason offence, unsigned type)
 {
 	enum ipc_role	 role = chan_peer(c);
 	struct link	*l = &hub.links[role];
-	bool		 was_up;
+	bool		 was_up = l->up;
 
 	if (offence != R_OK)
 		link_offence(c, offence, type);
-	if (l->chan != c)
-		return;			/* a newer one is in its place */
-	was_up = l->up;
 	l->chan = NULL;
 	l->up = false;
+	if (hub.stopping)
+		return;
 	if (was_up && hub.conf.down != NULL)
 		hub.conf.down(role);
-	if (role == IPC_POLICYD && !hub.stopping)
+	if (role == IPC_POLICYD)
 		hub_gone();
 }
 
@@ -378,10 +384,14 @@ hub_greet_again(uv_timer_t *t)
 }
 
 static void
-hub_refused(const struct ipc_reply *r)
+hub_refused(struct chan *c, const struct ipc_reply *r)
 {
 	if (r->reason == R_IPC_CLOSED)
 		return;			/* link_closed() knows what to do */
+	if (r->reason == R_IPC_DEADLINE) {
+		chan_close(c);
+		return;
+	}
 	if (r->reason == R_IPC_ROLE && ++hub.tries < HELLO_TRIES) {
 		timer_start(&hub.retry, hub_greet_again, HELLO_RETRY);
 		return;
@@ -398,7 +408,7 @@ hub_welcome(const struct ipc_reply *r, void *arg)
 	unsigned			 i;
 
 	if (r->reason != R_OK) {
-		hub_refused(r);
+		hub_refused(c, r);
 		return;
 	}
 	if (m->catalogue.len != 32 ||
@@ -465,6 +475,7 @@ hub_start(struct uv_loop_s *loop, int fd, const struct hub_conf *conf)
 	hub.tries = 0;
 	hub.delay = RETRY_MIN;
 	hub.nhandlers = 0;
+	chan_trace(log_level_now() == LOG_LVL_TRACE);
 	for (i = 0; i < sizeof(from_hub) / sizeof(from_hub[0]); i++)
 		hub.handlers[hub.nhandlers++] = from_hub[i];
 	if ((p = peer_find(IPC_POLICYD)) != NULL) {

@@ -1,0 +1,907 @@
+/*
+ * Channels: what is refused and why, calls and their windows, deadlines and
+ * endings, descriptors. The channel under test is keyd's or attestd's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <sys/resource.h>
+
+#include "chan_pair.h"
+#include "clock.h"
+
+#define NITEMS(a)	(sizeof(a) / sizeof((a)[0]))
+
+static union ipc_any	any;
+
+/* ---- a keyd for the tests ---------------------------------------------------- */
+
+static struct {
+	unsigned	 handled;
+	struct ipc_call	 last;
+} keyd;
+
+static int
+answer(struct chan *c, const struct ipc_call *call, const void *msg)
+{
+	struct msg_tls_sign_rep	rep = { .signature.len = 2 };
+
+	keyd.handled++;
+	keyd.last = *call;
+	return chan_reply(c, call, MSG_TLS_SIGN_REP, &rep);
+}
+
+static int
+keep(struct chan *c, const struct ipc_call *call, const void *msg)
+{
+	keyd.handled++;
+	keyd.last = *call;
+	return 0;
+}
+
+static int
+object(struct chan *c, const struct ipc_call *call, const void *msg)
+{
+	keyd.handled++;
+	return -1;
+}
+
+static int
+close_self(struct chan *c, const struct ipc_call *call, const void *msg)
+{
+	keyd.handled++;
+	chan_close(c);
+	return 0;
+}
+
+static const struct ipc_handler answers[] = { { MSG_TLS_SIGN_REQ, answer } };
+static const struct ipc_handler keeps[] = { { MSG_TLS_SIGN_REQ, keep } };
+static const struct ipc_handler objects[] = { { MSG_TLS_SIGN_REQ, object } };
+static const struct ipc_handler closes[] = {
+	{ MSG_TLS_SIGN_REQ, close_self }
+};
+
+static struct msg_tls_sign_req	request = { .key = 2 };
+
+/* ---- a netd that calls ---------------------------------------------------------- */
+
+static struct {
+	unsigned	 times;
+	enum reason	 reason;
+	enum ipc_type	 type;
+	struct chan	*again;		/* call here from inside the callback */
+	struct chan	*close;		/* close this one */
+	int		 ret;		/* of the call from inside */
+} result;
+
+static void
+got(const struct ipc_reply *r, void *arg)
+{
+	result.times++;
+	result.reason = r->reason;
+	result.type = r->type;
+	if (r->refused != NULL)
+		assert_int_equal(r->refused->reason, r->reason);
+	if (result.again != NULL)
+		result.ret = chan_call(result.again, MSG_TLS_SIGN_REQ, &request,
+		    -1, 1000, got, NULL);
+	chan_close(result.close);
+	result.close = NULL;
+}
+
+static int
+call(struct chan *c, uint32_t timeout)
+{
+	return chan_call(c, MSG_TLS_SIGN_REQ, &request, -1, timeout, got, NULL);
+}
+
+/* netd and keyd, both channels. */
+static struct pair {
+	struct chan	*netd, *keyd;
+	struct ending	 netd_end, keyd_end;
+} pair;
+
+static void
+pair_make(const struct ipc_handler *h)
+{
+	int	fds[2];
+
+	socket_pair(fds);
+	pair.netd = end_new(fds[0], IPC_NETD, IPC_KEYD, NULL, 0, &pair.netd_end);
+	pair.keyd = end_new(fds[1], IPC_KEYD, IPC_NETD, h, 1, &pair.keyd_end);
+	memset(&keyd, 0, sizeof(keyd));
+	memset(&result, 0, sizeof(result));
+}
+
+static void
+pair_close(void)
+{
+	if (pair.netd_end.times == 0)
+		chan_close(pair.netd);
+	if (pair.keyd_end.times == 0)
+		chan_close(pair.keyd);
+}
+
+/* keyd and a bare socket that speaks for netd. */
+static int
+bare_make(const struct ipc_handler *h)
+{
+	int	fds[2];
+
+	socket_pair(fds);
+	pair.keyd = end_new(fds[1], IPC_KEYD, IPC_NETD, h, 1, &pair.keyd_end);
+	memset(&keyd, 0, sizeof(keyd));
+	return fds[0];
+}
+
+/* ---- calls ------------------------------------------------------------------------ */
+
+static void
+test_call(void **state)
+{
+	pair_make(answers);
+	assert_int_equal(call(pair.netd, 1000), 0);
+	assert_int_equal(result.times, 0);
+	assert_int_equal(chan_input(pair.keyd), 0);
+	assert_int_equal(chan_input(pair.netd), 0);
+	assert_int_equal(result.times, 1);
+	assert_int_equal(result.reason, R_OK);
+	assert_int_equal(result.type, MSG_TLS_SIGN_REP);
+	assert_int_equal(chan_window(pair.netd), ipc_window(IPC_NETD, IPC_KEYD));
+	pair_close();
+}
+
+static void
+test_call_refused(void **state)
+{
+	pair_make(keeps);
+	call(pair.netd, 1000);
+	chan_input(pair.keyd);
+	assert_int_equal(chan_refuse_why(pair.keyd, &keyd.last, R_IPC_NOLINK,
+	    "field", NULL, "seen"), 0);
+	chan_input(pair.netd);
+	assert_int_equal(result.times, 1);
+	assert_int_equal(result.reason, R_IPC_NOLINK);
+	assert_int_equal(result.type, MSG_REFUSED);
+	pair_close();
+}
+
+/* Why a call was refused is cut to its field, at a character. */
+static void
+test_refusal_is_cut(void **state)
+{
+	char		 text[300];
+	uint32_t	 id;
+	int		 fd = bare_make(keeps);
+
+	memset(text, 'x', sizeof(text));
+	text[63] = '\xc3';
+	text[64] = '\xa9';
+	text[299] = '\0';
+	raw_msg(fd, MSG_TLS_SIGN_REQ, 1, &request);
+	chan_input(pair.keyd);
+	assert_int_equal(chan_refuse_why(pair.keyd, &keyd.last, R_IPC_NOLINK,
+	    text, text, "\xff"), 0);
+	assert_int_equal(raw_recv(fd, &id, &any), MSG_REFUSED);
+	assert_int_equal(strlen(any.refused.field), 63);
+	assert_int_equal(strlen(any.refused.expected), 160);
+	assert_string_equal(any.refused.seen, "");
+	chan_close(pair.keyd);
+	close(fd);
+}
+
+/* An answer is given once, to its call, with a type that fits. */
+static void
+test_reply_once(void **state)
+{
+	struct ipc_call	other;
+
+	pair_make(keeps);
+	call(pair.netd, 1000);
+	chan_input(pair.keyd);
+	assert_int_equal(chan_done(pair.keyd, &keyd.last), -1);
+	other = keyd.last;
+	other.id++;
+	assert_int_equal(chan_refuse(pair.keyd, &other, R_IPC_NOLINK), -1);
+	assert_ptr_equal(chan_find(&keyd.last), pair.keyd);
+	assert_int_equal(chan_refuse(pair.keyd, &keyd.last, R_IPC_NOLINK), 0);
+	assert_int_equal(chan_refuse(pair.keyd, &keyd.last, R_IPC_NOLINK), -1);
+	chan_close(pair.keyd);
+	assert_null(chan_find(&keyd.last));
+	assert_int_equal(chan_refuse(chan_find(&keyd.last), &keyd.last,
+	    R_IPC_NOLINK), -1);
+	pair_close();
+}
+
+/* A reply that does not encode still answers: no caller waits for ever. */
+static void
+test_reply_unencodable(void **state)
+{
+	struct msg_tls_sign_rep	rep = { .signature.len = 113 };
+
+	pair_make(keeps);
+	call(pair.netd, 1000);
+	chan_input(pair.keyd);
+	assert_int_equal(chan_reply(pair.keyd, &keyd.last, MSG_TLS_SIGN_REP,
+	    &rep), 0);
+	chan_input(pair.netd);
+	assert_int_equal(result.reason, R_IPC_FORM);
+	pair_close();
+}
+
+/* The window is full: the caller is told, the peer is not bothered. */
+static void
+test_window_ours(void **state)
+{
+	unsigned	w = ipc_window(IPC_NETD, IPC_KEYD), i;
+
+	pair_make(keeps);
+	for (i = 0; i < w; i++)
+		assert_int_equal(call(pair.netd, 1000), 0);
+	assert_int_equal(chan_window(pair.netd), 0);
+	assert_int_equal(call(pair.netd, 1000), -1);
+	while (keyd.handled < w)
+		assert_int_equal(chan_input(pair.keyd), 0);
+	chan_refuse(pair.keyd, &keyd.last, R_IPC_NOLINK);
+	chan_input(pair.netd);
+	assert_int_equal(chan_window(pair.netd), 1);
+	assert_int_equal(call(pair.netd, 1000), 0);
+	pair_close();
+	assert_int_equal(result.times, w + 1);
+}
+
+static void
+test_call_nobody(void **state)
+{
+	assert_int_equal(call(NULL, 1000), -1);
+	assert_int_equal(chan_window(NULL), 0);
+	assert_int_equal(chan_send(NULL, MSG_READY, NULL, -1), -1);
+}
+
+/* What this process may not say, it cannot: not to this peer, not now. */
+static void
+test_send_is_checked(void **state)
+{
+	struct msg_tls_sign_req	bad = { .key = 64 };
+
+	pair_make(answers);
+	assert_int_equal(chan_send(pair.netd, MSG_READY, NULL, -1), -1);
+	assert_int_equal(chan_send(pair.netd, MSG_TLS_SIGN_REQ, &request, -1),
+	    -1);
+	assert_int_equal(chan_send(pair.netd, MSG_TLS_SIGN_REP, NULL, -1), -1);
+	assert_int_equal(chan_send(pair.netd, MSG_COUNT, NULL, -1), -1);
+	assert_int_equal(chan_call(pair.netd, MSG_SPDM_SIGN_REQ, &any, -1, 1,
+	    got, NULL), -1);
+	assert_int_equal(chan_call(pair.netd, MSG_TLS_SIGN_REQ, &bad, -1, 1,
+	    got, NULL), -1);
+	assert_int_equal(chan_call(pair.netd, MSG_TLS_SIGN_REQ, &request, 0, 1,
+	    got, NULL), -1);
+	chan_set_phase(pair.netd, IPC_START);
+	assert_int_equal(call(pair.netd, 1000), -1);
+	assert_int_equal(chan_window(pair.netd), ipc_window(IPC_NETD, IPC_KEYD));
+	pair_close();
+	assert_int_equal(result.times, 0);
+}
+
+/* ---- deadlines ---------------------------------------------------------------------- */
+
+static void
+test_deadline(void **state)
+{
+	uint64_t	now;
+	int64_t		left;
+
+	pair_make(answers);
+	assert_int_equal(chan_deadlines(pair.netd, clock_mono_ms()), -1);
+	call(pair.netd, 500000);
+	call(pair.netd, 900000);
+	now = clock_mono_ms();
+	left = chan_deadlines(pair.netd, now);
+	assert_true(left > 0 && left <= 500000);
+	assert_int_equal(chan_deadlines(pair.netd, now + left - 1), 1);
+	assert_int_equal(result.times, 0);
+	assert_true(chan_deadlines(pair.netd, now + left) > 0);
+	assert_int_equal(result.times, 1);
+	assert_int_equal(result.reason, R_IPC_DEADLINE);
+	assert_int_equal(chan_deadlines(pair.netd, now + 1000000), -1);
+	assert_int_equal(result.times, 2);
+	pair_close();
+	assert_int_equal(result.times, 2);
+}
+
+/*
+ * A late reply is dropped. Until it comes the call keeps its place, because
+ * the peer counts it still.
+ */
+static void
+test_late_reply(void **state)
+{
+	unsigned	w = ipc_window(IPC_NETD, IPC_KEYD);
+
+	pair_make(answers);
+	call(pair.netd, 1000);
+	chan_deadlines(pair.netd, clock_mono_ms() + 2000);
+	assert_int_equal(result.times, 1);
+	assert_int_equal(chan_window(pair.netd), w - 1);
+	chan_input(pair.keyd);
+	assert_int_equal(chan_input(pair.netd), 0);
+	assert_int_equal(result.times, 1);
+	assert_int_equal(chan_window(pair.netd), w);
+	pair_close();
+	assert_int_equal(pair.netd_end.reason, R_OK);
+}
+
+/* Being late excuses no wrong type. */
+static void
+test_late_reply_wrong_type(void **state)
+{
+	struct msg_spdm_sign_rep	 rep = { .signature.len = 0 };
+	struct chan			*netd;
+	struct ending			 e;
+	uint32_t			 id;
+	int				 fds[2];
+
+	memset(&result, 0, sizeof(result));
+	socket_pair(fds);
+	netd = end_new(fds[0], IPC_NETD, IPC_KEYD, NULL, 0, &e);
+	call(netd, 1000);
+	chan_deadlines(netd, clock_mono_ms() + 2000);
+	assert_int_equal(raw_recv(fds[1], &id, &any), MSG_TLS_SIGN_REQ);
+	raw_msg(fds[1], MSG_DONE, id, &rep);
+	assert_int_equal(chan_input(netd), -1);
+	assert_int_equal(e.reason, R_IPC_REPLY);
+	assert_int_equal(result.times, 1);
+	close(fds[1]);
+}
+
+/* ---- endings ------------------------------------------------------------------------- */
+
+static void
+test_closed_fails_calls(void **state)
+{
+	pair_make(keeps);
+	call(pair.netd, 1000);
+	call(pair.netd, 1000);
+	chan_close(pair.keyd);
+	assert_int_equal(chan_input(pair.netd), -1);
+	assert_int_equal(result.times, 2);
+	assert_int_equal(result.reason, R_IPC_CLOSED);
+	assert_int_equal(pair.netd_end.times, 1);
+	assert_int_equal(pair.netd_end.reason, R_OK);
+}
+
+/* What the peer said before it went is still heard. */
+static void
+test_last_words(void **state)
+{
+	pair_make(answers);
+	call(pair.netd, 1000);
+	chan_input(pair.keyd);
+	call(pair.netd, 1000);
+	chan_close(pair.keyd);		/* with the second call unread */
+	while (chan_input(pair.netd) == 0)
+		;
+	assert_int_equal(result.times, 2);
+	assert_int_equal(pair.netd_end.times, 1);
+	assert_int_equal(pair.netd_end.reason, R_OK);
+}
+
+/* A call to a peer that has just gone is not lost either. */
+static void
+test_call_after_end(void **state)
+{
+	pair_make(answers);
+	chan_close(pair.keyd);
+	assert_int_equal(call(pair.netd, 1000), 0);
+	assert_int_equal(result.times, 0);
+	while (chan_input(pair.netd) == 0)
+		;
+	assert_int_equal(result.times, 1);
+	assert_int_equal(result.reason, R_IPC_CLOSED);
+}
+
+/* Callbacks of a closing channel may call again, in vain, and close it. */
+static void
+test_close_reentered(void **state)
+{
+	pair_make(keeps);
+	call(pair.netd, 1000);
+	call(pair.netd, 1000);
+	result.again = result.close = pair.netd;
+	chan_close(pair.netd);
+	assert_int_equal(result.times, 2);
+	assert_int_equal(result.ret, -1);
+	assert_int_equal(pair.netd_end.times, 1);
+	pair_close();
+}
+
+/* The reply's callback closes the channel whose input is being read. */
+static void
+test_close_in_reply(void **state)
+{
+	pair_make(answers);
+	call(pair.netd, 1000);
+	call(pair.netd, 1000);
+	chan_input(pair.keyd);
+	result.close = pair.netd;
+	assert_int_equal(chan_input(pair.netd), -1);
+	assert_int_equal(result.times, 2);
+	assert_int_equal(pair.netd_end.times, 1);
+	pair_close();
+}
+
+static void
+test_close_in_handler(void **state)
+{
+	pair_make(closes);
+	call(pair.netd, 1000);
+	call(pair.netd, 1000);
+	assert_int_equal(chan_input(pair.keyd), -1);
+	assert_int_equal(keyd.handled, 1);
+	assert_int_equal(pair.keyd_end.times, 1);
+	assert_int_equal(pair.keyd_end.reason, R_OK);
+	pair_close();
+}
+
+static void
+test_close_in_deadline(void **state)
+{
+	pair_make(keeps);
+	call(pair.netd, 1000);
+	call(pair.netd, 1000);
+	result.close = pair.netd;
+	assert_int_equal(chan_deadlines(pair.netd, clock_mono_ms() + 2000), -1);
+	assert_int_equal(result.times, 2);
+	assert_int_equal(pair.netd_end.times, 1);
+	pair_close();
+}
+
+/* A callback uses the place that its own call has just left. */
+static void
+test_call_in_reply(void **state)
+{
+	pair_make(answers);
+	result.again = pair.netd;
+	call(pair.netd, 1000);
+	chan_input(pair.keyd);
+	chan_input(pair.netd);
+	assert_int_equal(result.times, 1);
+	assert_int_equal(result.ret, 0);
+	result.again = NULL;
+	chan_input(pair.keyd);
+	chan_input(pair.netd);
+	assert_int_equal(result.times, 2);
+	pair_close();
+}
+
+/* One turn reads a bounded number of records. */
+static void
+test_bounded_turn(void **state)
+{
+	int		fd = bare_make(answers);
+	unsigned	i, before;
+
+	for (i = 0; i < 64; i++)
+		raw_msg(fd, MSG_TLS_SIGN_REQ, i + 1, &request);
+	assert_int_equal(chan_input(pair.keyd), 0);
+	before = keyd.handled;
+	assert_true(before > 0 && before < 64);
+	while (keyd.handled < 64)
+		assert_int_equal(chan_input(pair.keyd), 0);
+	chan_close(pair.keyd);
+	close(fd);
+}
+
+/* ---- offences -------------------------------------------------------------------------- */
+
+/* Whatever was sent on this socket, keyd closes the link for this reason. */
+static void
+expect_offence(int fd, enum reason reason, enum ipc_type type)
+{
+	while (chan_input(pair.keyd) == 0)
+		;
+	assert_int_equal(pair.keyd_end.times, 1);
+	assert_int_equal(pair.keyd_end.reason, reason);
+	assert_int_equal(pair.keyd_end.type, type);
+	close(fd);
+}
+
+static void
+test_offence_route(void **state)
+{
+	struct msg_spdm_sign_req	spdm = { .key = 1 };
+	struct msg_ctl_peer_show	ctl = { .name = "x" };
+	struct msg_tls_sign_rep		rep = { .signature.len = 0 };
+	int				fd;
+
+	fd = bare_make(answers);
+	raw_msg(fd, MSG_SPDM_SIGN_REQ, 1, &spdm);
+	expect_offence(fd, R_IPC_ROUTE, MSG_SPDM_SIGN_REQ);
+	fd = bare_make(answers);
+	raw_msg(fd, MSG_CTL_PEER_SHOW, 1, &ctl);
+	expect_offence(fd, R_IPC_ROUTE, MSG_CTL_PEER_SHOW);
+	fd = bare_make(answers);		/* the wrong way round */
+	raw_msg(fd, MSG_TLS_SIGN_REP, 1, &rep);
+	expect_offence(fd, R_IPC_ROUTE, MSG_TLS_SIGN_REP);
+	assert_int_equal(keyd.handled, 0);
+}
+
+static void
+test_offence_phase(void **state)
+{
+	struct msg_link_hello	hello = { .generation = 1 };
+	int			fd;
+
+	fd = bare_make(answers);
+	chan_set_phase(pair.keyd, IPC_START);
+	raw_msg(fd, MSG_TLS_SIGN_REQ, 1, &request);
+	expect_offence(fd, R_IPC_PHASE, MSG_TLS_SIGN_REQ);
+	fd = bare_make(answers);
+	raw_msg(fd, MSG_LINK_HELLO, 0, &hello);
+	expect_offence(fd, R_IPC_PHASE, MSG_LINK_HELLO);
+	assert_int_equal(keyd.handled, 0);
+}
+
+static void
+test_offence_form(void **state)
+{
+	uint8_t	buf[64];
+	size_t	len;
+	int	fd;
+
+	assert_int_equal(ipc_encode(MSG_TLS_SIGN_REQ, 1, &request, buf,
+	    sizeof(buf), &len), 0);
+	buf[len] = 0;
+	fd = bare_make(answers);
+	raw_send(fd, buf, len + 1, NULL, 0);
+	expect_offence(fd, R_IPC_FORM, MSG_TLS_SIGN_REQ);
+	fd = bare_make(answers);
+	raw_send(fd, "x", 1, NULL, 0);
+	expect_offence(fd, R_IPC_FORM, MSG_NONE);
+	assert_int_equal(keyd.handled, 0);
+}
+
+/* Direction is looked at before form, and phase before form. */
+static void
+test_offence_order(void **state)
+{
+	/* [SPDM_SIGN_REQ, 1] with no field at all */
+	uint8_t		buf[8] = { 0x92, MSG_SPDM_SIGN_REQ, 1 };
+	const int	in = 0;
+	int		fd;
+
+	fd = bare_make(answers);
+	raw_send(fd, buf, 3, &in, 1);
+	expect_offence(fd, R_IPC_ROUTE, MSG_SPDM_SIGN_REQ);
+	buf[1] = MSG_TLS_SIGN_REQ;
+	fd = bare_make(answers);
+	chan_set_phase(pair.keyd, IPC_START);
+	raw_send(fd, buf, 3, &in, 1);
+	expect_offence(fd, R_IPC_PHASE, MSG_TLS_SIGN_REQ);
+	fd = bare_make(answers);
+	raw_send(fd, buf, 3, &in, 1);
+	expect_offence(fd, R_IPC_FORM, MSG_TLS_SIGN_REQ);
+}
+
+static void
+test_offence_too_long(void **state)
+{
+	static uint8_t	big[IPC_MAX_RECORD + 1];
+	int		fd;
+
+	fd = bare_make(answers);
+	raw_send(fd, big, sizeof(big), NULL, 0);
+	expect_offence(fd, R_IPC_FORM, MSG_NONE);
+}
+
+static void
+test_offence_window(void **state)
+{
+	unsigned	w = ipc_window(IPC_NETD, IPC_KEYD), i;
+	int		fd;
+
+	fd = bare_make(keeps);
+	for (i = 0; i < w; i++)
+		raw_msg(fd, MSG_TLS_SIGN_REQ, i + 1, &request);
+	while (keyd.handled < w)
+		assert_int_equal(chan_input(pair.keyd), 0);
+	raw_msg(fd, MSG_TLS_SIGN_REQ, w + 1, &request);
+	expect_offence(fd, R_IPC_WINDOW, MSG_TLS_SIGN_REQ);
+	assert_int_equal(keyd.handled, w);
+}
+
+/* Who does not read replies gets no further ones: our memory is bounded. */
+static void
+test_offence_window_unread(void **state)
+{
+	int		fd = bare_make(answers);
+	uint32_t	id = 0;
+
+	while (pair.keyd_end.times == 0) {
+		raw_msg(fd, MSG_TLS_SIGN_REQ, ++id, &request);
+		chan_input(pair.keyd);
+		assert_true(id < 100000);
+	}
+	assert_int_equal(pair.keyd_end.reason, R_IPC_WINDOW);
+	close(fd);
+}
+
+static void
+test_offence_number_twice(void **state)
+{
+	int	fd;
+
+	fd = bare_make(keeps);
+	raw_msg(fd, MSG_TLS_SIGN_REQ, 7, &request);
+	raw_msg(fd, MSG_TLS_SIGN_REQ, 7, &request);
+	expect_offence(fd, R_IPC_FORM, MSG_TLS_SIGN_REQ);
+	assert_int_equal(keyd.handled, 1);
+}
+
+static void
+test_offence_unhandled(void **state)
+{
+	int	fd;
+
+	fd = bare_make(answers);
+	chan_set_handlers(pair.keyd, NULL, 0);
+	raw_msg(fd, MSG_TLS_SIGN_REQ, 1, &request);
+	expect_offence(fd, R_IPC_UNHANDLED, MSG_TLS_SIGN_REQ);
+}
+
+static void
+test_offence_handler(void **state)
+{
+	int	fd;
+
+	fd = bare_make(objects);
+	raw_msg(fd, MSG_TLS_SIGN_REQ, 1, &request);
+	expect_offence(fd, R_IPC_HANDLER, MSG_TLS_SIGN_REQ);
+	assert_int_equal(keyd.handled, 1);
+}
+
+/* A reply to no call, of the wrong type, twice, or refused with no reason. */
+static void
+test_offence_reply(void **state)
+{
+	static const struct {
+		uint32_t	id_off;
+		enum ipc_type	type;
+		enum reason	reason, offence;
+		unsigned	times, calls;
+	} cases[] = {
+		{ 1, MSG_REFUSED, R_IPC_NOLINK, R_IPC_REPLY, 1, 1 },
+		{ 0, MSG_DONE, R_OK, R_IPC_REPLY, 1, 1 },
+		{ 0, MSG_REFUSED, R_IPC_NOLINK, R_IPC_REPLY, 2, 1 },
+		{ 0, MSG_REFUSED, R_OK, R_IPC_FORM, 1, 0 },
+	};
+	struct msg_refused	 m;
+	struct chan		*netd;
+	struct ending		 e;
+	size_t			 i;
+	unsigned		 n;
+	uint32_t		 id;
+	int			 fds[2];
+
+	for (i = 0; i < NITEMS(cases); i++) {
+		memset(&result, 0, sizeof(result));
+		socket_pair(fds);
+		netd = end_new(fds[0], IPC_NETD, IPC_KEYD, NULL, 0, &e);
+		call(netd, 1000);
+		assert_int_equal(raw_recv(fds[1], &id, &any), MSG_TLS_SIGN_REQ);
+		m = (struct msg_refused){ .reason = cases[i].reason };
+		for (n = 0; n < cases[i].times; n++)
+			raw_msg(fds[1], cases[i].type, id + cases[i].id_off, &m);
+		assert_int_equal(chan_input(netd), -1);
+		assert_int_equal(e.reason, cases[i].offence);
+		assert_int_equal(result.times, cases[i].calls);
+		close(fds[1]);
+	}
+}
+
+/* ---- descriptors ------------------------------------------------------------------------ */
+
+static struct {
+	unsigned	times;
+	int		fd;
+} accepted;
+
+static int
+accept_fd(struct chan *c, const struct ipc_call *ipc, const void *msg)
+{
+	accepted.times++;
+	accepted.fd = ipc->fd;
+	assert_true(fcntl(ipc->fd, F_GETFD) & FD_CLOEXEC);
+	return 0;
+}
+
+static const struct ipc_handler accepts[] = {
+	{ MSG_SPDM_ACCEPTED, accept_fd },
+};
+
+/* attestd -R, and a bare socket that speaks for netd; in pair.keyd. */
+static int
+responder_make(void)
+{
+	int	fds[2];
+
+	memset(&accepted, 0, sizeof(accepted));
+	socket_pair(fds);
+	pair.keyd = end_new(fds[1], IPC_ATTESTR, IPC_NETD, accepts, 1,
+	    &pair.keyd_end);
+	return fds[0];
+}
+
+static void
+send_accepted(int fd, const int *fds, size_t n)
+{
+	struct msg_spdm_accepted m = { .address = "192.0.2.1" };
+	uint8_t			 buf[64];
+	size_t			 len;
+
+	assert_int_equal(ipc_encode(MSG_SPDM_ACCEPTED, 1, &m, buf, sizeof(buf),
+	    &len), 0);
+	raw_send(fd, buf, len, fds, n);
+}
+
+static void
+test_descriptor(void **state)
+{
+	struct msg_spdm_accepted m = { .address = "192.0.2.1" };
+	struct ending		 e;
+	struct chan		*netd;
+	unsigned		 before = fds_open();
+	int			 fds[2], pipes[2];
+	char			 c;
+
+	memset(&accepted, 0, sizeof(accepted));
+	socket_pair(fds);
+	netd = end_new(fds[0], IPC_NETD, IPC_ATTESTR, NULL, 0, &e);
+	pair.keyd = end_new(fds[1], IPC_ATTESTR, IPC_NETD, accepts, 1,
+	    &pair.keyd_end);
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(chan_call(netd, MSG_SPDM_ACCEPTED, &m, pipes[1], 1000,
+	    got, NULL), 0);
+	assert_int_equal(fcntl(pipes[1], F_GETFD), -1);
+	assert_int_equal(chan_input(pair.keyd), 0);
+	assert_int_equal(accepted.times, 1);
+	assert_int_equal(write(accepted.fd, "x", 1), 1);
+	assert_int_equal(read(pipes[0], &c, 1), 1);
+	close(accepted.fd);
+	close(pipes[0]);
+	chan_close(netd);
+	chan_close(pair.keyd);
+	assert_int_equal(fds_open(), before);
+}
+
+/* A message that was not sent leaves its descriptor to the caller. */
+static void
+test_descriptor_not_sent(void **state)
+{
+	int	fd;
+
+	pair_make(answers);
+	fd = dup(0);
+	assert_int_equal(chan_send(pair.netd, MSG_SPDM_DIALLED, &any, fd), -1);
+	assert_int_equal(close(fd), 0);
+	pair_close();
+}
+
+/* None, two, or eight where one belongs: offences, and all are closed. */
+static void
+test_offence_descriptors(void **state)
+{
+	static const size_t	counts[] = { 0, 2, 3, 8 };
+	unsigned		before = fds_open();
+	int			fd, in[8] = { 0 };
+	size_t			i;
+
+	for (i = 0; i < NITEMS(counts); i++) {
+		fd = responder_make();
+		send_accepted(fd, in, counts[i]);
+		expect_offence(fd, R_IPC_DESCRIPTOR, MSG_SPDM_ACCEPTED);
+		assert_int_equal(accepted.times, 0);
+		assert_int_equal(fds_open(), before);
+	}
+}
+
+/* One where none belongs. */
+static void
+test_offence_descriptor_unwanted(void **state)
+{
+	unsigned	before = fds_open();
+	const int	in = 0;
+	uint8_t		buf[64];
+	size_t		len;
+	int		fd;
+
+	assert_int_equal(ipc_encode(MSG_TLS_SIGN_REQ, 1, &request, buf,
+	    sizeof(buf), &len), 0);
+	fd = bare_make(answers);
+	raw_send(fd, buf, len, &in, 1);
+	expect_offence(fd, R_IPC_DESCRIPTOR, MSG_TLS_SIGN_REQ);
+	assert_int_equal(fds_open(), before);
+	fd = bare_make(answers);
+	raw_send(fd, "x", 1, &in, 1);
+	expect_offence(fd, R_IPC_FORM, MSG_NONE);
+	assert_int_equal(fds_open(), before);
+	assert_int_equal(keyd.handled, 0);
+}
+
+/* Our own table is full: no offence, the call is refused. */
+static void
+test_descriptor_no_room(void **state)
+{
+	struct rlimit	old, none;
+	const int	in = 0;
+	uint32_t	id;
+	int		fd;
+
+	fd = responder_make();
+	send_accepted(fd, &in, 1);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	none = old;
+	none.rlim_cur = 3;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(chan_input(pair.keyd), 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(raw_recv(fd, &id, &any), MSG_REFUSED);
+	assert_int_equal(any.refused.reason, R_IPC_DESCRIPTOR);
+	assert_int_equal(accepted.times, 0);
+	send_accepted(fd, &in, 1);
+	assert_int_equal(chan_input(pair.keyd), 0);
+	assert_int_equal(accepted.times, 1);
+	close(accepted.fd);
+	chan_close(pair.keyd);
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(test_call),
+		cmocka_unit_test(test_call_refused),
+		cmocka_unit_test(test_refusal_is_cut),
+		cmocka_unit_test(test_reply_once),
+		cmocka_unit_test(test_reply_unencodable),
+		cmocka_unit_test(test_window_ours),
+		cmocka_unit_test(test_call_nobody),
+		cmocka_unit_test(test_send_is_checked),
+		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_late_reply),
+		cmocka_unit_test(test_late_reply_wrong_type),
+		cmocka_unit_test(test_closed_fails_calls),
+		cmocka_unit_test(test_last_words),
+		cmocka_unit_test(test_call_after_end),
+		cmocka_unit_test(test_close_reentered),
+		cmocka_unit_test(test_close_in_reply),
+		cmocka_unit_test(test_close_in_handler),
+		cmocka_unit_test(test_close_in_deadline),
+		cmocka_unit_test(test_call_in_reply),
+		cmocka_unit_test(test_bounded_turn),
+		cmocka_unit_test(test_offence_route),
+		cmocka_unit_test(test_offence_phase),
+		cmocka_unit_test(test_offence_form),
+		cmocka_unit_test(test_offence_order),
+		cmocka_unit_test(test_offence_too_long),
+		cmocka_unit_test(test_offence_window),
+		cmocka_unit_test(test_offence_window_unread),
+		cmocka_unit_test(test_offence_number_twice),
+		cmocka_unit_test(test_offence_unhandled),
+		cmocka_unit_test(test_offence_handler),
+		cmocka_unit_test(test_offence_reply),
+		cmocka_unit_test(test_descriptor),
+		cmocka_unit_test(test_descriptor_not_sent),
+		cmocka_unit_test(test_offence_descriptors),
+		cmocka_unit_test(test_offence_descriptor_unwanted),
+		cmocka_unit_test(test_descriptor_no_room),
+	};
+
+	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
+}
