@@ -1,0 +1,271 @@
+/*
+ * The peer channel: TLS 1.3 between two nodes, with the private key in keyd.
+ *
+ * token.c and backoff.c are pure. provider.c knows OpenSSL's provider
+ * interface, tls.c a connection, verify.c a certificate, peer.c the table
+ * of peers, peerlink.c what a connection means for its peer.
+ */
+#ifndef TLS_H
+#define TLS_H
+
+#include <sys/queue.h>
+#include <sys/socket.h>
+
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "ipc.h"
+#include "netd.h"
+#include "reason.h"
+
+#define NODE_MAX	41	/* 40 hex digits and NUL */
+
+/* Which check failed: what a refusal in the catalogue carries. */
+struct refusal {
+	enum reason	reason;
+	char		field[65];
+	char		expected[161];
+	char		seen[161];
+};
+
+/* Any of the three texts may be NULL; they are cut to fit. */
+void	refusal_set(struct refusal *, enum reason, const char *field,
+	    const char *expected, const char *seen);
+
+/* ---- token.c: the words of the channel, pure --------------------------------- */
+
+#define TOKEN_BABBLE_MAX 1024	/* bytes between tokens that are none */
+
+enum token {
+	TOKEN_HELLO,		/* the client's first word */
+	TOKEN_ALIVE,		/* the server's answer to anything */
+	TOKEN_PING,		/* the client asks whether the server lives */
+	TOKEN_NTOKENS,
+	TOKEN_NONE,		/* nothing whole in what was read so far */
+	TOKEN_BABBLE		/* too much that is no token: give up */
+};
+
+struct token_reader {
+	unsigned	which;		/* token that began, if at > 0 */
+	unsigned	at;		/* bytes of it seen */
+	unsigned	babble;		/* other bytes since the last token */
+};
+
+/*
+ * Read on at buf: the next whole token and in *used how many bytes it took.
+ * Tokens follow each other without a sign between them, cut anywhere.
+ */
+enum token token_next(struct token_reader *, const uint8_t *buf, size_t len,
+	    size_t *used);
+const char *token_text(enum token);
+
+/* ---- backoff.c: when to try again, pure --------------------------------------- */
+
+struct backoff {
+	uint32_t	min, max;	/* ms */
+	uint32_t	next;		/* ms, before jitter */
+};
+
+void	backoff_init(struct backoff *, uint32_t min, uint32_t max);
+/*
+ * Milliseconds to wait now; doubles from min to max. random spreads it over
+ * a quarter to either side, so that many peers do not come at once.
+ */
+uint32_t backoff_next(struct backoff *, uint32_t random);
+void	backoff_reset(struct backoff *);
+
+/* ---- provider.c: keys whose private half is elsewhere -------------------------- */
+
+#define SIGN_MAX	64	/* signatures that may be pending; as the link's window */
+
+struct sign_request {
+	uint32_t	 id;		/* for provider_done() */
+	uint32_t	 key;
+	uint16_t	 scheme;	/* of TLS, RFC 8446, 4.2.3 */
+	const uint8_t	*content;	/* whole, RFC 8446, 4.4.3; valid until done */
+	size_t		 len;
+};
+
+/*
+ * Ask for a signature. R_OK: provider_done() has been or will be called;
+ * R_TLS_BUSY: no room, ask again when another one is done; else why not.
+ */
+typedef enum reason (*provider_sign_fn)(const struct sign_request *);
+
+/* Register the built-in provider; 0 or -1. */
+int	provider_init(OSSL_LIB_CTX *);
+void	provider_signer(provider_sign_fn);
+/* A key of keyd: its number there, its public half as 04 || X || Y. */
+EVP_PKEY *provider_key(uint32_t key, enum key_algorithm, const uint8_t *pub,
+	    size_t publen);
+/*
+ * Ask for the signatures that wait to be asked for: after a handshake paused,
+ * and when the signer has room again.
+ */
+void	provider_flush(void);
+/*
+ * A signature is there, or failed for a reason. Resumes the handshake that
+ * waits for it; an id that nobody waits for any more is ignored.
+ */
+void	provider_done(uint32_t id, enum reason, const uint8_t *sig, size_t len);
+/* Is a signature for this connection pending? It fails when resumed next. */
+bool	provider_abort(const SSL *);
+/* Why the last signature of this turn failed, R_OK if none did; and forget it. */
+enum reason provider_failure(void);
+unsigned provider_pending(void);
+
+/* ---- tls.c: one connection ------------------------------------------------------- */
+
+struct tls;
+
+struct tls_events {
+	/* Complete; the certificate was accepted, tls_leaf() has it. */
+	void	(*up)(struct tls *, void *arg);
+	void	(*data)(struct tls *, void *arg, const uint8_t *, size_t);
+	/* Over, for this reason. Call tls_close() and forget it. */
+	void	(*down)(struct tls *, void *arg, const struct refusal *);
+	/*
+	 * The other side's leaf; 0, or -1 with why. Runs on a small stack
+	 * inside the handshake: check, keep, do nothing else.
+	 */
+	int	(*verify)(struct tls *, void *arg, X509 *leaf, struct refusal *);
+};
+
+#define TLS_PROPQ	"?provider=default"	/* the mandatory form fails */
+
+/*
+ * Who we are from now on: the leaf, DER, and its key at keyd. Connections
+ * that exist keep theirs. R_OK, or why the leaf cannot be used.
+ */
+enum reason tls_identity(uint32_t key, enum key_algorithm, const uint8_t *leaf,
+	    size_t len);
+bool	tls_ready(void);		/* there is an identity */
+OSSL_LIB_CTX *tls_lib(void);
+X509	*tls_parse(const uint8_t *der, size_t len);	/* all of it, or NULL */
+/*
+ * Takes fd. Nothing is called from inside. NULL with the reason in why (fd
+ * is closed then).
+ */
+struct tls *tls_open(uv_loop_t *, int fd, bool server,
+	    const struct tls_events *, void *arg, struct refusal *why);
+/* 0, or -1 if what waits to be written is over its bound. */
+int	tls_send(struct tls *, const void *, size_t);
+/* Closes at once, whatever was under way; no event follows. NULL is fine. */
+void	tls_close(struct tls *);
+X509	*tls_leaf(const struct tls *);	/* theirs, once up; not to be freed */
+bool	tls_is_server(const struct tls *);
+void	tls_stop(void);			/* free what tls_init() made */
+SSL_CTX	*tls_context(void);		/* a new one without identity, or NULL */
+
+/* ---- warm.c ------------------------------------------------------------------------ */
+
+/*
+ * A whole handshake in memory, with keys that are then forgotten, so that
+ * OpenSSL has loaded what it loads lazily before the filter is on. 0 or -1.
+ */
+int	tls_warm(void);
+
+/* ---- verify.c: whose certificate is it ------------------------------------------- */
+
+/* The node that the leaf's one URI names; 0, or -1 with why. */
+int	verify_identity(X509 *leaf, char node[NODE_MAX], struct refusal *why);
+/*
+ * Was this leaf issued by one of the anchors, for this side of TLS, and is
+ * it valid at now (by the peer's clock)? With now 0 its window does not
+ * matter. 0, or -1 with why.
+ */
+int	verify_leaf(X509 *leaf, X509 *const *anchors, size_t nanchors,
+	    bool server, int64_t now, struct refusal *why);
+/* Did this CA issue that leaf? Names, key ids and signature. */
+bool	verify_issued(X509 *leaf, X509 *anchor);
+/* May this certificate be an anchor? */
+bool	verify_anchor(X509 *);
+int	verify_alert(enum reason);	/* X509_V_ERR_* whose alert fits */
+
+/* ---- peer.c: the table of peers ---------------------------------------------------- */
+
+#define PEERS_MAX	4096
+#define PEER_ANCHORS	2		/* two while a CA is rolled over */
+
+struct peerlink;
+
+struct peer {
+	LIST_ENTRY(peer) by_number, by_node;
+	TAILQ_ENTRY(peer) all;
+	uint32_t	 number;	/* policyd's */
+	char		 name[65];
+	char		 address[65];	/* IP literal, empty: wait to be dialled */
+	uint16_t	 port;
+	char		 node[NODE_MAX];	/* empty: not in by_node */
+	X509		*anchor[PEER_ANCHORS];
+	size_t		 nanchors;	/* 0: disabled */
+	uint64_t	 epoch;		/* changes with the anchors or the node */
+	int64_t		 shift;		/* s, their clock minus ours */
+	uint32_t	 keepalive, silence;	/* ms */
+	bool		 named;		/* since policyd's last greeting */
+
+	/* peerlink.c */
+	TAILQ_HEAD(peerlink_list, peerlink) links;	/* all that are known to be this peer's */
+	struct peerlink	*live;		/* the one that counts, or NULL */
+
+	/* peers.c */
+	struct dial	*dial;
+	struct backoff	 backoff;
+	uv_timer_t	*redial;	/* NULL: not armed */
+	uint32_t	 reported;	/* state of the last PEER_LINK, or UINT32_MAX */
+	bool		 relinked;	/* another connection is the live one */
+	bool		 quiet;		/* being changed: no reports, no dialling */
+	struct refusal	 why;		/* of the last loss */
+};
+
+TAILQ_HEAD(peer_list, peer);
+
+void	peer_table_init(void);
+struct peer *peer_bynumber(uint32_t);
+struct peer *peer_bynode(const char *node);
+struct peer_list *peer_all(void);
+/*
+ * Enter a peer or change it to what policyd says. NULL when the table is
+ * full. why is R_OK, or why the peer is disabled though policyd gave an
+ * anchor.
+ */
+struct peer *peer_enter(const struct msg_peer_set *, struct refusal *why);
+void	peer_remove(struct peer *);	/* out of the table, and freed */
+/*
+ * Who presents this leaf: the peer, or NULL with why. dialled is the peer
+ * whose address was dialled, NULL for a connection from outside; server is
+ * their side of TLS.
+ */
+struct peer *peer_verify(X509 *leaf, bool server, const struct peer *dialled,
+	    uint64_t now, struct refusal *why);
+
+/* ---- peers.c: what a peer needs: dialling, reports, policyd's messages -------------- */
+
+uv_loop_t *peers_loop(void);
+uint32_t peers_handshake_timeout(void);	/* ms */
+/* Of two connections with this peer, does the one stay that we dialled? */
+bool	peers_ours_wins(const struct peer *);
+/* A link of the peer came, became live, or went (then with why): report, redial. */
+void	peers_changed(struct peer *, const struct refusal *why);
+void	peers_handshaken(void);	/* one that we dialled has ended its handshake */
+
+/* ---- peerlink.c: one connection and what it means for its peer -------------------------- */
+
+/* Takes fd, connected to the peer's address. */
+void	peerlink_dialled(struct peer *, int fd);
+/* The peer's anchors or node changed: who does not fit any more goes. */
+void	peerlink_recheck(struct peer *);
+void	peerlink_end_all(struct peer *, enum reason);
+void	peerlink_end_strangers(enum reason);
+/* Is a connection that we dialled on its way? */
+bool	peerlink_dialling(const struct peer *);
+/* Who is at the other end, for a report; the live one, else the newest. */
+const struct peerlink *peerlink_best(const struct peer *);
+bool	peerlink_is_dialled(const struct peerlink *);
+void	peerlink_address(const struct peerlink *, char *, size_t);
+
+#endif
