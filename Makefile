@@ -52,7 +52,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 UNIT_libipc  = codec channel queue events hub
 UNIT_libutil = reason clock secret log conf confine
 UNIT_keyd    =
-UNIT_netd    = lldp neighbour
+UNIT_netd    = token backoff provider verify tls peers peerlink lldp neighbour
 UNIT_attestd =
 UNIT_policyd =
 UNIT_provctl =
@@ -61,7 +61,7 @@ UNIT_provctl =
 
 FUZZ_libipc  =
 FUZZ_libutil = conf
-FUZZ_netd    = lldp
+FUZZ_netd    = token lldp
 FUZZ_attestd =
 FUZZ_policyd =
 
@@ -69,12 +69,12 @@ FUZZ_policyd =
 
 BENCH_libipc =
 BENCH_keyd   =
-BENCH_netd   =
+BENCH_netd   = bench_tls
 BENCH_attestd =
 BENCH_policyd =
 TOOLS_libipc =
 TOOLS_libutil = reaper inject reasondoc
-TOOLS_netd   =
+TOOLS_netd   = netdhub
 TOOLS_policyd =
 
 # ---- rules ------------------------------------------------------------------------------

@@ -13,16 +13,15 @@
 #include <sys/un.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <poll.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include "clock.h"
+#include "confine.h"
 #include "policyd.h"
 
 #define PENDING_MAX	4	/* connections of a role that have not greeted */
@@ -125,26 +124,11 @@ hubd_listen(const char *path, gid_t gid)
 	return fd;
 }
 
-/* "_netd", "_attestq" ... */
-static void
-role_user(enum ipc_role r, char *buf, size_t size)
-{
-	const char	*s = ipc_role_name(r);
-	size_t		 n = 0;
-
-	buf[n++] = '_';
-	for (; *s != '\0' && n < size - 1; s++)
-		if (*s != '-')
-			buf[n++] = *s;
-	buf[n] = '\0';
-	if (strcmp(buf, "_attestdq") == 0 || strcmp(buf, "_attestdr") == 0)
-		memmove(buf + 7, buf + 8, 2);
-}
-
 void
 hubd_bind(const struct conf *c, bool developer)
 {
-	char		 path[4096], user[32];
+	char		 path[4096];
+	const char	*user;
 	struct passwd	*pw;
 	gid_t		 gid;
 	unsigned	 r;
@@ -158,16 +142,16 @@ hubd_bind(const struct conf *c, bool developer)
 			continue;
 		gid = (gid_t)-1;
 		roles[r].uid = geteuid();
-		role_user(r, user, sizeof(user));
+		user = confine_role_user(ipc_role_name(r));
 		if (!developer) {
 			if ((pw = getpwnam(user)) == NULL)
-				fatalx("no user %s", user);
+				fatalx("there is no user %s", user);
 			roles[r].uid = pw->pw_uid;
 			gid = geteuid() == 0 ? pw->pw_gid : gid;
 		}
-		snprintf(path, sizeof(path), "%s/%s/hub.sock",
-		    r == IPC_KEYD && !developer ? c->state_dir : c->run_dir,
-		    ipc_role_name(r));
+		if (confine_hub_path(c, ipc_role_name(r), path,
+		    sizeof(path)) == -1)
+			fatalx("path of a hub socket is too long");
 		roles[r].fd = hubd_listen(path, gid);
 	}
 }

@@ -232,6 +232,48 @@ int	hubd_ready(struct chan *, const struct ipc_call *, const void *);
 int	hubd_offence(struct chan *, const struct ipc_call *, const void *);
 int	hubd_counter(struct chan *, const struct ipc_call *, const void *);
 
+/* ---- cert.c: certificates of this node; pure ---------------------------------- */
+
+struct cert_info {
+	uint8_t		 serial[20];	/* big-endian, without leading zeros */
+	size_t		 seriallen;
+	uint64_t	 not_before, not_after;
+	uint8_t		 point[97];	/* 04 || X || Y, if it is such a key */
+	size_t		 pointlen;
+	char		 subject[256], issuer[256];
+};
+
+/* One certificate in DER and nothing after it. 0 or -1. */
+int		 cert_read(const uint8_t *der, size_t len, struct cert_info *);
+/* Hex of the first 20 bytes of SHA-256 over the SubjectPublicKeyInfo. 0 or -1. */
+int		 cert_node_id(const uint8_t *point, size_t len,
+		    char id[NODE_ID_LEN + 1]);
+/*
+ * What keyd should have answered: this serial, key, window and signature by
+ * the CA's key (its own for the CA itself), and the URI of node unless NULL.
+ * R_OK, or why not.
+ */
+struct cert_want {
+	const uint8_t	*serial;	/* 16 bytes */
+	const uint8_t	*point, *ca;	/* 04 || X || Y */
+	size_t		 pointlen, calen;
+	uint64_t	 not_before, not_after;
+	const char	*node;
+};
+enum reason	 cert_check(const uint8_t *der, size_t len,
+		    const struct cert_want *, struct why *);
+/*
+ * PEM certificates in any order to one chain in DER, root first, whose leaf
+ * is over this point, valid at now (0: the clock is unset, do not look).
+ * R_OK, or the check that failed. out holds SLOT_MAX bytes.
+ */
+enum reason	 cert_chain(const void *pem, size_t pemlen,
+		    const uint8_t *point, size_t pointlen, uint64_t now,
+		    uint8_t *out, size_t *outlen, struct why *);
+/* The certificates of a chain in turn; false at its end. */
+bool		 cert_next(const uint8_t **p, size_t *left, const uint8_t **der,
+		    size_t *len);
+
 /* ---- identity.c ------------------------------------------------------------------- */
 
 enum identity_key { IDK_CA, IDK_SPDM, IDK_TLS, IDK_AUDIT, IDK_N };

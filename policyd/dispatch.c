@@ -1,0 +1,102 @@
+/*
+ * What policyd does for whom. What is not in a table is refused.
+ */
+#include <stdlib.h>
+
+#include "policyd.h"
+
+#define COUNT(t)	(sizeof(t) / sizeof((t)[0]))
+
+/* What policyd does for every daemon. */
+#define FROM_DAEMON							\
+	{ MSG_READY,		hubd_ready },				\
+	{ MSG_OFFENCE,		hubd_offence },				\
+	{ MSG_COUNTER,		hubd_counter }
+
+const struct ipc_handler from_keyd[] = {
+	FROM_DAEMON,
+};
+const size_t nfrom_keyd = COUNT(from_keyd);
+
+const struct ipc_handler from_netd[] = {
+	FROM_DAEMON,
+	{ MSG_NEIGHBOUR,	netd_neighbour },
+	{ MSG_NEIGHBOUR_GONE,	netd_neighbour_gone },
+	{ MSG_NEIGHBOURS_END,	netd_neighbours_end },
+	{ MSG_PEER_LINK,	netd_peer_link },
+};
+const size_t nfrom_netd = COUNT(from_netd);
+
+const struct ipc_handler from_attestq[] = {
+	FROM_DAEMON,
+	{ MSG_JOB_STEP,		attestq_job_step },
+	{ MSG_EVID_IDENTITY,	attestq_evid_identity },
+	{ MSG_EVID_ANCHOR,	attestq_evid_anchor },
+	{ MSG_EVID_MEASUREMENT,	attestq_evid_measurement },
+	{ MSG_EVID_END,		attestq_evid_end },
+	{ MSG_JOB_FAILED,	attestq_job_failed },
+};
+const size_t nfrom_attestq = COUNT(from_attestq);
+
+const struct ipc_handler from_attestr[] = {
+	FROM_DAEMON,
+	{ MSG_ATTESTED,		attestr_attested },
+};
+const size_t nfrom_attestr = COUNT(from_attestr);
+
+const struct ipc_handler from_provctl[] = {
+	{ MSG_CTL_HELLO,		ctl_hello },
+	{ MSG_CTL_STATUS,		ctl_status },
+	{ MSG_CTL_NEIGHBOURS,		ctl_neighbours },
+	{ MSG_CTL_PEER_LIST,		ctl_peer_list },
+	{ MSG_CTL_PEER_SHOW,		ctl_peer_show },
+	{ MSG_CTL_PEER_ADD,		ctl_peer_add },
+	{ MSG_CTL_PEER_REMOVE,		ctl_peer_remove },
+	{ MSG_CTL_PROVISION,		ctl_provision },
+	{ MSG_CTL_UNPROVISION,		ctl_unprovision },
+	{ MSG_CTL_REVOKE,		ctl_revoke },
+	{ MSG_CTL_IDENTITY_SHOW,	ctl_identity_show },
+	{ MSG_CTL_IDENTITY_CSR,		ctl_identity_csr },
+	{ MSG_CTL_IDENTITY_INSTALL,	ctl_identity_install },
+	{ MSG_CTL_REFERENCE_LEARN,	ctl_reference_learn },
+	{ MSG_CTL_REFERENCE_SHOW,	ctl_reference_show },
+	{ MSG_CTL_REFERENCE_ACCEPT,	ctl_reference_accept },
+	{ MSG_CTL_AUDIT_SHOW,		ctl_audit_show },
+	{ MSG_CTL_AUDIT_VERIFY,		ctl_audit_verify },
+	{ MSG_CTL_EXPLAIN_PEER,		ctl_explain_peer },
+	{ MSG_CTL_MONITOR,		ctl_monitor },
+	{ MSG_CTL_LOG_LEVEL,		ctl_log_level },
+};
+const size_t nfrom_provctl = COUNT(from_provctl);
+
+/* ---- answers ---- */
+
+static void
+ack_now(enum reason r, void *arg)
+{
+	struct ipc_call	*call = arg;
+
+	if (r == R_OK)
+		(void)chan_done(chan_find(call), call);
+	else
+		(void)chan_refuse(chan_find(call), call, r);
+	free(call);
+}
+
+void
+ack_call(const struct ipc_call *call)
+{
+	struct ipc_call	*copy;
+
+	if ((copy = malloc(sizeof(*copy))) == NULL)
+		fatal("dispatch");
+	*copy = *call;
+	store_after_commit(ack_now, copy);
+}
+
+int
+refuse_why(struct chan *c, const struct ipc_call *call, const struct why *w)
+{
+	return chan_refuse_why(c, call, w->reason, w->field, w->expected,
+	    w->seen);
+}
