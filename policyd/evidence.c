@@ -199,6 +199,12 @@ measurement_kind(unsigned type)
 	return kinds[type];
 }
 
+bool
+measurement_boot(const struct measurement *m)
+{
+	return m->index == MEASURE_BOOT_ID && m->type == MEASURE_BOOT_TYPE;
+}
+
 enum judged
 measurement_judge(const struct measurement *m, const struct measures *list)
 {
@@ -206,7 +212,7 @@ measurement_judge(const struct measurement *m, const struct measures *list)
 
 	if (list == NULL)
 		return J_UNJUDGED;
-	if (measures_ignored(list, m->index))
+	if (measures_ignored(list, m->index) || measurement_boot(m))
 		return J_IGNORED;
 	if ((r = measures_find(list, m->index)) == NULL)
 		return J_UNLISTED;

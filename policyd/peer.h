@@ -18,6 +18,8 @@
 #define STEPS_MAX	24	/* kept of one attestation */
 #define MEASURE_KEPT	64	/* bytes kept of a value; longer: its SHA-256 */
 #define MEASURE_BYTES	65536	/* values of one attestation, in all */
+#define MEASURE_BOOT_ID	0xf0	/* attestd's index of the boot id, of type ... */
+#define MEASURE_BOOT_TYPE 3	/* ... firmware configuration: never compared */
 #define MEASURE_ANY_TYPE 255	/* a reference value without a type */
 #define NEIGHBOURS_MAX	512
 
@@ -131,6 +133,7 @@ const char	*measurement_kind(unsigned type);	/* DSP0274's words */
 
 /* How one measurement stands to a list. */
 enum judged { J_UNJUDGED, J_EQUAL, J_IGNORED, J_DIFFERS, J_UNLISTED };
+bool		 measurement_boot(const struct measurement *);	/* a boot id */
 enum judged	 measurement_judge(const struct measurement *,
 		    const struct measures *list);
 
@@ -146,7 +149,6 @@ struct policy {
 	size_t		 naccepts;
 	uint32_t	 versions;	/* bit 0: 1.2, bit 1: 1.3 */
 	uint32_t	 algorithms;	/* bit KEY_P256, bit KEY_P384 */
-	struct measures	*reference;	/* of conf.reference, or NULL */
 };
 
 /* Where the values come from that a peer's measurements are compared with. */
@@ -217,12 +219,14 @@ struct peer {
 	bool		 held;		/* unprovisioned: not without being asked */
 
 	enum peer_state	 state;
+	enum peer_state	 stored;	/* as the store had it at start */
 	unsigned	 have;		/* HAVE_... */
 	uint64_t	 since;		/* trusted time of the state */
 	struct why	 why;		/* why it is not trusted, or not connected */
 	struct why	 trouble;	/* the last attempt to attest it anew */
 	enum reason	 warning;
 
+	struct evidence	*fresh;		/* being judged; EV_GOOD takes it */
 	struct evidence	*ev;		/* it was last trusted for; its measures
 					   are the baseline */
 	size_t		 anchor2_len;	/* the CA before a rollover */
@@ -250,7 +254,8 @@ struct peer {
 	uint64_t	 link_since;
 	bool		 lost;		/* was connected, and lost it, since ev */
 
-	bool		 tell;		/* netd must be told */
+	unsigned	 redials;	/* failed ones since it was connected */
+	enum { TELL_NOTHING, TELL_COMMIT, TELL_NOW } tell;	/* netd */
 	bool		 told;		/* netd knows it */
 
 	TAILQ_ENTRY(peer) entry;	/* all, in order of their ids */
@@ -284,6 +289,8 @@ bool		 peer_trusted(const struct peer *);
 /* New, in the store at the end of this turn. NULL with *why filled. */
 struct peer	*peer_new(const char *name, enum peer_origin, const char *identity,
 		    const char *serial, const char *address, struct why *);
+/* For peer_store_load(): a peer that the store has. */
+struct peer	*peer_restore(uint32_t id, const char *name, enum peer_origin);
 void		 peer_remove(struct peer *);
 void		 peer_forget_evidence(struct peer *);
 bool		 peer_name_ok(const char *);
@@ -300,8 +307,9 @@ const struct measures *peer_reference(const struct peer *, enum ref_source *);
 
 /* ---- peer_act.c: what a transition does, and when the next one is due --------- */
 
-void		 peer_run_act(struct peer *, enum peer_act, enum peer_event,
+void		 peer_run_act(struct peer *, const struct trans *,
 		    const struct why *);
+void		 peer_resume(struct peer *);	/* from what the store has */
 void		 peer_schedule(struct peer *, uint64_t delay_ms, const char *cause);
 /* Doubling from min to max, of which half is left to chance. */
 uint64_t	 peer_backoff(unsigned attempts, uint64_t min, uint64_t max);
@@ -320,9 +328,10 @@ unsigned	 jobs_running(void);
 
 /* ---- peer_net.c: what netd is told and tells --------------------------------------- */
 
-void		 net_tell(struct peer *);	/* after this turn's commit */
-void		 net_untell(struct peer *);	/* at once */
-void		 net_forget(struct peer *);	/* PEER_DROP */
+void		 net_tell(struct peer *);	/* soon: the store has it already */
+void		 net_tell_after(struct peer *);	/* after this turn's commit */
+void		 net_untell(struct peer *);	/* at once: an empty anchor */
+void		 net_forget(struct peer *);	/* at once: PEER_DROP */
 void		 net_up(void);
 void		 net_down(void);
 void		 net_pump(void);
@@ -335,17 +344,15 @@ const char	*net_address(const struct peer *, const char **from);
 void		 peer_store_load(void);
 void		 peer_store_insert(struct peer *);
 void		 peer_store_save(const struct peer *);	/* what the operator said, state */
-void		 peer_store_evidence(const struct peer *);
+enum reason	 peer_store_evidence(const struct peer *);
 void		 peer_store_delete(const struct peer *);
 void		 peer_store_revoke(const char *node, const char *name, bool on);
-void		 revoked_each(void (*)(const char *node, const char *name,
-		    uint64_t time, void *), void *);
 
 /* ---- reference.c ------------------------------------------------------------------------ */
 
 enum measures_list { LIST_SEEN, LIST_BASELINE, LIST_PROPOSED, LIST_ACCEPTED };
 
-void		 reference_load(struct peer *);
+void		 reference_load(void);	/* of all peers, once they are there */
 void		 reference_save(const struct peer *, enum measures_list,
 		    const struct measures *);
 enum reason	 reference_learn(struct peer *);

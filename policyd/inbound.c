@@ -1,0 +1,122 @@
+/*
+ * Somebody at an address attested us. That says nothing about who it is; if
+ * it is the address of a peer that policy lets pair, that peer is attested,
+ * at the address that we know.
+ */
+#include <string.h>
+
+#include "peer.h"
+
+#define REMEMBERED	16
+#define REMEMBER_MS	60000
+#define MADE_MAX	256	/* peers made of neighbours since the start */
+
+/* Addresses heard before the LLDP frame that tells whose they are. */
+static struct {
+	char		 address[65];
+	uint64_t	 until;		/* mono ms */
+} heard[REMEMBERED];
+static unsigned	next, made;
+
+static void
+remember(const char *address)
+{
+	size_t	i;
+
+	for (i = 0; i < REMEMBERED; i++)
+		if (address_equal(heard[i].address, address))
+			break;
+	if (i == REMEMBERED)
+		i = next++ % REMEMBERED;
+	IPC_SET_STR(heard[i].address, address);
+	heard[i].until = peers_env.mono() + REMEMBER_MS;
+}
+
+static void
+inbound(struct peer *p)
+{
+	/* A peer that may not pair unasked is left in peace, uncounted. */
+	if (p->have & HAVE_LEAVE || p->state == P_ATTESTING)
+		peer_step(p, EV_INBOUND, NULL);
+}
+
+/* A neighbour that is no peer may become one if a rule can accept it. */
+static struct peer *
+peer_of(const struct neighbour *n)
+{
+	struct peer	*p = peer_byname(n->m.system_name);
+	struct why	 why;
+
+	if (p != NULL)
+		return neighbour_byname(p->name) == n ? p : NULL;
+	if (!policy_has_rule(&policy) || !peer_name_ok(n->m.system_name) ||
+	    made >= MADE_MAX)
+		return NULL;
+	made++;
+	return peer_new(n->m.system_name, FROM_NEIGHBOUR, "", "", "", &why);
+}
+
+struct match {
+	const char	*address;
+	bool		 found;
+};
+
+static void
+match_neighbour(const struct neighbour *n, void *arg)
+{
+	struct match	*m = arg;
+	struct peer	*p;
+
+	if (!address_equal(n->m.address4, m->address) &&
+	    !address_equal(n->m.address6, m->address))
+		return;
+	if ((p = peer_of(n)) != NULL && *p->address == '\0') {
+		m->found = true;
+		inbound(p);
+	}
+}
+
+int
+attestr_attested(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_attested	*a = arg;
+	struct match			 m = { a->address, false };
+	struct peer			*p;
+
+	TAILQ_FOREACH(p, &peers, entry)
+		if (*p->address != '\0' &&
+		    address_equal(p->address, a->address)) {
+			m.found = true;
+			inbound(p);
+		}
+	neighbours_each(match_neighbour, &m);
+	if (!m.found)
+		remember(a->address);
+	jobs_pump();
+	return 0;
+}
+
+void
+inbound_heard(const struct neighbour *n)
+{
+	uint64_t	 now = peers_env.mono();
+	struct peer	*p;
+	size_t		 i;
+
+	for (i = 0; i < REMEMBERED; i++) {
+		if (heard[i].until <= now ||
+		    (!address_equal(heard[i].address, n->m.address4) &&
+		    !address_equal(heard[i].address, n->m.address6)))
+			continue;
+		heard[i].until = 0;
+		if ((p = peer_of(n)) != NULL)
+			inbound(p);
+	}
+}
+
+void
+inbound_clear(void)
+{
+	memset(heard, 0, sizeof(heard));
+	made = 0;
+}

@@ -1,0 +1,190 @@
+/*
+ * Neighbours heard over LLDP, as netd tells of them. They are claims: they
+ * choose whom to ask, never whom to trust.
+ */
+#include <arpa/inet.h>
+
+#include <string.h>
+
+#include "peer.h"
+
+static struct neighbour	 table[NEIGHBOURS_MAX];
+static uint64_t		 order;
+
+static struct neighbour *
+find(uint32_t id)
+{
+	size_t	i;
+
+	for (i = 0; i < NEIGHBOURS_MAX; i++)
+		if (table[i].used && table[i].m.neighbour == id)
+			return &table[i];
+	return NULL;
+}
+
+static struct neighbour *
+find_free(void)
+{
+	size_t	i;
+
+	for (i = 0; i < NEIGHBOURS_MAX; i++)
+		if (!table[i].used)
+			return &table[i];
+	return NULL;
+}
+
+const struct neighbour *
+neighbour_byname(const char *name)
+{
+	const struct neighbour	*best = NULL, *n;
+	size_t			 i;
+
+	for (i = 0; i < NEIGHBOURS_MAX; i++) {
+		n = &table[i];
+		if (n->used && strcmp(n->m.system_name, name) == 0 &&
+		    (best == NULL || n->order > best->order))
+			best = n;
+	}
+	return best;
+}
+
+const char *
+neighbour_address(const struct neighbour *n)
+{
+	return *n->m.address4 != '\0' ? n->m.address4 : n->m.address6;
+}
+
+void
+neighbours_each(void (*fn)(const struct neighbour *, void *), void *arg)
+{
+	size_t	i;
+
+	for (i = 0; i < NEIGHBOURS_MAX; i++)
+		if (table[i].used)
+			fn(&table[i], arg);
+}
+
+/* The 16 bytes of an address, IPv4 as IPv4-mapped; the zone is left out. */
+static int
+address_bytes(const char *s, uint8_t out[16])
+{
+	char	buf[INET6_ADDRSTRLEN];
+	size_t	n = strcspn(s, "%");
+
+	if (n >= sizeof(buf))
+		return -1;
+	memcpy(buf, s, n);
+	buf[n] = '\0';
+	if (inet_pton(AF_INET6, buf, out) == 1)
+		return 0;
+	memset(out, 0, 10);
+	out[10] = out[11] = 0xff;
+	return inet_pton(AF_INET, buf, out + 12) == 1 ? 0 : -1;
+}
+
+bool
+address_equal(const char *a, const char *b)
+{
+	uint8_t	x[16], y[16];
+
+	return address_bytes(a, x) == 0 && address_bytes(b, y) == 0 &&
+	    memcmp(x, y, sizeof(x)) == 0;
+}
+
+/* A peer that waits for its address has one, or has another one. */
+static void
+tell_peer(const struct neighbour *n)
+{
+	struct peer	*p = peer_byname(n->m.system_name);
+
+	if (p == NULL || *p->address != '\0' || neighbour_byname(p->name) != n)
+		return;
+	if (peer_trusted(p) && p->tell == TELL_NOTHING)
+		net_tell(p);
+	if (!p->queued && p->job == NULL && p->due != 0 &&
+	    (p->why.reason == R_POL_NO_ADDRESS ||
+	    p->trouble.reason == R_POL_NO_ADDRESS))
+		peer_schedule(p, 0, "its address was heard");
+}
+
+int
+netd_neighbour(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_neighbour	*m = arg;
+	const struct neighbour		*other;
+	struct neighbour		*n;
+	bool				 same;
+
+	if ((n = find(m->neighbour)) == NULL && (n = find_free()) == NULL) {
+		if (hubd_count(R_LLD_TABLE) == 1)
+			log_info("neighbour %s: %s", m->system_name,
+			    reason_text(R_LLD_TABLE));
+		return 0;
+	}
+	other = neighbour_byname(m->system_name);
+	same = n->used && strcmp(n->m.system_name, m->system_name) == 0 &&
+	    strcmp(n->m.address4, m->address4) == 0 &&
+	    strcmp(n->m.address6, m->address6) == 0;
+	n->used = true;
+	n->stale = false;
+	n->heard = peers_env.now();
+	n->m = *m;
+	if (same)
+		return 0;
+	n->order = ++order;
+	if (other != NULL && other != n && *m->system_name != '\0')
+		log_info("neighbour %s: two of this name, the newer at %s is "
+		    "asked", m->system_name, neighbour_address(n));
+	control_neighbour(n, false);
+	tell_peer(n);
+	inbound_heard(n);
+	jobs_pump();
+	return 0;
+}
+
+static void
+gone(struct neighbour *n)
+{
+	control_neighbour(n, true);
+	n->used = false;
+}
+
+int
+netd_neighbour_gone(struct chan *c, const struct ipc_call *call,
+    const void *arg)
+{
+	const struct msg_neighbour_gone	*m = arg;
+	struct neighbour		*n;
+
+	if ((n = find(m->neighbour)) != NULL)
+		gone(n);
+	return 0;
+}
+
+int
+netd_neighbours_end(struct chan *c, const struct ipc_call *call,
+    const void *arg)
+{
+	size_t	i;
+
+	for (i = 0; i < NEIGHBOURS_MAX; i++)
+		if (table[i].used && table[i].stale)
+			gone(&table[i]);
+	return 0;
+}
+
+/* netd greeted: what it does not name again before the end is gone. */
+void
+neighbours_up(void)
+{
+	size_t	i;
+
+	for (i = 0; i < NEIGHBOURS_MAX; i++)
+		table[i].stale = true;
+}
+
+void
+neighbours_clear(void)
+{
+	memset(table, 0, sizeof(table));
+}

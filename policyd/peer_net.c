@@ -1,0 +1,219 @@
+/*
+ * What netd is told of the peers, and what it tells of their connections.
+ *
+ * netd learns of a peer only when it is trusted and the store has it so; it
+ * learns at once when it no longer is. What it says of a connection moves the
+ * states that trusted peers have among themselves, and grants nothing.
+ */
+#include <string.h>
+
+#include "peer.h"
+
+#define TELL_MAX	2000	/* records a turn; the channel queues 4096 */
+
+static bool	naming;		/* PEERS_END is still to be sent */
+static bool	asked;		/* net_committed() will be called */
+
+const char *
+net_address(const struct peer *p, const char **from)
+{
+	const struct neighbour	*n;
+
+	if (*p->address != '\0') {
+		*from = p->origin == FROM_CONF ? "configuration" : "operator";
+		return p->address;
+	}
+	*from = "lldp";
+	if ((n = neighbour_byname(p->name)) == NULL)
+		return "";
+	return neighbour_address(n);
+}
+
+static int
+send_set(struct peer *p)
+{
+	struct msg_peer_set	 m = { .peer = p->id };
+	const struct evidence	*ev = p->ev;
+	const char		*from;
+
+	IPC_SET_STR(m.name, p->name);
+	IPC_SET_STR(m.address, net_address(p, &from));
+	m.port = p->conf != NULL && p->conf->mtls_port != 0 ?
+	    p->conf->mtls_port : conf->mtls_port;
+	IPC_SET_STR(m.node, ev->node);
+	IPC_SET_BLOB(m.anchor, ev->anchor, ev->anchor_len);
+	if (p->anchor2 != NULL)
+		IPC_SET_BLOB(m.anchor2, p->anchor2, p->anchor2_len);
+	m.shift = policy_shift(ev->anchor_before, ev->anchor_after,
+	    peers_env.now());
+	m.keepalive = p->conf != NULL && p->conf->keepalive != 0 ?
+	    p->conf->keepalive : conf->keepalive;
+	m.silence = p->conf != NULL && p->conf->silence != 0 ?
+	    p->conf->silence : conf->silence;
+	return chan_send(peers_env.link(IPC_NETD), MSG_PEER_SET, &m, -1);
+}
+
+void
+net_pump(void)
+{
+	static const struct msg_peers_end end;
+	struct peer		*p;
+	unsigned		 n = 0;
+
+	if (peers_env.link(IPC_NETD) == NULL)
+		return;
+	TAILQ_FOREACH(p, &peers, entry) {
+		if (p->tell != TELL_NOW)
+			continue;
+		if (n++ == TELL_MAX || send_set(p) == -1)
+			return;		/* the rest with the next tick */
+		p->tell = TELL_NOTHING;
+		p->told = true;
+	}
+	if (naming && chan_send(peers_env.link(IPC_NETD), MSG_PEERS_END, &end,
+	    -1) == 0)
+		naming = false;
+}
+
+static void
+net_committed(enum reason r, void *arg)
+{
+	struct peer	*p;
+
+	asked = false;
+	if (r != R_OK)
+		return;		/* and policyd starts anew from the store */
+	TAILQ_FOREACH(p, &peers, entry)
+		if (p->tell == TELL_COMMIT)
+			p->tell = TELL_NOW;
+	net_pump();
+}
+
+static void
+ask(void)
+{
+	if (!asked)
+		store_after_commit(net_committed, NULL);
+	asked = true;
+}
+
+void
+net_tell(struct peer *p)
+{
+	p->tell = TELL_NOW;
+	ask();
+}
+
+void
+net_tell_after(struct peer *p)
+{
+	p->tell = TELL_COMMIT;
+	ask();
+}
+
+void
+net_untell(struct peer *p)
+{
+	struct msg_peer_set	 m = { .peer = p->id };
+	struct chan		*c = peers_env.link(IPC_NETD);
+
+	p->tell = TELL_NOTHING;
+	if (!p->told || c == NULL)
+		return;
+	IPC_SET_STR(m.name, p->name);
+	if (p->ev != NULL)
+		IPC_SET_STR(m.node, p->ev->node);
+	m.keepalive = conf->keepalive;
+	m.silence = conf->silence;
+	if (chan_send(c, MSG_PEER_SET, &m, -1) == -1) {
+		/* A netd that does not read is cut off: it must hear this. */
+		log_warnx("netd does not read, its link is closed");
+		chan_close(c);
+	}
+}
+
+void
+net_forget(struct peer *p)
+{
+	struct msg_peer_drop	 m = { .peer = p->id };
+	struct chan		*c = peers_env.link(IPC_NETD);
+
+	p->tell = TELL_NOTHING;
+	if (!p->told || c == NULL)
+		return;
+	p->told = false;
+	p->link = 0;
+	if (chan_send(c, MSG_PEER_DROP, &m, -1) == -1) {
+		log_warnx("netd does not read, its link is closed");
+		chan_close(c);
+	}
+}
+
+/* netd greeted: it hears of every peer, and then that this was all. */
+void
+net_up(void)
+{
+	struct peer	*p;
+
+	naming = true;
+	TAILQ_FOREACH(p, &peers, entry) {
+		p->told = false;
+		if (peer_trusted(p) && p->tell != TELL_COMMIT)
+			p->tell = TELL_NOW;
+	}
+	net_pump();
+}
+
+void
+net_down(void)
+{
+	struct peer	*p;
+
+	naming = false;
+	TAILQ_FOREACH(p, &peers, entry) {
+		p->told = false;
+		p->link = 0;
+	}
+}
+
+static enum peer_event
+link_event(const struct peer *p, const struct msg_peer_link *m)
+{
+	if (m->state == 2)
+		return EV_LINK_UP;
+	if (m->state == 1)
+		return EV_LINK_PROGRESS;
+	if (peer_trusted(p) && policy_doubtful((enum reason)m->reason))
+		return EV_LINK_REFUSED;
+	return EV_LINK_DOWN;
+}
+
+int
+netd_peer_link(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_peer_link	*m = arg;
+	struct peer			*p;
+	struct why			 why;
+
+	/* It may have been removed while this was on its way. */
+	if ((p = peer_byid(m->peer)) == NULL)
+		return 0;
+	why_set(&why, (enum reason)m->reason, m->field, m->expected, m->seen);
+	if (p->link != m->state || p->link_why.reason != why.reason)
+		p->link_since = peers_env.now();
+	p->link = m->state;
+	p->dialled = m->dialled;
+	IPC_SET_STR(p->link_address, m->address);
+	p->link_why = why;
+	control_link(p);
+	if (m->state == 2)
+		p->redials = 0;
+	else if (m->state == 0)
+		p->redials++;
+	/* A redial after a failed one is no news: no flapping to and fro. */
+	else if (p->redials > 1 && p->state == P_NOTCONNECTED)
+		return 0;
+	peer_step(p, link_event(p, m), why.reason != R_OK ? &why : NULL);
+	jobs_pump();
+	return 0;
+}
