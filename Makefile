@@ -50,7 +50,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
 UNIT_libipc  = codec channel queue events hub
-UNIT_libutil = reason clock secret log conf confine
+UNIT_libutil = reason clock secret log conf confine start
 UNIT_keyd    =
 UNIT_netd    = token backoff provider verify tls peers peerlink lldp neighbour
 UNIT_attestd =

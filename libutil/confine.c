@@ -117,15 +117,15 @@ confine_developer(void)
 
 /* ---- directories -------------------------------------------------------- */
 
-static uid_t
-user_id(const char *name)
+static const struct passwd *
+user(const char *name)
 {
 	const struct passwd	*pw;
 
 	if ((pw = getpwnam(name)) == NULL)
 		fatalx("there is no user %s: make it with systemd-sysusers or "
 		    "adduser --system (see provd.conf in sysusers.d)", name);
-	return pw->pw_uid;
+	return pw;
 }
 
 static gid_t
@@ -144,7 +144,7 @@ static void
 dir_as_root(const struct confine_dir *d, const char *path)
 {
 	struct stat	 st;
-	uid_t		 uid = user_id(d->owner);
+	uid_t		 uid = user(d->owner)->pw_uid;
 	gid_t		 gid = group_id(d->group);
 	int		 fd;
 
@@ -345,6 +345,7 @@ void
 confine_user(const struct confine *c, const struct conf *conf,
     const struct start_opts *o, char *hub_path, size_t hub_size)
 {
+	const struct passwd *pw;
 	struct stat	 st;
 	char		 root[PATH_MAX];
 	uid_t		 uid = getuid();
@@ -355,11 +356,12 @@ confine_user(const struct confine *c, const struct conf *conf,
 	if (confine_root_path(conf, c->role, root, sizeof(root)) == -1)
 		fatalx("%s: no such role", c->role);
 	if (!developer) {
-		if (uid != 0 && uid != user_id(c->user))
+		pw = user(c->user);
+		if (uid != 0 && uid != pw->pw_uid)
 			fatalx("started as a user that is neither root nor %s",
 			    c->user);
-		uid = user_id(c->user);
-		gid = group_id(c->user);
+		uid = pw->pw_uid;
+		gid = pw->pw_gid;
 		enter_root(root, &st);
 		if (geteuid() == 0) {
 			drop_bounds();

@@ -115,7 +115,7 @@ background(void)
 {
 	int	fds[2], status;
 	pid_t	pid;
-	char	c;
+	char	c = 0;
 
 	if (pipe2(fds, O_CLOEXEC) == -1)
 		fatal("pipe");

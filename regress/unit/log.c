@@ -1,0 +1,170 @@
+/* The log: one event is one line, at its level, whatever is in it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log.h"
+
+static char	out[8192];
+
+/* What f writes to the standard error; its exit status is returned. */
+static int
+capture(void (*f)(void))
+{
+	size_t	len = 0;
+	ssize_t	n;
+	pid_t	pid;
+	int	fds[2], status;
+
+	assert_int_equal(pipe(fds), 0);
+	if ((pid = fork()) == 0) {
+		dup2(fds[1], STDERR_FILENO);
+		close(fds[0]);
+		close(fds[1]);
+		log_init("test", true);
+		f();
+		_exit(0);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], out + len, sizeof(out) - 1 - len)) > 0)
+		len += (size_t)n;
+	out[len] = '\0';
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+some_lines(void)
+{
+	errno = ENOENT;
+	log_warn("file %d", 7);
+	if (errno != ENOENT)
+		log_warnx("errno was lost");
+	log_warnx("plain");
+	log_info("info");
+	log_debug("not shown");
+	log_trace("not shown");
+}
+
+static void
+test_lines(void **state)
+{
+	(void)state;
+	assert_int_equal(capture(some_lines), 0);
+	assert_string_equal(out, "test: file 7: No such file or directory\n"
+	    "test: plain\ntest: info\n");
+}
+
+static void
+hostile(void)
+{
+	char	*big;
+
+	log_warnx("name: %s", "x\nkeyd: all is well\x1b[2J\r\x7f");
+	if ((big = malloc(4000)) == NULL)
+		_exit(9);
+	memset(big, 'a', 3999);
+	big[3999] = '\0';
+	log_warnx("%s", big);
+	free(big);
+}
+
+static void
+test_one_line(void **state)
+{
+	size_t	len;
+
+	(void)state;
+	assert_int_equal(capture(hostile), 0);
+	len = strcspn(out, "\n");
+	out[len] = '\0';
+	assert_string_equal(out, "test: name: x?keyd: all is well?[2J??");
+	/* cut, with its newline */
+	assert_true(strlen(out + len + 1) < 1100);
+	assert_int_equal(out[len + strlen(out + len + 1)], '\n');
+}
+
+static void
+levels(void)
+{
+	log_level(LOG_LVL_WARN);
+	log_info("hidden");
+	log_level(LOG_LVL_DEBUG);
+	log_debug("debug");
+	log_trace("hidden");
+	log_verbose(2);
+	log_trace("trace");
+	log_level(LOG_LVL_WARN);	/* -v holds */
+	log_trace("still");
+}
+
+static void
+test_levels(void **state)
+{
+	(void)state;
+	assert_int_equal(capture(levels), 0);
+	assert_string_equal(out, "test: debug\ntest: trace\ntest: still\n");
+}
+
+static void
+die(void)
+{
+	errno = EPERM;
+	fatal("chroot");
+}
+
+static void
+diex(void)
+{
+	fatalx("broken");
+}
+
+static void
+test_fatal(void **state)
+{
+	(void)state;
+	assert_int_equal(capture(die), 1);
+	assert_string_equal(out, "test: chroot: Operation not permitted\n");
+	assert_int_equal(capture(diex), 1);
+	assert_string_equal(out, "test: broken\n");
+}
+
+static void
+detached(void)
+{
+	log_detach();
+	log_warnx("nowhere");
+}
+
+static void
+test_detached(void **state)
+{
+	(void)state;
+	assert_int_equal(capture(detached), 0);
+	assert_string_equal(out, "");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines),
+		cmocka_unit_test(test_one_line),
+		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_fatal),
+		cmocka_unit_test(test_detached),
+	};
+
+	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}

@@ -1,0 +1,272 @@
+/* The start of a daemon: options, a clean slate, the background, "ready". */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "log.h"
+
+static char	out[8192];
+
+struct run {
+	char		*argv[8];
+	const char	*modes;
+	void		(*then)(const struct start_opts *);
+};
+
+static void
+child_main(const struct run *r)
+{
+	char			*argv[9];
+	struct start_opts	 o;
+	int			 argc;
+
+	for (argc = 0; r->argv[argc] != NULL; argc++)
+		argv[argc] = r->argv[argc];
+	argv[argc] = NULL;
+	optind = 0;
+	start_options(argc, argv, r->modes, &o);
+	if (r->then != NULL)
+		r->then(&o);
+	fflush(stdout);
+}
+
+/* The exit status of a program that starts so; all it prints in out. */
+static int
+run(const struct run *r)
+{
+	size_t	len = 0;
+	ssize_t	n;
+	pid_t	pid;
+	int	fds[2], status;
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	fflush(stdout);
+	if ((pid = fork()) == 0) {
+		dup2(fds[1], STDOUT_FILENO);
+		dup2(fds[1], STDERR_FILENO);
+		child_main(r);
+		_exit(0);
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], out + len, sizeof(out) - 1 - len)) > 0)
+		len += (size_t)n;
+	out[len] = '\0';
+	close(fds[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+expect(const struct run *r, int status, const char *text)
+{
+	int	got = run(r);
+
+	if (got != status || strstr(out, text) == NULL)
+		fail_msg("%s %s: exit %d, wanted %d and \"%s\": %s",
+		    r->argv[0], r->argv[1], got, status, text, out);
+}
+
+static void
+print_options(const struct start_opts *o)
+{
+	printf("conf %s check %d fg %d verbose %d mode %d", o->conf_path,
+	    o->check, o->foreground, o->verbose, o->mode);
+}
+
+static void
+test_options(void **state)
+{
+	char	keyd[] = "/usr/sbin/keyd", d[] = "-d", v[] = "-vv", f[] = "-f",
+		path[] = "/x", q[] = "-Q", r[] = "-R", x[] = "-x",
+		word[] = "word", help[] = "--help", h[] = "-h",
+		version[] = "--version", dev[] = "-D";
+
+	(void)state;
+	expect(&(struct run){ { keyd, d, v, f, path }, NULL, print_options },
+	    0, "conf /x check 0 fg 1 verbose 2 mode 0");
+	expect(&(struct run){ { keyd, d }, NULL, print_options },
+	    0, "conf " CONF_PATH " ");
+	expect(&(struct run){ { keyd, d, q }, "QR", print_options }, 0,
+	    "mode 81");
+	expect(&(struct run){ { keyd, d, q, r }, "QR", NULL }, 2, "not both");
+	expect(&(struct run){ { keyd, d }, "QR", NULL }, 2, "missing");
+	expect(&(struct run){ { keyd, q }, NULL, NULL }, 2, "usage: keyd [");
+	expect(&(struct run){ { keyd, x }, NULL, NULL }, 2, "usage: keyd [");
+	expect(&(struct run){ { keyd, f }, NULL, NULL }, 2, "usage: keyd [");
+	expect(&(struct run){ { keyd, word }, NULL, NULL }, 2,
+	    "what is \"word\"?");
+	expect(&(struct run){ { keyd, h }, NULL, NULL }, 0, "usage: keyd [");
+	expect(&(struct run){ { keyd, help }, "QR", NULL }, 0,
+	    "usage: keyd -Q | -R [");
+	expect(&(struct run){ { keyd, version }, NULL, NULL }, 0,
+	    "keyd " PROVD_VERSION);
+	if (geteuid() == 0)
+		expect(&(struct run){ { keyd, dev, d }, NULL, NULL }, 1,
+		    "refused as root");
+}
+
+static void
+parse_conf(const struct start_opts *o)
+{
+	start_conf(o);
+	puts("went on");
+}
+
+static void
+test_check(void **state)
+{
+	char	keyd[] = "keyd", n[] = "-n", f[] = "-f",
+		good[] = "regress/data/conf/minimal.conf",
+		bad[] = "regress/data/conf/errors.conf";
+
+	(void)state;
+	expect(&(struct run){ { keyd, n, f, good }, NULL, parse_conf }, 0,
+	    "configuration OK\n");
+	assert_null(strstr(out, "went on"));
+	expect(&(struct run){ { keyd, n, f, bad }, NULL, parse_conf }, 1,
+	    "errors.conf:1: node");
+}
+
+static void
+look_around(const struct start_opts *o)
+{
+	struct rlimit	rl;
+	struct stat	st, null;
+	sigset_t	set;
+	char		c;
+
+	printf("env %s fd %d ", environ == NULL || *environ == NULL ?
+	    "empty" : *environ, fcntl(77, F_GETFD));
+	printf("stdin %zd ", read(STDIN_FILENO, &c, 1));
+	printf("null %d ", stat("/dev/null", &null) == 0 &&
+	    fstat(STDIN_FILENO, &st) == 0 && st.st_rdev == null.st_rdev);
+	getrlimit(RLIMIT_NOFILE, &rl);
+	printf("nofile %d ", rl.rlim_cur <= 4096);
+	sigprocmask(SIG_SETMASK, NULL, &set);
+	printf("blocked %d ", sigismember(&set, SIGTERM));
+	printf("pipe %d ", signal(SIGPIPE, SIG_DFL) == SIG_IGN);
+	printf("umask %o", (unsigned)umask(0));
+}
+
+/* Nothing of who started us remains: descriptors, environment, signals. */
+static void
+test_slate(void **state)
+{
+	char		keyd[] = "keyd", d[] = "-d";
+	sigset_t	set, old;
+
+	(void)state;
+	assert_int_equal(dup2(STDOUT_FILENO, 77), 77);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, &old);
+	expect(&(struct run){ { keyd, d }, NULL, look_around }, 0,
+	    "env empty fd -1 stdin 0 null 1 nofile 1 blocked 0 pipe 1 "
+	    "umask 77");
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	close(77);
+}
+
+static void
+ready(const struct start_opts *o)
+{
+	start_ready();
+	start_ready();		/* once is enough */
+}
+
+static void
+test_notify(void **state)
+{
+	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
+	char			 dir[] = "/tmp/start.XXXXXX", buf[64];
+	char			 keyd[] = "keyd", d[] = "-d";
+	int			 s;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/notify", dir);
+	s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	setenv("NOTIFY_SOCKET", sun.sun_path, 1);
+	expect(&(struct run){ { keyd, d }, NULL, ready }, 0, "");
+	assert_int_equal(recv(s, buf, sizeof(buf), MSG_DONTWAIT), 7);
+	assert_memory_equal(buf, "READY=1", 7);
+	assert_int_equal(recv(s, buf, sizeof(buf), MSG_DONTWAIT), -1);
+	/* nobody there: not a start that nobody hears of */
+	unlink(sun.sun_path);
+	expect(&(struct run){ { keyd, d }, NULL, ready }, 1, "NOTIFY_SOCKET");
+	setenv("NOTIFY_SOCKET", "relative", 1);
+	expect(&(struct run){ { keyd, d }, NULL, ready }, 1, "NOTIFY_SOCKET");
+	unsetenv("NOTIFY_SOCKET");
+	close(s);
+	rmdir(dir);
+}
+
+static void
+come_up(const struct start_opts *o)
+{
+	printf("session %d\n", getsid(0) == getpid());
+	fflush(stdout);
+	start_detach();
+	puts("not seen");
+	fflush(stdout);
+	log_warnx("not seen either");
+}
+
+static void
+fail_late(const struct start_opts *o)
+{
+	fatalx("no such interface");
+}
+
+static void
+killed(const struct start_opts *o)
+{
+	raise(SIGKILL);
+}
+
+/* The shell that starts a daemon sees its errors, and whether it came up. */
+static void
+test_background(void **state)
+{
+	char	keyd[] = "keyd";
+
+	(void)state;
+	expect(&(struct run){ { keyd }, NULL, come_up }, 0, "session 1");
+	assert_null(strstr(out, "not seen"));
+	expect(&(struct run){ { keyd }, NULL, fail_late }, 1,
+	    "keyd: no such interface");
+	expect(&(struct run){ { keyd }, NULL, killed }, 1, "");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_slate),
+		cmocka_unit_test(test_notify),
+		cmocka_unit_test(test_background),
+	};
+
+	return cmocka_run_group_tests_name("start", tests, NULL, NULL);
+}
