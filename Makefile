@@ -49,17 +49,17 @@ PROGRAMS = keyd netd attestd policyd provctl
 
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
-UNIT_libipc  = codec channel queue events hub
+UNIT_libipc  = codec channel queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
 UNIT_keyd    =
-UNIT_netd    = token backoff provider verify tls peers peerlink lldp neighbour
+UNIT_netd    = token backoff provider verify lldp neighbour
 UNIT_attestd =
 UNIT_policyd =
 UNIT_provctl =
 
 # ---- fuzzers: regress/fuzz/fuzz_NAME.c, seeds in regress/fuzz/seeds/NAME ----------
 
-FUZZ_libipc  =
+FUZZ_libipc  = codec
 FUZZ_libutil = conf
 FUZZ_netd    = token lldp
 FUZZ_attestd =
@@ -69,10 +69,10 @@ FUZZ_policyd =
 
 BENCH_libipc =
 BENCH_keyd   =
-BENCH_netd   = bench_tls
+BENCH_netd   =
 BENCH_attestd =
 BENCH_policyd =
-TOOLS_libipc =
+TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc
 TOOLS_netd   = netdhub
 TOOLS_policyd =
@@ -111,6 +111,17 @@ $(O)/%.c: %.y
 	@mkdir -p $(@D)
 	bison -Wall -Werror -d -o $@ $<
 
+# Fuzzers replay the files that they are given; make O=build-fuzz FUZZER=1
+# CC=clang SAN=1 fuzzers makes real ones.
+ifeq ($(FUZZER),1)
+CFLAGS	+= -fsanitize=fuzzer-no-link
+FUZZ_LDFLAGS = -fsanitize=fuzzer
+FUZZ_MAIN =
+else
+FUZZ_LDFLAGS =
+FUZZ_MAIN = $(O)/regress/fuzz/replay.o
+endif
+
 define component
 $(O)/$(1).a: $(filter-out $(O)/$(1)/$(1).o,$(call obj,$(1)))
 	@rm -f $$@
@@ -118,9 +129,9 @@ $(O)/$(1).a: $(filter-out $(O)/$(1)/$(1).o,$(call obj,$(1)))
 $(UNIT_$(1):%=$(O)/unit/%): $(O)/unit/%: $(O)/regress/unit/%.o $(O)/$(1).a $(BASE)
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS) -lcmocka
-$(FUZZ_$(1):%=$(O)/fuzz/fuzz_%): $(O)/fuzz/fuzz_%: $(O)/regress/fuzz/fuzz_%.o $(O)/$(1).a $(BASE)
+$(FUZZ_$(1):%=$(O)/fuzz/fuzz_%): $(O)/fuzz/fuzz_%: $(O)/regress/fuzz/fuzz_%.o $(FUZZ_MAIN) $(O)/$(1).a $(BASE)
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$(LDFLAGS) $(FUZZ_LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) $(FUZZ_LDFLAGS) -o $$@ $$< $(FUZZ_MAIN) $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
 $(BENCH_$(1):%=$(O)/bench/%): $(O)/bench/%: $(O)/regress/bench/%.o $(O)/$(1).a $(BASE)
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
@@ -159,8 +170,12 @@ bench: benches
 	@for b in $(foreach c,$(COMPONENTS),$(BENCH_$(c))); do $(O)/bench/$$b || exit 1; done
 
 # Files in the tree that are made from a table; a unit test compares each.
-generated: $(O)/tools/reasondoc
+generated: $(O)/tools/reasondoc $(O)/tools/msgdoc
 	$(O)/tools/reasondoc >man/provd_reasons.7
+	$(O)/tools/msgdoc man >man/ipc_messages.7
+	$(O)/tools/msgdoc dict >regress/fuzz/ipc.dict
+	@rm -rf regress/fuzz/seeds/codec && mkdir -p regress/fuzz/seeds/codec
+	$(O)/tools/msgdoc seeds regress/fuzz/seeds/codec
 
 clean:
 	rm -rf $(O)

@@ -37,7 +37,8 @@ sample_number(uint64_t bound, enum sample how)
 		return bound;
 	if (how == SAMPLE_LEAST)
 		return 0;
-	return bound < 300 ? bound / 2 : 300;
+	/* the same when a list that a bound counts grows */
+	return bound < 7 ? bound : bound < 300 ? 7 : 300;
 }
 
 static inline void
