@@ -1,0 +1,626 @@
+/*
+ * SPDM 1.2 and 1.3 (DSP0274) over TCP (DSP0287): the part of attestd that is
+ * bytes in, struct out. No file of it does I/O, keeps time or knows an event
+ * loop; unit tests and fuzzers link it without the daemon.
+ *
+ * Everything on the wire is little-endian but r || s, which are big-endian.
+ */
+#ifndef SPDM_H
+#define SPDM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+
+#include "ipc.h"
+#include "reason.h"
+
+#define SPDM_V10		0x10
+#define SPDM_V12		0x12
+#define SPDM_V13		0x13
+/* Versions as the bits of a job and of provd.conf(5). */
+#define SPDM_ALLOW_12		0x01
+#define SPDM_ALLOW_13		0x02
+
+#define SPDM_NONCE		32
+#define SPDM_CONTEXT		8	/* requester's context, from 1.3 on */
+#define SPDM_HASH_MAX		48
+#define SPDM_SIG_MAX		96
+#define SPDM_SLOTS		8
+#define SPDM_OPAQUE_MAX		1024	/* DSP0274, opaque data */
+#define SPDM_VERSIONS_MAX	32
+#define SPDM_MIN_TRANSFER	42	/* MinDataTransferSize of 1.2 and 1.3 */
+#define SPDM_CHAIN_MAX		20480	/* bytes of one slot that we read */
+#define SPDM_CERTS_MAX		8	/* certificates of one slot */
+#define SPDM_BLOCKS_MAX		128
+#define SPDM_VALUE_MAX		1024	/* bytes of one measurement value */
+#define SPDM_REQUEST_MAX	128	/* bytes of a request that we build */
+
+/* Codes of requests; a response is the request with bit 7 clear. */
+enum spdm_code {
+	SPDM_DIGESTS = 0x01, SPDM_CERTIFICATE = 0x02,
+	SPDM_CHALLENGE_AUTH = 0x03, SPDM_VERSION = 0x04,
+	SPDM_MEASUREMENTS = 0x60, SPDM_CAPABILITIES = 0x61,
+	SPDM_ALGORITHMS = 0x63, SPDM_ERROR = 0x7f,
+	SPDM_GET_DIGESTS = 0x81, SPDM_GET_CERTIFICATE = 0x82,
+	SPDM_CHALLENGE = 0x83, SPDM_GET_VERSION = 0x84,
+	SPDM_CHUNK_SEND = 0x85, SPDM_CHUNK_GET = 0x86,
+	SPDM_GET_MEASUREMENTS = 0xe0, SPDM_GET_CAPABILITIES = 0xe1,
+	SPDM_NEGOTIATE_ALGORITHMS = 0xe3, SPDM_KEY_EXCHANGE = 0xe4,
+	SPDM_FINISH = 0xe5, SPDM_PSK_EXCHANGE = 0xe6, SPDM_PSK_FINISH = 0xe7,
+	SPDM_HEARTBEAT = 0xe8, SPDM_KEY_UPDATE = 0xe9,
+	SPDM_GET_ENCAPSULATED = 0xea, SPDM_DELIVER_ENCAPSULATED = 0xeb,
+	SPDM_END_SESSION = 0xec, SPDM_RESPOND_IF_READY = 0xff
+};
+
+enum spdm_error_code {
+	SPDM_E_INVALID_REQUEST = 0x01, SPDM_E_BUSY = 0x03,
+	SPDM_E_UNEXPECTED = 0x04, SPDM_E_UNSPECIFIED = 0x05,
+	SPDM_E_UNSUPPORTED = 0x07, SPDM_E_SESSION_REQUIRED = 0x0b,
+	SPDM_E_RESPONSE_TOO_LARGE = 0x0d, SPDM_E_LARGE_RESPONSE = 0x0f,
+	SPDM_E_VERSION_MISMATCH = 0x41, SPDM_E_NOT_READY = 0x42
+};
+
+/* Capability flags (DSP0274, GET_CAPABILITIES and CAPABILITIES). */
+#define SPDM_CAP_CACHE		0x00000001u
+#define SPDM_CAP_CERT		0x00000002u
+#define SPDM_CAP_CHAL		0x00000004u
+#define SPDM_CAP_MEAS_NOSIG	0x00000008u
+#define SPDM_CAP_MEAS_SIG	0x00000010u
+#define SPDM_CAP_MEAS		0x00000018u
+#define SPDM_CAP_MEAS_FRESH	0x00000020u
+#define SPDM_CAP_ENCRYPT	0x00000040u
+#define SPDM_CAP_MAC		0x00000080u
+#define SPDM_CAP_MUT_AUTH	0x00000100u
+#define SPDM_CAP_KEY_EX		0x00000200u
+#define SPDM_CAP_PSK		0x00000c00u
+#define SPDM_CAP_ENCAP		0x00001000u
+#define SPDM_CAP_HBEAT		0x00002000u
+#define SPDM_CAP_KEY_UPD	0x00004000u
+#define SPDM_CAP_CLEAR		0x00008000u
+#define SPDM_CAP_PUB_KEY_ID	0x00010000u
+#define SPDM_CAP_CHUNK		0x00020000u
+#define SPDM_CAP_EP_INFO	0x00c00000u
+#define SPDM_CAP_MULTI_KEY	0x0c000000u
+
+#define SPDM_MEAS_DMTF		0x01	/* measurement specification */
+#define SPDM_OPAQUE_FMT1	0x02	/* OtherParams */
+#define SPDM_SUMMARY_NONE	0x00
+#define SPDM_SUMMARY_TCB	0x01
+#define SPDM_SUMMARY_ALL	0xff
+#define SPDM_ATTR_SIGN		0x01	/* GET_MEASUREMENTS, Param1 */
+#define SPDM_ATTR_RAW		0x02
+#define SPDM_ATTR_NEW		0x04	/* from 1.3 on */
+#define SPDM_OP_COUNT		0x00	/* GET_MEASUREMENTS, Param2 */
+#define SPDM_OP_ALL		0xff
+
+/* Which check failed; goes into JOB_FAILED and into the log. */
+struct spdm_why {
+	enum reason	reason;
+	char		field[65];
+	char		expected[161];
+	char		seen[161];
+};
+
+/* A pair of signature and hash that we speak; the row's number is its
+ * enum key_algorithm. */
+struct spdm_alg {
+	const char	*name;
+	uint32_t	 asym, hash;	/* bits in NEGOTIATE_ALGORITHMS */
+	const char	*md_name, *group;
+	size_t		 hash_len, sig_len;
+};
+
+/* Fills n bytes. A function pointer so that a test can play a recording. */
+typedef void (*spdm_random_fn)(void *arg, uint8_t *, size_t);
+
+/* ---- spdm_msg.c: messages ------------------------------------------------ */
+
+/* What is written; full is set once something did not fit. */
+struct spdm_buf {
+	uint8_t	*data;
+	size_t	 size, len;
+	bool	 full;
+};
+
+struct spdm_hdr {
+	uint8_t	version, code, p1, p2;
+};
+
+struct spdm_caps {
+	uint8_t		version, p1;
+	uint8_t		ct_exponent;
+	uint32_t	flags, data_transfer, max_msg;
+};
+
+enum spdm_table { SPDM_T_DHE, SPDM_T_AEAD, SPDM_T_REQ_ASYM, SPDM_T_SCHEDULE,
+	SPDM_NTABLES };
+
+struct spdm_algs {
+	uint8_t		version;
+	uint8_t		meas_spec, other, mel_spec;
+	uint8_t		ext;		/* extended algorithms named, all kinds */
+	uint32_t	base_asym, base_hash;
+	uint32_t	meas_hash;	/* ALGORITHMS only */
+	uint8_t		tables;		/* bit n: table n is there */
+	uint16_t	table[SPDM_NTABLES];
+};
+
+struct spdm_versions {
+	size_t		n;
+	uint8_t		version[SPDM_VERSIONS_MAX];	/* 0x12 is 1.2 */
+};
+
+struct spdm_digests {
+	uint8_t		supported, provisioned;
+	size_t		n;
+	const uint8_t	*digest;	/* n digests in the message */
+};
+
+struct spdm_get_certificate {
+	uint8_t		slot;
+	bool		size_only;	/* SlotSizeRequested, from 1.3 on */
+	uint16_t	offset, length;
+};
+
+struct spdm_certificate {
+	uint8_t		slot;
+	uint16_t	length, remainder;
+	const uint8_t	*data;
+};
+
+struct spdm_challenge {
+	uint8_t		slot, summary;
+	const uint8_t	*nonce;
+	const uint8_t	*context;	/* NULL before 1.3 */
+};
+
+struct spdm_challenge_auth {
+	uint8_t		slot, mask;
+	const uint8_t	*chain_hash, *nonce, *summary, *context, *signature;
+};
+
+struct spdm_get_measurements {
+	uint8_t		attr, op, slot;
+	const uint8_t	*nonce;		/* NULL if not signed */
+	const uint8_t	*context;	/* NULL before 1.3 */
+};
+
+struct spdm_measurements {
+	uint8_t		count;		/* Param1, only for SPDM_OP_COUNT */
+	uint8_t		slot, changed;
+	uint8_t		nblocks;
+	size_t		record_len;
+	const uint8_t	*record, *nonce, *context, *signature;
+};
+
+struct spdm_block {
+	uint8_t		index, spec, type;
+	bool		raw;
+	size_t		len;
+	const uint8_t	*value;
+};
+
+struct spdm_error {
+	uint8_t		code, data;
+	uint8_t		rdt_exponent, request, token, rdtm;	/* NOT_READY */
+};
+
+void	spdm_buf_init(struct spdm_buf *, uint8_t *, size_t);
+void	spdm_put_u8(struct spdm_buf *, uint8_t);
+void	spdm_put_u16(struct spdm_buf *, uint16_t);
+void	spdm_put_u24(struct spdm_buf *, uint32_t);
+void	spdm_put_u32(struct spdm_buf *, uint32_t);
+void	spdm_put(struct spdm_buf *, const void *, size_t);
+void	spdm_put_hdr(struct spdm_buf *, uint8_t version, uint8_t code,
+	    uint8_t p1, uint8_t p2);
+
+/*
+ * Each _get takes one whole message and returns 0 only if every byte of it
+ * is accounted for; pointers in the struct point into the message. The codes
+ * and versions have been checked by the caller.
+ */
+int	spdm_hdr_get(const uint8_t *, size_t, struct spdm_hdr *);
+int	spdm_versions_get(const uint8_t *, size_t, struct spdm_versions *);
+int	spdm_caps_get(const uint8_t *, size_t, struct spdm_caps *);
+int	spdm_negotiate_get(const uint8_t *, size_t, struct spdm_algs *);
+int	spdm_algorithms_get(const uint8_t *, size_t, struct spdm_algs *);
+int	spdm_digests_get(const uint8_t *, size_t, size_t hash_len,
+	    struct spdm_digests *);
+int	spdm_get_certificate_get(const uint8_t *, size_t,
+	    struct spdm_get_certificate *);
+int	spdm_certificate_get(const uint8_t *, size_t,
+	    struct spdm_certificate *);
+int	spdm_challenge_get(const uint8_t *, size_t, struct spdm_challenge *);
+int	spdm_challenge_auth_get(const uint8_t *, size_t,
+	    const struct spdm_alg *, bool summary,
+	    struct spdm_challenge_auth *);
+int	spdm_get_measurements_get(const uint8_t *, size_t,
+	    struct spdm_get_measurements *);
+int	spdm_measurements_get(const uint8_t *, size_t,
+	    const struct spdm_alg *, bool is_signed,
+	    struct spdm_measurements *);
+int	spdm_error_get(const uint8_t *, size_t, struct spdm_error *);
+/* The next block of a record: 1, 0 at its end, -1 if malformed. */
+int	spdm_block_next(const uint8_t **, size_t *left, struct spdm_block *);
+
+void	spdm_caps_put(struct spdm_buf *, uint8_t code,
+	    const struct spdm_caps *);
+void	spdm_negotiate_put(struct spdm_buf *, const struct spdm_algs *);
+void	spdm_algorithms_put(struct spdm_buf *, const struct spdm_algs *);
+void	spdm_error_put(struct spdm_buf *, uint8_t version, uint8_t code,
+	    uint8_t data);
+void	spdm_block_put(struct spdm_buf *, const struct spdm_block *);
+
+/* ---- spdm_alg.c: algorithms, prefix, signatures -------------------------- */
+
+/* Loads what OpenSSL would load lazily; once, before confinement. 0 or -1. */
+int	spdm_init(void);
+const struct spdm_alg *spdm_alg(enum key_algorithm);
+/* The row whose two bits are exactly these, or NULL. */
+const struct spdm_alg *spdm_alg_selected(uint32_t asym, uint32_t hash);
+const EVP_MD *spdm_md(const struct spdm_alg *);
+const EVP_MD *spdm_sha256(void);
+/* Bytes of a measurement hash of this bit, 0 if it is none. */
+size_t	spdm_meas_hash_len(uint32_t bit);
+const EVP_MD *spdm_meas_md(uint32_t bit);
+
+#define SPDM_PREFIX		100
+#define SPDM_CTX_CHALLENGE	"responder-challenge_auth signing"
+#define SPDM_CTX_MEASUREMENTS	"responder-measurements signing"
+/* The combined prefix of 1.2 and later (DSP0274, signature generation). */
+void	spdm_prefix(uint8_t version, const char *context,
+	    uint8_t out[SPDM_PREFIX]);
+/* Verify r || s over prefix and transcript hash. 0, or -1. */
+int	spdm_verify(EVP_PKEY *, const struct spdm_alg *, uint8_t version,
+	    const char *context, const uint8_t *hash, const uint8_t *sig);
+/* Hash of one string. */
+void	spdm_hash(const EVP_MD *, const void *, size_t, uint8_t *out);
+/* Fill *w. expected and seen may be NULL. Always returns -1. */
+int	spdm_fail(struct spdm_why *, enum reason, const char *field,
+	    const char *expected, const char *seen, ...)
+	    __attribute__((format(printf, 5, 6)));
+void	spdm_hex(const uint8_t *, size_t, char *out);	/* 2n + 1 bytes */
+
+/* ---- transcript.c -------------------------------------------------------- */
+
+#define TRANSCRIPT_A_MAX	1024
+
+/*
+ * What is signed: M1/M2 = A B C and L1/L2 = A M (DSP0274, CHALLENGE and
+ * GET_MEASUREMENTS). A is kept as bytes until the hash is negotiated; the
+ * others only ever exist as running hashes.
+ */
+struct transcript {
+	uint8_t		 a[TRANSCRIPT_A_MAX];
+	size_t		 alen;
+	const struct spdm_alg *alg;	/* NULL until negotiated */
+	EVP_MD_CTX	*base, *b, *m, *tmp;
+	bool		 b_clean, m_clean;	/* equal to base */
+};
+
+int	transcript_init(struct transcript *);	/* 0, or -1: no memory */
+void	transcript_free(struct transcript *);
+void	transcript_reset(struct transcript *);	/* GET_VERSION */
+int	transcript_a(struct transcript *, const void *, size_t);
+/* A is complete. */
+void	transcript_negotiated(struct transcript *, const struct spdm_alg *);
+void	transcript_reset_b(struct transcript *);
+void	transcript_reset_m(struct transcript *);
+/* A request of B with its response. */
+void	transcript_b(struct transcript *, const void *req, size_t,
+	    const void *rsp, size_t);
+/* A request of M with its response, without the signature if there is one. */
+void	transcript_m(struct transcript *, const void *req, size_t,
+	    const void *rsp, size_t);
+/*
+ * M1/M2 with this C at its end. C is not kept: a CHALLENGE that fails leaves
+ * B as it was, so that it can be asked again.
+ */
+void	transcript_c_hash(struct transcript *, const void *req, size_t,
+	    const void *rsp, size_t, uint8_t *out);
+void	transcript_m_hash(struct transcript *, uint8_t *out);
+
+/* ---- spdm_cert.c: what a slot holds -------------------------------------- */
+
+struct spdm_root {		/* an accepted root, for chains below theirs */
+	X509		*cert;
+	uint8_t		 sha256[32], sha384[48];
+};
+
+struct spdm_chain {
+	size_t		 n;
+	X509		*cert[SPDM_CERTS_MAX];
+	const uint8_t	*der[SPDM_CERTS_MAX];	/* in the caller's buffer */
+	size_t		 der_len[SPDM_CERTS_MAX];
+	EVP_PKEY	*key;			/* the leaf's, in its cert */
+	uint8_t		 spki[32];		/* SHA-256 of the leaf's key, DER */
+	uint8_t		 root_sha256[32];
+	uint64_t	 not_before, not_after;	/* all of them overlap here */
+};
+
+/* Whose key it is: the leaf of slot 0 in fields. */
+struct spdm_identity {
+	char		node[41];
+	char		serial[65];	/* the leaf's serial number, hex */
+	char		device[65];	/* serialNumber of its subject */
+	char		subject[256];	/* RFC 2253 */
+};
+
+struct spdm_chain_rules {
+	const struct spdm_alg *alg;
+	uint8_t		 version, slot;
+	bool		 self_signed;	/* the first one's own signature counts */
+	const struct spdm_root *roots;	/* for chains that start below one */
+	size_t		 nroots;
+};
+
+/*
+ * Parse the content of a slot, each certificate once, and check it against
+ * DSP0274, certificates and certificate chains. Validity windows are
+ * computed and never judged. 0, or -1 with *why. spdm_chain_free() in any
+ * case.
+ */
+int	spdm_chain_read(const uint8_t *, size_t, const struct spdm_chain_rules *,
+	    struct spdm_chain *, struct spdm_why *);
+/* Slot 1: a node CA and the leaf that it issued over the key of slot 0. */
+int	spdm_anchor_check(const struct spdm_chain *anchor,
+	    const struct spdm_chain *slot0, struct spdm_why *);
+void	spdm_identity(const struct spdm_chain *, struct spdm_identity *);
+void	spdm_chain_free(struct spdm_chain *);
+/* Length of the DER element at p if it is whole, else 0. */
+size_t	spdm_der_len(const uint8_t *p, size_t left);
+/* Strict DER from end to end (X.690, 10 and 11). */
+bool	spdm_der_strict(const uint8_t *, size_t);
+
+/* ---- spdm_tcp.c: DSP0287 ------------------------------------------------- */
+
+#define SPDM_TCP_HDR		4
+#define SPDM_TCP_MAX		65533	/* bytes of a message in either reading */
+#define SPDM_TCP_SPDM		0x05
+#define SPDM_TCP_SECURED	0x06
+#define SPDM_TCP_INQUIRY	0xbf
+#define SPDM_TCP_TOO_LARGE	0xc0
+#define SPDM_TCP_NO_VERSION	0xc1
+#define SPDM_TCP_NO_REQUESTER	0xc2
+#define SPDM_TCP_NO_RESPONDER	0xc3
+
+/*
+ * PayloadLen counts the two bytes after it (libspdm), or what follows the
+ * header (others). The first message of a connection has a length of its
+ * own and tells which; what is assumed before that:
+ */
+#define SPDM_TCP_COUNTED_DEFAULT	true
+
+struct spdm_tcp {
+	bool	counted;	/* PayloadLen = message + 2 */
+	bool	known;		/* seen, no longer assumed */
+	size_t	max;		/* longest message that is taken */
+};
+
+enum spdm_tcp_result {
+	TCP_MORE,		/* the frame is not whole yet */
+	TCP_MESSAGE,		/* an SPDM message */
+	TCP_PEER_ERROR,		/* the peer sent Role-Inquiry or an error */
+	TCP_BAD			/* end it, after sending reply if it is not 0 */
+};
+
+struct spdm_frame {
+	uint8_t		 type;		/* MessageType as received */
+	const uint8_t	*msg;
+	size_t		 len;
+	size_t		 used;		/* bytes of the buffer consumed */
+	uint8_t		 reply;		/* MessageType to answer with, 0: none */
+};
+
+enum spdm_tcp_result spdm_tcp_next(struct spdm_tcp *, const uint8_t *, size_t,
+	    struct spdm_frame *);
+void	spdm_tcp_header(const struct spdm_tcp *, uint8_t type, size_t len,
+	    uint8_t out[SPDM_TCP_HDR]);
+
+/* ---- measure.c: what this node measures of itself ------------------------ */
+
+#define MEASURE_FILES_MAX	32
+#define MEASURE_PCRS		8
+#define MEASURE_RAW_MAX		128
+
+struct measure {
+	uint8_t		index, type;	/* DMTF value type */
+	bool		tcb;		/* counts for the TCB summary */
+	bool		raw_only;	/* there is no digest form */
+	bool		has_raw;
+	uint8_t		digest[SPDM_HASH_MAX];
+	size_t		digest_len;
+	uint8_t		raw[MEASURE_RAW_MAX];
+	size_t		raw_len;
+};
+
+struct measure_set {
+	size_t		n;
+	struct measure	m[MEASURE_FILES_MAX + MEASURE_PCRS + 4];
+};
+
+struct conf_path;
+/* Hash the files and read the boot id: before confinement. 0, or -1 with
+ * the path in *bad. */
+int	measure_files(struct measure_set *, const struct conf_path *,
+	    const char *boot_id, bool developer, const char **bad);
+/* Put in (or, with NULL, take out) the PCR values. */
+void	measure_pcrs(struct measure_set *, const uint8_t *values);
+const struct measure *measure_find(const struct measure_set *, uint8_t index);
+/* The block of a row, raw or digest as asked for. */
+void	measure_block(const struct measure *, bool raw, struct spdm_buf *);
+/* Hash of the blocks in digest form (DSP0274, measurement summary). */
+void	measure_summary(const struct measure_set *, bool all, const EVP_MD *,
+	    uint8_t *out);
+
+/* ---- spdm_tables.c: one row a request ------------------------------------ */
+
+struct responder;
+struct requester;
+
+enum spdm_state {		/* of a connection; bits, for the column */
+	SPDM_S_START = 1, SPDM_S_VERSION = 2, SPDM_S_CAPS = 4, SPDM_S_READY = 8
+};
+#define SPDM_S_ANY	(SPDM_S_START | SPDM_S_VERSION | SPDM_S_CAPS | SPDM_S_READY)
+
+#define SPDM_F_SESSION	0x01	/* only inside a secured session */
+#define SPDM_F_OWN_VER	0x02	/* brings its version, instead of keeping to one */
+#define SPDM_RESET_B	0x04	/* starts B anew */
+#define SPDM_RESET_M	0x08	/* starts M anew */
+
+enum spdm_take { TAKE_NEXT, TAKE_AGAIN, TAKE_FAIL };
+
+struct spdm_row {
+	uint8_t		 code;
+	const char	*name;
+	uint8_t		 since;		/* lowest version that has it */
+	uint32_t	 caps;		/* the responder has one of these, if any */
+	uint8_t		 states;
+	uint8_t		 flags;
+	uint16_t	 min, max;	/* bytes of the request in 1.2 */
+	uint16_t	 more13;	/* bytes more from 1.3 on */
+	uint16_t	 rsp_min;	/* bytes of the response */
+	/* Responder: 0 with a response, or an enum spdm_error_code. */
+	uint8_t		(*serve)(struct responder *, const uint8_t *, size_t);
+	/* Requester: write the request, read the response. */
+	void		(*ask)(struct requester *);
+	enum spdm_take	(*take)(struct requester *, const uint8_t *, size_t);
+};
+
+const struct spdm_row *spdm_row(uint8_t code);
+const struct spdm_row *spdm_rows(size_t *n);
+const char *spdm_code_name(uint8_t code);	/* of requests */
+const char *spdm_error_name(uint8_t code);
+/* NULL, or what makes the combination illegal (DSP0274, capabilities). */
+const char *spdm_caps_illegal(const struct spdm_caps *, bool request);
+
+/* ---- requester.c --------------------------------------------------------- */
+
+enum spdm_act {
+	SPDM_SEND,		/* requester_out() goes to the peer */
+	SPDM_WAIT,		/* call requester_wake() after requester_delay() */
+	SPDM_DONE,		/* the evidence is complete */
+	SPDM_FAIL		/* requester_why() says why */
+};
+
+struct spdm_step {
+	uint8_t		code;		/* request */
+	uint8_t		slot;		/* of GET_CERTIFICATE */
+};
+
+/* What is offered, and in which order it is asked. */
+struct requester_conf {
+	struct spdm_caps caps;		/* version is chosen later */
+	struct spdm_algs algs;		/* base_asym, base_hash: see algorithms */
+	uint32_t	 versions;	/* SPDM_ALLOW_ bits */
+	uint32_t	 algorithms;	/* bits 1 << enum key_algorithm */
+	uint8_t		 anchor;	/* slot of the node CA; 0: there is none */
+	const struct spdm_step *steps;
+	size_t		 nsteps;
+	const struct spdm_root *roots;
+	size_t		 nroots;
+	spdm_random_fn	 random;
+	void		*random_arg;
+	/* Told how far it got, for people. May be NULL. */
+	void		(*step)(void *arg, unsigned step, const char *detail);
+	void		*step_arg;
+};
+
+#define REQUESTER_TRANSFER	0x4000	/* our DataTransferSize */
+
+struct spdm_evidence {
+	uint8_t		 version;
+	enum key_algorithm algorithm;
+	struct spdm_identity id;
+	uint8_t		 root_sha256[32];
+	uint64_t	 not_before, not_after;
+	const uint8_t	*anchor;	/* DER of the node CA, NULL if none */
+	size_t		 anchor_len;
+	uint64_t	 anchor_before, anchor_after;	/* the slot's window */
+	const uint8_t	*record;	/* measurement blocks */
+	size_t		 record_len;
+	unsigned	 nblocks;
+};
+
+/* What a provd node offers when it attests; the caller sets the rest. */
+void	requester_defaults(struct requester_conf *);
+/* nonce is the job's, for GET_MEASUREMENTS. NULL: no memory. */
+struct requester *requester_new(const struct requester_conf *,
+	    const uint8_t nonce[SPDM_NONCE]);
+void	requester_free(struct requester *);
+enum spdm_act requester_start(struct requester *);
+enum spdm_act requester_feed(struct requester *, const uint8_t *, size_t);
+enum spdm_act requester_wake(struct requester *);
+const uint8_t *requester_out(const struct requester *, size_t *len);
+uint32_t requester_delay(const struct requester *);	/* milliseconds */
+const struct spdm_why *requester_why(const struct requester *);
+/* Valid until requester_free(). */
+const struct spdm_evidence *requester_evidence(const struct requester *);
+
+/* ---- responder.c --------------------------------------------------------- */
+
+struct spdm_slot {
+	uint32_t	 key;		/* keyd's number */
+	enum key_algorithm algorithm;
+	uint8_t		*content;	/* Length, root hash, DERs; NULL: empty */
+	size_t		 len;
+	uint8_t		 digest[SPDM_HASH_MAX];
+};
+
+struct responder_conf {
+	struct spdm_caps caps;
+	uint32_t	 versions;	/* SPDM_ALLOW_ bits */
+	struct spdm_algs algs;		/* what may be selected */
+	const struct spdm_slot *slots;	/* SPDM_SLOTS of them */
+	const struct measure_set *measures;
+	spdm_random_fn	 random;
+	void		*random_arg;
+};
+
+enum responder_act {
+	RESPONDER_SEND,		/* responder_out() goes to the peer */
+	RESPONDER_SIGN		/* responder_sign() says what keyd must sign;
+				   then responder_signed() */
+};
+
+struct responder_sign {
+	uint32_t	 serial;	/* give it back with the signature */
+	uint32_t	 key;
+	uint8_t		 version;
+	const char	*context;
+	const uint8_t	*hash;
+	size_t		 hash_len, sig_len;
+};
+
+#define RESPONDER_TRANSFER	0x1200	/* our DataTransferSize */
+
+void	responder_defaults(struct responder_conf *);
+struct responder *responder_new(const struct responder_conf *);
+void	responder_free(struct responder *);
+/* Not while a signature is awaited, unless responder_defer() was called. */
+enum responder_act responder_feed(struct responder *, const uint8_t *, size_t);
+const struct responder_sign *responder_sign(const struct responder *);
+/*
+ * The signature, or NULL if keyd has none to give: then the answer is ERROR
+ * Busy. True: responder_out() goes to the peer. False: the answer was
+ * deferred and waits for RESPOND_IF_READY, or nobody waits for it any more.
+ */
+bool	responder_signed(struct responder *, uint32_t serial,
+	    const uint8_t *sig);
+/* The signature takes long: answer ResponseNotReady meanwhile. */
+void	responder_defer(struct responder *);
+const uint8_t *responder_out(const struct responder *, size_t *len);
+/* The ERROR code of the last answer, 0 if it was none. */
+uint8_t	responder_error(const struct responder *);
+/* A signed MEASUREMENTS was the last answer. */
+bool	responder_attested(const struct responder *);
+/* Content of a slot from DERs, root first. 0, or -1. */
+int	spdm_slot_set(struct spdm_slot *, uint32_t key, enum key_algorithm,
+	    const uint8_t *ders, size_t);
+void	spdm_slot_clear(struct spdm_slot *);
+
+#endif

@@ -1,0 +1,90 @@
+/* Strict DER. OpenSSL's decoder takes some BER; a chain must not hold any. */
+#include "spdm.h"
+
+#define DEPTH_MAX	24
+
+/* The element at p: its tag and body. Length of it all, or 0. */
+static size_t
+element(const uint8_t *p, size_t left, const uint8_t **body, size_t *blen)
+{
+	size_t	n, i, len = 0;
+
+	if (left < 2 || (p[0] & 0x1f) == 0x1f)
+		return 0;
+	if (p[1] < 0x80) {
+		*body = p + 2;
+		*blen = p[1];
+		return *blen <= left - 2 ? 2 + *blen : 0;
+	}
+	n = p[1] & 0x7f;
+	if (n == 0 || n > 3 || left < 2 + n || p[2] == 0)
+		return 0;
+	for (i = 0; i < n; i++)
+		len = len << 8 | p[2 + i];
+	if (len < 0x80 || len > left - 2 - n)
+		return 0;
+	*body = p + 2 + n;
+	*blen = len;
+	return 2 + n + len;
+}
+
+/* Does the body of a primitive have the one form of its value? */
+static bool
+primitive_ok(uint8_t tag, const uint8_t *b, size_t n)
+{
+	switch (tag) {
+	case 0x01:	/* BOOLEAN */
+		return n == 1 && (b[0] == 0 || b[0] == 0xff);
+	case 0x02:	/* INTEGER */
+		if (n == 0)
+			return false;
+		return n == 1 || !((b[0] == 0 && b[1] < 0x80) ||
+		    (b[0] == 0xff && b[1] >= 0x80));
+	case 0x03:	/* BIT STRING: unused bits are zero */
+		if (n == 0 || b[0] > 7 || (n == 1 && b[0] != 0))
+			return false;
+		return (b[n - 1] & ((1U << b[0]) - 1)) == 0 || n == 1;
+	case 0x05:	/* NULL */
+		return n == 0;
+	case 0x06:	/* OBJECT IDENTIFIER */
+		return n > 0 && b[n - 1] < 0x80;
+	}
+	return true;
+}
+
+static bool
+elements_ok(const uint8_t *p, size_t left, unsigned depth)
+{
+	const uint8_t	*body;
+	size_t		 n, blen;
+
+	while (left > 0) {
+		if ((n = element(p, left, &body, &blen)) == 0)
+			return false;
+		if (p[0] & 0x20) {
+			if (depth == 0 || !elements_ok(body, blen, depth - 1))
+				return false;
+		} else if (!primitive_ok(p[0], body, blen))
+			return false;
+		p += n;
+		left -= n;
+	}
+	return true;
+}
+
+size_t
+spdm_der_len(const uint8_t *p, size_t left)
+{
+	const uint8_t	*body;
+	size_t		 blen;
+
+	if (left < 2 || p[0] != 0x30)
+		return 0;
+	return element(p, left, &body, &blen);
+}
+
+bool
+spdm_der_strict(const uint8_t *p, size_t len)
+{
+	return spdm_der_len(p, len) == len && elements_ok(p, len, DEPTH_MAX);
+}

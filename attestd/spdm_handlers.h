@@ -1,0 +1,33 @@
+/* The handlers of spdm_tables.c: one of each kind a request. */
+#ifndef SPDM_HANDLERS_H
+#define SPDM_HANDLERS_H
+
+#include "spdm.h"
+
+/* responder.c, responder_auth.c */
+uint8_t	serve_version(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_capabilities(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_algorithms(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_digests(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_certificate(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_challenge(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_measurements(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_if_ready(struct responder *, const uint8_t *, size_t);
+
+/* requester.c, requester_auth.c */
+void	ask_version(struct requester *);
+void	ask_capabilities(struct requester *);
+void	ask_algorithms(struct requester *);
+void	ask_digests(struct requester *);
+void	ask_certificate(struct requester *);
+void	ask_challenge(struct requester *);
+void	ask_measurements(struct requester *);
+enum spdm_take take_version(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_capabilities(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_algorithms(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_digests(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_certificate(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_challenge(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_measurements(struct requester *, const uint8_t *, size_t);
+
+#endif
