@@ -38,10 +38,12 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 
 SRC_libipc  = codec.c chan.c hub.c ipc_uv.c
 SRC_libutil = log.c reason.c clock.c secret.c confine.c filter.c start.c conf.y conf_value.c conf_json.c checkpoint.c
-SRC_keyd    = keyd.c
+SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tcti.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
+	     tls13.c spdm.c profile.c csr.c checkpoint.c why.c
 SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
 	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
-SRC_attestd = attestd.c
+SRC_attestd = attestd.c spdm_msg.c spdm_alg.c spdm_der.c spdm_cert.c spdm_tcp.c spdm_tables.c transcript.c \
+	     measure.c requester.c requester_auth.c responder.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c
 SRC_provctl = provctl.c
 
@@ -53,8 +55,8 @@ UNIT_libipc  = codec channel queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
 UNIT_keyd    =
 UNIT_netd    = token backoff provider verify lldp neighbour
-UNIT_attestd =
-UNIT_policyd =
+UNIT_attestd = spdm_replay spdm_errors
+UNIT_policyd = policyd_store policyd_schema
 UNIT_provctl =
 
 # ---- fuzzers: regress/fuzz/fuzz_NAME.c, seeds in regress/fuzz/seeds/NAME ----------

@@ -1,0 +1,466 @@
+/*
+ * The store: what was acknowledged is on disk, whatever happens to the
+ * process or the disk; at most one commit a turn; stores of others refused.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdbool.h>
+
+#include "../../policyd/policyd.h"
+#include "policyd_dir.h"
+
+static unsigned		commits;
+static char		order[64];
+static enum reason	said;
+
+static int
+count_commit(void *arg)
+{
+	commits++;
+	return 0;
+}
+
+static void
+ack(enum reason r, void *arg)
+{
+	char	*s = arg;
+
+	said = r;
+	strncat(order, s, sizeof(order) - strlen(order) - 1);
+	free(s);
+}
+
+/* A copy for ack(), which frees it. */
+static void *
+word(const char *s)
+{
+	return strdup(s);
+}
+
+static void
+open_store(void)
+{
+	assert_int_equal(store_open(dir_store), R_OK);
+	sqlite3_commit_hook(store_db(), count_commit, NULL);
+	commits = 0;
+	order[0] = '\0';
+	said = R_COUNT;
+}
+
+/* Runs at the end of every test, passed or not. */
+static int
+close_store(void **state)
+{
+	disk_errno = 0;
+	disk_die_at = 0;
+	store_close();
+	return dir_remove(state);
+}
+
+/* ---- the turn ---- */
+
+static void
+test_one_commit_a_turn(void **state)
+{
+	open_store();
+	assert_false(store_dirty());
+	assert_int_equal(store_meta_set_int("a", 1), R_OK);
+	store_after_commit(ack, word("1"));
+	assert_int_equal(store_meta_set_int("b", 2), R_OK);
+	store_after_commit(ack, word("2"));
+	assert_int_equal(commits, 0);
+	assert_string_equal(order, "");
+	assert_true(store_dirty());
+	store_turn();
+	assert_int_equal(commits, 1);
+	assert_string_equal(order, "12");
+	assert_int_equal(said, R_OK);
+	assert_false(store_dirty());
+	store_turn();
+	assert_int_equal(commits, 1);
+}
+
+/* A turn that changed nothing acknowledges without touching the disk. */
+static void
+test_no_change_no_commit(void **state)
+{
+	open_store();
+	assert_int_equal(store_meta_int("a", 7), 7);
+	store_after_commit(ack, word("x"));
+	store_turn();
+	assert_int_equal(commits, 0);
+	assert_string_equal(order, "x");
+}
+
+static void
+ack_writes(enum reason r, void *arg)
+{
+	(void)store_meta_set_int("late", 1);
+	store_after_commit(ack, word("late"));
+}
+
+/* What an acknowledgement changes belongs to the next turn. */
+static void
+test_ack_may_write(void **state)
+{
+	open_store();
+	assert_int_equal(store_meta_set_int("a", 1), R_OK);
+	store_after_commit(ack_writes, NULL);
+	store_turn();
+	assert_string_equal(order, "");
+	assert_true(store_dirty());
+	store_turn();
+	assert_string_equal(order, "late");
+	assert_int_equal(commits, 2);
+}
+
+static void
+test_reads_its_own_writes_and_keeps_them(void **state)
+{
+	char	buf[8];
+
+	open_store();
+	assert_int_equal(store_meta_set_blob("node", "abc", 3), R_OK);
+	assert_int_equal(store_meta_blob("node", buf, sizeof(buf)), 3);
+	store_turn();
+	store_close();
+	open_store();
+	assert_int_equal(store_meta_blob("node", buf, sizeof(buf)), 3);
+	assert_memory_equal(buf, "abc", 3);
+	assert_int_equal(store_meta_blob("node", buf, 2), 2);
+}
+
+/* A contradiction refuses the one statement, not the turn. */
+static void
+test_constraint(void **state)
+{
+	static struct store_sql	 q = STORE_SQL(
+	    "INSERT INTO slot VALUES (3, x'00', 1)");
+
+	open_store();
+	assert_int_equal(store_write(store_stmt(&q)), R_OK);
+	assert_int_equal(store_write(store_stmt(&q)), R_SYS_STORE_RULE);
+	store_after_commit(ack, word("k"));
+	store_turn();
+	assert_int_equal(said, R_OK);
+	assert_int_equal(commits, 1);
+}
+
+static void
+test_foreign_keys(void **state)
+{
+	int64_t		 on = 0, sync = 0;
+	sqlite3_stmt	*st;
+
+	open_store();
+	assert_int_equal(sqlite3_prepare_v2(store_db(), "PRAGMA foreign_keys",
+	    -1, &st, NULL), SQLITE_OK);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		on = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	assert_int_equal(sqlite3_prepare_v2(store_db(), "PRAGMA synchronous",
+	    -1, &st, NULL), SQLITE_OK);
+	if (sqlite3_step(st) == SQLITE_ROW)
+		sync = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	assert_int_equal(on, 1);
+	assert_int_equal(sync, 2);
+}
+
+/* ---- death ---- */
+
+static int	acks_fd;
+
+static void
+tell_parent(enum reason r, void *arg)
+{
+	uint8_t	n = (uint8_t)(uintptr_t)arg;
+
+	if (r == R_OK && write(acks_fd, &n, 1) != 1)
+		_exit(98);
+}
+
+/* Turn i writes rows i.0 and i.1 and tells the parent after the commit. */
+static void
+die_writing(int at)
+{
+	char		name[16];
+	uintptr_t	i;
+
+	disk_install();
+	disk_half = at % 2 == 0;
+	disk_die_at = (unsigned)at;
+	if (store_open(dir_store) != R_OK)
+		_exit(97);
+	for (i = 1; i <= 5; i++) {
+		snprintf(name, sizeof(name), "%d.0", (int)i);
+		(void)store_meta_set_int(name, 1);
+		snprintf(name, sizeof(name), "%d.1", (int)i);
+		(void)store_meta_set_int(name, 1);
+		store_after_commit(tell_parent, (void *)i);
+		store_turn();
+		if (i == 3)		/* so that the log starts over once */
+			(void)sqlite3_wal_checkpoint_v2(store_db(), NULL,
+			    SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	}
+	store_close();
+}
+
+static void
+check_after_death(int acked)
+{
+	char	name[16];
+	int	i;
+	int64_t	a, b;
+
+	assert_int_equal(store_open(dir_store), R_OK);
+	for (i = 1; i <= 5; i++) {
+		snprintf(name, sizeof(name), "%d.0", i);
+		a = store_meta_int(name, 0);
+		snprintf(name, sizeof(name), "%d.1", i);
+		b = store_meta_int(name, 0);
+		assert_int_equal(a, b);		/* a turn is whole or not at all */
+		if (i <= acked)
+			assert_int_equal(a, 1);
+	}
+	store_close();
+}
+
+/* The process dies before, or in the middle of, every write in turn. */
+static void
+test_killed_at_every_write(void **state)
+{
+	int	at, fds[2], st, acked;
+	uint8_t	n;
+
+	for (at = 1, st = -1; st == -1; at++) {
+		assert_true(at < 500);
+		assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+		acks_fd = fds[1];
+		st = in_child(die_writing, at);
+		close(fds[1]);
+		for (acked = 0; read(fds[0], &n, 1) == 1; acked++)
+			assert_int_equal(n, acked + 1);
+		close(fds[0]);
+		check_after_death(acked);
+		unlink(dir_store);
+	}
+	assert_int_equal(st, 0);
+	assert_int_equal(acked, 5);
+	assert_true(at > 20);		/* the writes were really counted */
+}
+
+/* ---- a disk that fails ---- */
+
+static void
+test_full_disk(void **state)
+{
+	disk_install();
+	open_store();
+	assert_int_equal(store_meta_set_int("kept", 1), R_OK);
+	store_turn();
+	disk_errno = ENOSPC;
+	assert_int_equal(store_meta_set_int("lost", 1), R_OK);
+	store_after_commit(ack, word("n"));
+	store_turn();
+	assert_int_equal(said, R_SYS_STORE_FULL);
+	assert_true(store_failed());
+	store_close();
+
+	/* It starts anew, reads what it had, and says why it cannot write. */
+	open_store();
+	assert_int_equal(store_state(), R_SYS_STORE_FULL);
+	assert_false(store_failed());
+	assert_int_equal(store_meta_int("kept", 0), 1);
+	assert_int_equal(store_meta_int("lost", 0), 0);
+	assert_int_equal(store_meta_set_int("more", 1), R_SYS_STORE_FULL);
+	store_turn();
+	assert_false(store_failed());
+	assert_int_equal(store_probe(), R_SYS_STORE_FULL);
+
+	/* Room again: it goes on by itself. */
+	disk_errno = 0;
+	assert_int_equal(store_probe(), R_OK);
+	assert_int_equal(store_meta_set_int("more", 1), R_OK);
+	store_after_commit(ack, word("y"));
+	store_turn();
+	assert_int_equal(said, R_OK);
+}
+
+/* With the disk full before a store is made there is none, and a reason. */
+static void
+test_full_at_first_start(void **state)
+{
+	disk_install();
+	disk_errno = ENOSPC;
+	assert_int_equal(store_open(dir_store), R_SYS_STORE_FULL);
+}
+
+static void
+test_failing_disk(void **state)
+{
+	disk_install();
+	open_store();
+	disk_errno = EIO;
+	assert_int_equal(store_meta_set_int("a", 1), R_OK);
+	store_after_commit(ack, word("n"));
+	store_turn();
+	assert_int_equal(said, R_SYS_STORE_IO);
+	assert_true(store_failed());
+}
+
+/* Exit status: 77 if such a mount is not permitted here. */
+static void
+readonly_child(int arg)
+{
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    mount(dir_path, dir_path, NULL, MS_BIND, NULL) == -1 ||
+	    mount(NULL, dir_path, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY,
+	    NULL) == -1)
+		_exit(77);
+	if (store_open(dir_store) != R_OK ||
+	    store_state() != R_SYS_STORE_READONLY)
+		_exit(1);
+	if (store_meta_int("kept", 0) != 1)
+		_exit(2);
+	if (store_meta_set_int("more", 1) != R_SYS_STORE_READONLY)
+		_exit(3);
+	store_turn();
+	_exit(store_failed() ? 4 : 0);
+}
+
+static void
+test_readonly(void **state)
+{
+	int	st;
+
+	open_store();
+	assert_int_equal(store_meta_set_int("kept", 1), R_OK);
+	store_turn();
+	store_close();
+	if ((st = in_child(readonly_child, 0)) == 77)
+		skip();
+	assert_int_equal(st, 0);
+}
+
+/* ---- stores of others ---- */
+
+static void
+raw(const char *sql)
+{
+	sqlite3	*db;
+
+	assert_int_equal(sqlite3_open(dir_store, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+test_newer_refused(void **state)
+{
+	open_store();
+	store_close();
+	raw("PRAGMA user_version = 9999");
+	assert_int_equal(store_open(dir_store), R_SYS_STORE_NEWER);
+	assert_null(store_db());
+}
+
+static void
+test_foreign_refused(void **state)
+{
+	raw("CREATE TABLE t (x)");
+	assert_int_equal(store_open(dir_store), R_SYS_STORE_FOREIGN);
+}
+
+static void
+test_no_database(void **state)
+{
+	FILE	*f;
+	int	 i;
+
+	assert_non_null(f = fopen(dir_store, "w"));
+	for (i = 0; i < 2000; i++)
+		fputs("this is not a database\n", f);
+	fclose(f);
+	assert_int_equal(store_open(dir_store), R_SYS_STORE_CORRUPT);
+}
+
+static void
+test_damaged_page(void **state)
+{
+	char	junk[4096];
+	int	fd;
+
+	open_store();
+	store_close();
+	memset(junk, 0xa5, sizeof(junk));
+	assert_true((fd = open(dir_store, O_WRONLY | O_CLOEXEC)) != -1);
+	assert_int_equal(pwrite(fd, junk, sizeof(junk) - 100, 100), 3996);
+	close(fd);
+	assert_int_equal(store_open(dir_store), R_SYS_STORE_CORRUPT);
+}
+
+static void
+second_opens(int arg)
+{
+	_exit(store_open(dir_store) == R_SYS_STORE_BUSY ? 0 : 1);
+}
+
+static void
+test_second_policyd(void **state)
+{
+	open_store();
+	assert_int_equal(store_meta_set_int("a", 1), R_OK);
+	store_turn();
+	assert_int_equal(in_child(second_opens, 0), 0);
+}
+
+static void
+test_mode(void **state)
+{
+	struct stat	st;
+	mode_t		mask = umask(077);
+
+	open_store();
+	umask(mask);
+	assert_int_equal(stat(dir_store, &st), 0);
+	assert_int_equal(st.st_mode & 077, 0);
+}
+
+#define T(f)	cmocka_unit_test_setup_teardown(f, dir_make, close_store)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_one_commit_a_turn),
+		T(test_no_change_no_commit),
+		T(test_ack_may_write),
+		T(test_reads_its_own_writes_and_keeps_them),
+		T(test_constraint),
+		T(test_foreign_keys),
+		T(test_killed_at_every_write),
+		T(test_full_disk),
+		T(test_full_at_first_start),
+		T(test_failing_disk),
+		T(test_readonly),
+		T(test_newer_refused),
+		T(test_foreign_refused),
+		T(test_no_database),
+		T(test_damaged_page),
+		T(test_second_policyd),
+		T(test_mode),
+	};
+
+	return cmocka_run_group_tests_name("policyd_store", tests, NULL, NULL);
+}
