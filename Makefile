@@ -12,7 +12,7 @@ PREFIX	?= /usr
 CC	?= gcc
 SAN	?= 0
 
-PKGS	 = libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-mu \
+PKGS	 = libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-sys tss2-mu \
 	   tss2-rc sqlite3 jansson
 
 WARN	 = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \

@@ -1,0 +1,180 @@
+/*
+ * What depends on a key's algorithm, one row each, and the few things that
+ * keyd does with points and signatures.
+ */
+#include <string.h>
+
+#include <openssl/ec.h>
+#include <openssl/ecdsa.h>
+#include <openssl/objects.h>
+#include <openssl/rand.h>
+
+#include "keyd.h"
+
+static const struct curve curves[KEY_NALGORITHMS] = {
+	[KEY_P256] = {
+		.group = "P-256", .nid = NID_X9_62_prime256v1,
+		.sig_nid = NID_ecdsa_with_SHA256, .md_name = "SHA2-256",
+		.coord = 32, .point = 65, .hash = 32, .tls_scheme = 0x0403,
+		.tpm_curve = TPM2_ECC_NIST_P256, .tpm_hash = TPM2_ALG_SHA256,
+	},
+	[KEY_P384] = {
+		.group = "P-384", .nid = NID_secp384r1,
+		.sig_nid = NID_ecdsa_with_SHA384, .md_name = "SHA2-384",
+		.coord = 48, .point = 97, .hash = 48, .tls_scheme = 0x0503,
+		.tpm_curve = TPM2_ECC_NIST_P384, .tpm_hash = TPM2_ALG_SHA384,
+	},
+};
+
+/* Fetched once by curve_init(): a fetch costs more than the digest. */
+static struct {
+	EVP_MD		*md[KEY_NALGORITHMS];
+	EVP_MD_CTX	*ctx;
+	EC_GROUP	*group[KEY_NALGORITHMS];
+} fetched;
+
+const struct curve *
+curve_get(enum key_algorithm a)
+{
+	return &curves[a];
+}
+
+static size_t
+curve_index(const struct curve *c)
+{
+	return (size_t)(c - curves);
+}
+
+int
+curve_init(void)
+{
+	uint8_t	 b[16];
+	size_t	 i;
+
+	if (fetched.ctx != NULL)
+		return 0;
+	if (RAND_bytes(b, sizeof(b)) != 1 ||
+	    RAND_priv_bytes(b, sizeof(b)) != 1 ||
+	    (fetched.ctx = EVP_MD_CTX_new()) == NULL)
+		return -1;
+	for (i = 0; i < KEY_NALGORITHMS; i++) {
+		fetched.md[i] = EVP_MD_fetch(NULL, curves[i].md_name, NULL);
+		fetched.group[i] = EC_GROUP_new_by_curve_name(curves[i].nid);
+		if (fetched.md[i] == NULL || fetched.group[i] == NULL)
+			return -1;
+	}
+	return 0;
+}
+
+bool
+curve_has(const struct curve *c, const uint8_t *point, size_t len)
+{
+	const EC_GROUP	*g = fetched.group[curve_index(c)];
+	EC_POINT	*p;
+	bool		 ok;
+
+	if (len != c->point || point[0] != POINT_CONVERSION_UNCOMPRESSED)
+		return false;
+	if ((p = EC_POINT_new(g)) == NULL)
+		return false;
+	/* This checks the curve's equation; both cofactors are 1. */
+	ok = EC_POINT_oct2point(g, p, point, len, NULL) == 1;
+	EC_POINT_free(p);
+	return ok;
+}
+
+int
+curve_digest(const struct curve *c, const void *msg, size_t len, uint8_t *out)
+{
+	unsigned	 n;
+
+	if (EVP_DigestInit_ex2(fetched.ctx, fetched.md[curve_index(c)],
+	    NULL) != 1 || EVP_DigestUpdate(fetched.ctx, msg, len) != 1 ||
+	    EVP_DigestFinal_ex(fetched.ctx, out, &n) != 1)
+		return -1;
+	return n == c->hash ? 0 : -1;
+}
+
+int
+ecdsa_to_der(const struct curve *c, const uint8_t *raw, uint8_t *der,
+    size_t size, size_t *len)
+{
+	ECDSA_SIG	*sig = ECDSA_SIG_new();
+	BIGNUM		*r = BN_bin2bn(raw, (int)c->coord, NULL);
+	BIGNUM		*s = BN_bin2bn(raw + c->coord, (int)c->coord, NULL);
+	int		 n, ret = -1;
+
+	if (sig == NULL || r == NULL || s == NULL ||
+	    ECDSA_SIG_set0(sig, r, s) != 1) {
+		BN_free(r);
+		BN_free(s);
+		goto out;
+	}
+	if ((n = i2d_ECDSA_SIG(sig, NULL)) <= 0 || (size_t)n > size)
+		goto out;
+	i2d_ECDSA_SIG(sig, &der);
+	*len = (size_t)n;
+	ret = 0;
+ out:
+	ECDSA_SIG_free(sig);
+	return ret;
+}
+
+int
+ecdsa_to_raw(const struct curve *c, const uint8_t *der, size_t len,
+    uint8_t *raw)
+{
+	const uint8_t	*p = der;
+	ECDSA_SIG	*sig;
+	int		 n = (int)c->coord, ret = -1;
+
+	if ((sig = d2i_ECDSA_SIG(NULL, &p, (long)len)) == NULL)
+		return -1;
+	if (p == der + len &&
+	    BN_bn2binpad(ECDSA_SIG_get0_r(sig), raw, n) == n &&
+	    BN_bn2binpad(ECDSA_SIG_get0_s(sig), raw + n, n) == n)
+		ret = 0;
+	ECDSA_SIG_free(sig);
+	return ret;
+}
+
+X509_PUBKEY *
+curve_spki(const struct curve *c, const uint8_t *point)
+{
+	X509_PUBKEY	*pub = X509_PUBKEY_new();
+	uint8_t		*copy = OPENSSL_memdup(point, c->point);
+
+	/* The point belongs to pub once this succeeds. */
+	if (pub == NULL || copy == NULL ||
+	    X509_PUBKEY_set0_param(pub, OBJ_nid2obj(NID_X9_62_id_ecPublicKey),
+	    V_ASN1_OBJECT, OBJ_nid2obj(c->nid), copy, (int)c->point) != 1) {
+		OPENSSL_free(copy);
+		X509_PUBKEY_free(pub);
+		return NULL;
+	}
+	return pub;
+}
+
+int
+curve_node_id(const struct curve *c, const uint8_t *point, char *id)
+{
+	static const char	 hex[] = "0123456789abcdef";
+	X509_PUBKEY		*pub = curve_spki(c, point);
+	uint8_t			*der = NULL, md[32];
+	int			 i, n, ret = -1;
+
+	if (pub == NULL || (n = i2d_X509_PUBKEY(pub, &der)) <= 0)
+		goto out;
+	if (curve_digest(&curves[KEY_P256], der, (size_t)n, md) == -1)
+		goto out;
+	for (i = 0; i < 20; i++) {
+		id[2 * i] = hex[md[i] >> 4];
+		id[2 * i + 1] = hex[md[i] & 15];
+	}
+	id[40] = '\0';
+	ret = 0;
+ out:
+	OPENSSL_free(der);
+	X509_PUBKEY_free(pub);
+	return ret;
+}

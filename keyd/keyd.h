@@ -1,0 +1,366 @@
+/*
+ * keyd: types and prototypes, grouped by file.
+ */
+#ifndef KEYD_H
+#define KEYD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <openssl/evp.h>
+#include <openssl/x509.h>
+#include <tss2/tss2_esys.h>
+
+#include "checkpoint.h"
+#include "confine.h"
+#include "ipc.h"
+#include "reason.h"
+
+#define KEY_MAX		64	/* keys of one keyd */
+#define KEY_LABEL_MAX	32
+#define KEY_POINT_MAX	97	/* 04 || X || Y of P-384 */
+#define KEY_BLOB_MAX	1024	/* a private half, as the backend keeps it */
+#define KEY_FILE_MAX	2048
+#define SCALAR_MAX	48
+#define SIG_DER_MAX	112
+#define SIG_RAW_MAX	96
+#define KEK_LEN		32	/* AES-256 key that wraps private scalars */
+#define PCR_LEN		256	/* eight SHA-256 registers */
+
+/* Why something failed; the two texts may be empty. */
+struct why {
+	enum reason	 reason;
+	char		 field[64];
+	char		 expected[160];
+	char		 seen[160];
+};
+
+/* ---- curve.c: what depends on a key's algorithm ------------------------- */
+
+struct curve {
+	const char	*group;		/* OpenSSL's name */
+	int		 nid;
+	int		 sig_nid;	/* ecdsa-with-SHA* (RFC 5758) */
+	const char	*md_name;
+	size_t		 coord;		/* bytes of a coordinate and of a scalar */
+	size_t		 point;		/* 04 || X || Y */
+	size_t		 hash;		/* bytes of the digest that is signed */
+	uint16_t	 tls_scheme;	/* RFC 8446, 4.2.3 */
+	TPMI_ECC_CURVE	 tpm_curve;
+	TPMI_ALG_HASH	 tpm_hash;
+};
+
+const struct curve *curve_get(enum key_algorithm);
+/* Is this a point of the curve, in the uncompressed form? */
+bool	curve_has(const struct curve *, const uint8_t *point, size_t len);
+/* Digest of msg with the curve's hash. 0, or -1 if OpenSSL fails. */
+int	curve_digest(const struct curve *, const void *msg, size_t len,
+	    uint8_t *out);
+/* r || s, each padded to the curve's size, to DER and back. 0 or -1. */
+int	ecdsa_to_der(const struct curve *, const uint8_t *raw, uint8_t *der,
+	    size_t size, size_t *len);
+int	ecdsa_to_raw(const struct curve *, const uint8_t *der, size_t len,
+	    uint8_t *raw);
+/* SubjectPublicKeyInfo over a point. The caller frees it; NULL on failure. */
+X509_PUBKEY *curve_spki(const struct curve *, const uint8_t *point);
+/* Node id of a point: 40 hex digits and NUL (DESIGN, section 4). 0 or -1. */
+int	curve_node_id(const struct curve *, const uint8_t *point, char *id);
+/* Everything that OpenSSL loads late, forced before the filter. 0 or -1. */
+int	curve_init(void);
+
+/* ---- tcti.c: the TPM at the other end of a descriptor -------------------- */
+
+/*
+ * A TCTI over a non-blocking descriptor, which it owns from now on: receive
+ * says TRY_AGAIN until a whole response is there. NULL if no memory.
+ */
+TSS2_TCTI_CONTEXT *tcti_new(int fd);
+void	tcti_free(TSS2_TCTI_CONTEXT *);
+int	tcti_fd(const TSS2_TCTI_CONTEXT *);
+/* Part of a command still waits for the descriptor to be writable. */
+bool	tcti_wants_output(const TSS2_TCTI_CONTEXT *);
+void	tcti_output(TSS2_TCTI_CONTEXT *);
+/* Readable with no command sent: true if the other end is gone or babbles. */
+bool	tcti_idle_lost(TSS2_TCTI_CONTEXT *);
+
+/* ---- tpm.c: the queue of TPM commands ------------------------------------- */
+
+struct tpm;
+
+/* A key that lives in the TPM: its two halves, and where it is loaded. */
+struct tpm_object {
+	TPM2B_PUBLIC	 public;
+	TPM2B_PRIVATE	 private;
+	ESYS_TR		 handle;	/* ESYS_TR_NONE: not loaded */
+	uint64_t	 used;		/* for the least recently used one */
+};
+
+/* What came of a job. */
+struct tpm_result {
+	enum reason	 reason;
+	const char	*command;	/* of the failed command: "TPM2_Sign" */
+	TSS2_RC		 rc;
+	uint64_t	 counter;	/* where it stands */
+	uint64_t	 wanted;	/* where it should have been moved */
+	size_t		 len;
+	uint8_t		 data[PCR_LEN];	/* r || s, or the registers */
+	const TPM2B_PUBLIC *public;	/* of a key just made */
+	const TPM2B_PRIVATE *private;
+};
+typedef void (*tpm_done_fn)(const struct tpm_result *, void *arg);
+
+struct tpm_info {
+	char		 manufacturer[64];
+	char		 firmware[64];
+};
+
+/*
+ * Open "unix:PATH" (a software TPM's socket) or a device, non-blocking.
+ * Descriptor or -1 with errno.
+ */
+int	tpm_connect(const char *path);
+/*
+ * The TPM behind fd, which is owned from now on. patience: milliseconds that
+ * a command may take; the slow ones (a key is made) may take six times that.
+ */
+struct tpm *tpm_new(int fd, uint32_t patience);
+void	tpm_free(struct tpm *);
+/* Called once if the TPM is gone, silent or answers nonsense. */
+void	tpm_on_lost(struct tpm *, void (*lost)(void *), void *arg);
+/* What is wrong with the TPM as a whole; R_OK if nothing. */
+enum reason tpm_state(const struct tpm *);
+const struct tpm_info *tpm_info(const struct tpm *);
+/* Is there an audit counter? R_OK, or why not. */
+enum reason tpm_counter_state(const struct tpm *);
+
+/* For the event loop, and for tests that choose the time. */
+int	tpm_fd(const struct tpm *);
+bool	tpm_wants_output(const struct tpm *);
+void	tpm_ready(struct tpm *);
+void	tpm_tick(struct tpm *, uint64_t now_ms);
+int64_t	tpm_timeout(const struct tpm *, uint64_t now_ms);	/* ms, or -1 */
+
+/*
+ * Queue a job. R_OK: done runs once, later, in the order of the queue.
+ * Otherwise the reason, and done never runs. Objects and digests are copied
+ * or owned by the caller until done.
+ */
+enum reason tpm_sign(struct tpm *, struct tpm_object *, const struct curve *,
+	    const uint8_t *digest, tpm_done_fn, void *arg);
+enum reason tpm_make(struct tpm *, const struct curve *,
+	    const uint8_t binding[32], tpm_done_fn, void *arg);
+/* Read the counter (0), or move it to advance if it stands one below. */
+enum reason tpm_counter(struct tpm *, uint64_t advance, tpm_done_fn, void *);
+enum reason tpm_pcrs(struct tpm *, tpm_done_fn, void *arg);
+
+/* ---- tpm_rc.c: what a response code means ---------------------------------- */
+
+enum reason tpm_reason(TSS2_RC);
+/* Must the connection be given up after this code? */
+bool	tpm_rc_fatal(TSS2_RC);
+/* Is it the warning that no object slot is free; that a handle is gone? */
+bool	tpm_rc_slots(TSS2_RC);
+bool	tpm_rc_handle(TSS2_RC);
+
+/* ---- tpm_start.c: what keyd does with a TPM before it serves ----------------- */
+
+#define SRK_HANDLE	0x81000001U	/* TCG TPM v2.0 Provisioning Guidance, 7.5.1 */
+#define COUNTER_INDEX	0x01850001U	/* of the owner's range */
+
+/* What must be the same at every start; kept as the file "tpm". */
+struct tpm_record {
+	uint16_t	 srk_len;	/* 0: none was recorded */
+	uint8_t		 srk_name[68];
+	bool		 counter;	/* the counter was made */
+};
+
+/*
+ * Identify the TPM, flush what others left, find or make the storage root
+ * key and the counter, and compare them with the record in the key
+ * directory. The reason is the TPM's state from now on; a TPM that is gone
+ * or silent is why's reason, too.
+ */
+enum reason tpm_start(struct tpm *, const char *dir, struct why *);
+int	tpm_record_format(const struct tpm_record *, uint8_t *buf, size_t size,
+	    size_t *len);
+int	tpm_record_parse(const uint8_t *buf, size_t len, struct tpm_record *);
+
+/* ---- seal.c: a key sealed to the TPM ------------------------------------------ */
+
+/*
+ * The key-wrapping key of the backend `sealed', made if there is none: dir
+ * holds it as the file "seal", sealed to the TPM and, with pcrs, to the
+ * registers 0 to 7. kek is memory of secret_alloc().
+ */
+enum reason seal_open(struct tpm *, const char *dir, bool pcrs, uint8_t *kek,
+	    struct why *);
+/* The same for the backend `soft': the file "soft.secret". */
+enum reason seal_soft(const char *dir, uint8_t *kek, struct why *);
+
+/* ---- wrap.c: a private scalar as bytes at rest ---------------------------------- */
+
+#define WRAP_EXTRA	28	/* nonce and tag of AES-256-GCM */
+
+/* out: nonce || ciphertext || tag, len + WRAP_EXTRA bytes. 0 or -1. */
+int	wrap_seal(const uint8_t *kek, const void *aad, size_t aadlen,
+	    const uint8_t *in, size_t len, uint8_t *out);
+int	wrap_open(const uint8_t *kek, const void *aad, size_t aadlen,
+	    const uint8_t *in, size_t len, uint8_t *out);
+
+/* ---- store.c: one file a key ------------------------------------------------------ */
+
+/* A key file, parsed. */
+struct key_file {
+	uint8_t		 id;
+	uint8_t		 purpose;
+	uint8_t		 algorithm;
+	uint8_t		 backend;
+	char		 label[KEY_LABEL_MAX + 1];
+	uint32_t	 point_len;
+	uint8_t		 point[KEY_POINT_MAX];
+	uint32_t	 blob_len;
+	uint8_t		 blob[KEY_BLOB_MAX];
+};
+
+bool	store_label_ok(const char *);
+/* Pure: bytes of a key file. 0, or -1 if it is not the one form. */
+int	store_format(const struct key_file *, uint8_t *buf, size_t size,
+	    size_t *len);
+int	store_parse(const uint8_t *buf, size_t len, struct key_file *);
+/* The part of the file that says what the key is: bound to the private half. */
+int	store_header(const struct key_file *, uint8_t *buf, size_t size,
+	    size_t *len);
+/*
+ * A file appears whole or not at all: a temporary one, fsync, rename, fsync
+ * of the directory. 0, or -1 with errno.
+ */
+int	store_write(const char *dir, const char *name, const void *, size_t len);
+/* Bytes read, 0 if there is no such file, -1 with errno. */
+ssize_t	store_read(const char *dir, const char *name, void *buf, size_t size);
+/* Remove what a killed keyd left half-written. 0, or -1 with errno. */
+int	store_sweep(const char *dir);
+/* Every key file of the directory in turn. 0, or -1 with why. */
+int	store_each(const char *dir, int (*fn)(const struct key_file *, void *,
+	    struct why *), void *arg, struct why *);
+
+/* ---- key.c: the table of keys ------------------------------------------------------- */
+
+struct key;
+
+struct signature {
+	struct why	 why;		/* reason R_OK: there is one */
+	size_t		 len;
+	uint8_t		 der[SIG_DER_MAX];
+};
+typedef void (*key_signed_fn)(const struct signature *, void *arg);
+
+struct key_conf {
+	unsigned	 backend;	/* KEY_BACKEND_* */
+	struct tpm	*tpm;		/* NULL for the backend `soft' */
+	const char	*dir;		/* as seen after the chroot */
+	uint8_t		*kek;		/* NULL for the backend `tpm' */
+};
+
+/* Load every key of the directory. 0, or -1 with why. */
+int	key_open(const struct key_conf *, struct why *);
+void	key_close(void);		/* wipes */
+const struct key *key_byid(uint32_t);
+/* The key over this point with this purpose, or NULL. */
+const struct key *key_bypoint(enum key_purpose, const uint8_t *, size_t);
+/* The n-th key of a purpose, or NULL. */
+const struct key *key_bypurpose(enum key_purpose, unsigned n);
+unsigned key_count(void);
+uint32_t key_id(const struct key *);
+enum key_purpose key_purpose(const struct key *);
+enum key_algorithm key_algorithm(const struct key *);
+const struct curve *key_curve(const struct key *);
+const uint8_t *key_point(const struct key *);
+const char *key_purpose_name(enum key_purpose);
+
+/*
+ * The key of this label, made if there is none. made() runs exactly once,
+ * perhaps before key_make() returns; k is NULL if why says so.
+ */
+typedef void (*key_made_fn)(const struct key *k, bool made, const struct why *,
+	    void *arg);
+void	key_make(const char *label, enum key_purpose, enum key_algorithm,
+	    key_made_fn, void *arg);
+/* Sign msg. cb runs exactly once, perhaps before key_sign() returns. */
+void	key_sign(const struct key *, const void *msg, size_t len, key_signed_fn,
+	    void *arg);
+
+/* ---- local.c: signatures of the backends `sealed' and `soft' -------------------------- */
+
+struct local;
+
+/* A fresh scalar and its point. scalar is wiped on failure. 0 or -1. */
+int	local_make(const struct curve *, uint8_t *scalar, uint8_t *point);
+struct local *local_new(const struct curve *, const uint8_t *scalar,
+	    const uint8_t *point);
+void	local_free(struct local *);
+int	local_sign(struct local *, const uint8_t *digest, size_t len,
+	    uint8_t *der, size_t *derlen);
+
+/* ---- why.c ---------------------------------------------------------------------------------- */
+
+/* Fill why; returns -1, so that a check can end with `return why_set(...)'. */
+int	why_set(struct why *, enum reason, const char *field,
+	    const char *expected, const char *seen);
+int	why_num(struct why *, enum reason, const char *field,
+	    unsigned long long expected, unsigned long long seen);
+void	why_tpm(struct why *, const struct tpm_result *);
+
+/* ---- the forms: tls13.c spdm.c profile.c csr.c checkpoint.c ------------------------------------ */
+
+#define TLS13_CONTENT_MIN	130
+#define TLS13_CONTENT_MAX	146
+/* Is this the complete CertificateVerify content of TLS 1.3? 0, or -1. */
+int	tls13_check(const struct curve *, uint32_t scheme, const uint8_t *content,
+	    size_t len, struct why *);
+
+#define SPDM_PREFIX_LEN		100
+#define SPDM_SIGNED_MAX		(SPDM_PREFIX_LEN + 48)
+/*
+ * What an SPDM responder of this version signs: combined prefix || hash
+ * (DSP0274, signature generation). 0, or -1.
+ */
+int	spdm_build(const struct curve *, uint32_t version, const char *context,
+	    const uint8_t *hash, size_t hashlen, uint8_t *out, size_t *outlen,
+	    struct why *);
+
+/* The bytes of libutil's checkpoint.h. 0 or -1. */
+int	checkpoint_build(const struct msg_checkpoint_req *, uint8_t *out,
+	    struct why *);
+
+#define DER_MAX			2048
+/*
+ * TBSCertificate of a request that keeps to its profile; nothing of it comes
+ * from outside but the fields. 0 and the length, or -1.
+ */
+int	profile_build(const struct msg_cert_req *, const struct key *issuer,
+	    uint8_t *out, size_t size, size_t *len, struct why *);
+/* CertificationRequestInfo (RFC 2986, 4.1) over the key. 0 or -1. */
+int	csr_build(const struct msg_csr_req *, const struct key *, uint8_t *out,
+	    size_t size, size_t *len, struct why *);
+/* SEQUENCE { what was signed, algorithm, signature }. 0 or -1. */
+int	der_signed(const struct curve *, const uint8_t *tbs, size_t tbslen,
+	    const struct signature *, uint8_t *out, size_t size, size_t *len);
+
+/* ---- dispatch.c: what keyd does for whom --------------------------------------------------------- */
+
+struct keyd_conf {
+	unsigned	 backend;
+	struct tpm	*tpm;
+	enum reason	 state;		/* what is wrong from the start on */
+};
+
+extern const struct hub_peer keyd_peers[];
+extern const size_t keyd_npeers;
+void	keyd_serve(const struct keyd_conf *);
+
+/* ---- filter.c --------------------------------------------------------------------------------------- */
+
+extern const struct confine keyd_confine;
+
+#endif

@@ -1,0 +1,60 @@
+/*
+ * What an `spdm' key signs: keyd builds the combined prefix of DSP0274
+ * (signature generation) itself, so that no other protocol's bytes and no
+ * requester's signature can come out of it. SPDM 1.0 and 1.1 have no prefix:
+ * keyd could not tell what it signs.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "keyd.h"
+
+#define PREFIX_REPEAT	4	/* times "dmtf-spdm-v1.x.*", 16 bytes */
+#define CONTEXT_FIELD	36	/* the context stands at its right end */
+
+static const char *const contexts[] = {
+	"responder-challenge_auth signing",
+	"responder-measurements signing",
+};
+
+static const char *
+spdm_context(const char *s)
+{
+	size_t	 i;
+
+	for (i = 0; i < sizeof(contexts) / sizeof(contexts[0]); i++)
+		if (strcmp(s, contexts[i]) == 0)
+			return contexts[i];
+	return NULL;
+}
+
+int
+spdm_build(const struct curve *c, uint32_t version, const char *context,
+    const uint8_t *hash, size_t hashlen, uint8_t *out, size_t *outlen,
+    struct why *w)
+{
+	char		 one[17], seen[16];
+	const char	*known;
+	size_t		 i, n;
+
+	if (version != 0x12 && version != 0x13) {
+		snprintf(seen, sizeof(seen), "0x%02x", version);
+		return why_set(w, R_KEY_SPDM_VERSION, "version",
+		    "0x12 or 0x13", seen);
+	}
+	if ((known = spdm_context(context)) == NULL)
+		return why_set(w, R_KEY_SPDM_CONTEXT, "context",
+		    "one of the responder's", context);
+	if (hashlen != c->hash)
+		return why_num(w, R_KEY_SPDM_HASH, "hash length", c->hash,
+		    hashlen);
+	snprintf(one, sizeof(one), "dmtf-spdm-v1.%u.*", version & 15);
+	memset(out, 0, SPDM_PREFIX_LEN);
+	for (i = 0; i < PREFIX_REPEAT; i++)
+		memcpy(out + 16 * i, one, 16);
+	n = strlen(known);
+	memcpy(out + SPDM_PREFIX_LEN - n, known, n);
+	memcpy(out + SPDM_PREFIX_LEN, hash, hashlen);
+	*outlen = SPDM_PREFIX_LEN + hashlen;
+	return 0;
+}
