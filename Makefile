@@ -69,7 +69,7 @@ FUZZ_policyd =
 
 # ---- benches and tools --------------------------------------------------------------
 
-BENCH_libipc =
+BENCH_libipc = bench_ipc
 BENCH_keyd   =
 BENCH_netd   =
 BENCH_attestd =
@@ -171,6 +171,29 @@ demo:
 bench: benches
 	@for b in $(foreach c,$(COMPONENTS),$(BENCH_$(c))); do $(O)/bench/$$b || exit 1; done
 
+# Paths in units and scripts follow PREFIX and SYSCONFDIR. provd.conf is an
+# example: the one in use is the operator's.
+SYSCONFDIR ?= /etc
+SHARE	 = $(DESTDIR)$(PREFIX)/share
+put	 = mkdir -p $(dir $(3)) && sed 's,/usr/sbin,$(PREFIX)/sbin,g; s,/etc/provd,$(SYSCONFDIR)/provd,g' \
+	   $(2) >$(3) && chmod $(1) $(3)
+install: programs
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(patsubst %,$(O)/bin/%,$(filter-out provctl,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/sbin
+	install -m 755 $(O)/bin/provctl $(DESTDIR)$(PREFIX)/bin
+	@set -e; for f in man/*.[1-9]; do s=$${f##*.}; \
+	    install -D -m 644 $$f $(SHARE)/man/man$$s/$${f#man/}; done
+	@set -e; for f in systemd/*; do \
+	    $(call put,644,$$f,$(DESTDIR)$(PREFIX)/lib/systemd/system/$${f#systemd/}); done
+	@set -e; for d in sysusers tmpfiles; do \
+	    $(call put,644,etc/$$d/provd.conf,$(DESTDIR)$(PREFIX)/lib/$$d.d/provd.conf); done
+	@set -e; for f in rc.d/*; do m=755; [ $$f != rc.d/rc.provd ] || m=644; \
+	    $(call put,$$m,$$f,$(DESTDIR)$(SYSCONFDIR)/$$f); done
+	@set -e; for f in etc/runit/*/run etc/runit/*/log/run; do \
+	    $(call put,755,$$f,$(SHARE)/provd/$${f#etc/}); done
+	@$(call put,644,etc/provctl.bash-completion,$(SHARE)/bash-completion/completions/provctl)
+	@$(call put,644,etc/provd.conf,$(SHARE)/doc/provd/examples/provd.conf)
+
 # Files in the tree that are made from a table; a unit test compares each.
 generated: $(O)/tools/reasondoc $(O)/tools/msgdoc
 	$(O)/tools/reasondoc >man/provd_reasons.7
@@ -182,5 +205,5 @@ generated: $(O)/tools/reasondoc $(O)/tools/msgdoc
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check demo bench generated clean
+.PHONY: all programs units fuzzers benches tools check demo bench install generated clean
 .SECONDARY:
