@@ -54,9 +54,9 @@ PROGRAMS = keyd netd attestd policyd provctl
 UNIT_libipc  = codec channel queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
 UNIT_keyd    =
-UNIT_netd    = token backoff provider verify lldp neighbour
+UNIT_netd    = token backoff provider verify tls lldp neighbour
 UNIT_attestd = spdm_replay spdm_errors
-UNIT_policyd = policyd_store policyd_schema
+UNIT_policyd = policyd_store policyd_schema policyd_audit
 UNIT_provctl =
 
 # ---- fuzzers: regress/fuzz/fuzz_NAME.c, seeds in regress/fuzz/seeds/NAME ----------

@@ -9,7 +9,8 @@
 #include "log.h"
 #include "tls.h"
 
-#define BUCKETS	1024			/* a power of two */
+#define BUCKETS		1024
+#define LAST_SECOND	253402300799LL	/* 9999-12-31T23:59:59Z */
 
 LIST_HEAD(bucket, peer);
 
@@ -224,14 +225,17 @@ issuing_peer(X509 *leaf)
 	return NULL;
 }
 
+/* Between 1970 and 9999, which is all that a certificate can say. */
 static int64_t
 their_time(const struct peer *p, uint64_t now)
 {
 	int64_t t;
 
-	if (now > INT64_MAX || __builtin_add_overflow((int64_t)now, p->shift,
-	    &t))
-		return p->shift < 0 ? 1 : INT64_MAX;
+	if (now > LAST_SECOND)
+		now = LAST_SECOND;
+	if (p->shift > LAST_SECOND - (int64_t)now)
+		return LAST_SECOND;
+	t = (int64_t)now + p->shift;
 	return t > 0 ? t : 1;
 }
 

@@ -7,9 +7,9 @@
  * A connection from outside belongs to no peer until its certificate was
  * accepted and its owner's key has signed.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
@@ -26,7 +26,8 @@ struct peerlink {
 	bool		 dialled;
 	bool		 counted;	/* under LIMIT_TLS and LIMIT_HALF */
 	bool		 closed;
-	struct sockaddr_storage from;
+	struct sockaddr_storage from;	/* of one that was accepted */
+	char		 address[NETD_ADDR_MAX];
 	uint32_t	 number;	/* the peer whose certificate was shown */
 	uint64_t	 epoch;		/* the peer's, when it was verified */
 	struct token_reader in;
@@ -59,10 +60,9 @@ link_uncount(struct peerlink *l)
 static void
 link_log(const struct peerlink *l, const struct refusal *why, bool theirs)
 {
-	char		 addr[NETD_ADDR_MAX];
-	const char	*name = l->peer == NULL ? "?" : l->peer->name;
+	const char *addr = l->address;
+	const char *name = l->peer == NULL ? "?" : l->peer->name;
 
-	addr_text(&l->from, addr, sizeof(addr));
 	/* Strangers may come as often as they like; one line must do. */
 	if ((!theirs || hub_count(why->reason) > 1) && l->peer == NULL)
 		log_debug("refused %s: %s", addr, reason_code(why->reason));
@@ -469,6 +469,7 @@ peerlink_accept(int fd, const struct sockaddr_storage *from)
 		return -1;
 	}
 	l->from = *from;
+	addr_text(from, l->address, sizeof(l->address));
 	l->counted = true;
 	TAILQ_INSERT_TAIL(&strangers, l, entry);
 	return 0;
@@ -479,14 +480,13 @@ peerlink_dialled(struct peer *p, int fd)
 {
 	struct peerlink	*l;
 	struct refusal	 why;
-	socklen_t	 len = sizeof(l->from);
 
 	if ((l = link_new(fd, true, &why)) == NULL) {
 		peers_handshaken();
 		peers_changed(p, &why);
 		return;
 	}
-	getpeername(fd, (struct sockaddr *)&l->from, &len);
+	snprintf(l->address, sizeof(l->address), "%s", p->address);
 	l->peer = p;
 	TAILQ_INSERT_TAIL(&p->links, l, entry);
 	peers_changed(p, NULL);
@@ -549,8 +549,8 @@ peerlink_is_dialled(const struct peerlink *l)
 	return l->dialled;
 }
 
-void
-peerlink_address(const struct peerlink *l, char *buf, size_t size)
+const char *
+peerlink_address(const struct peerlink *l)
 {
-	addr_text(&l->from, buf, size);
+	return l->address;
 }

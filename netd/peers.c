@@ -80,7 +80,7 @@ report(struct peer *p)
 	m.state = p->reported = link_state(p);
 	if (l != NULL) {
 		m.dialled = peerlink_is_dialled(l);
-		peerlink_address(l, m.address, sizeof(m.address));
+		IPC_SET_STR(m.address, peerlink_address(l));
 	} else
 		IPC_SET_STR(m.address, p->address);
 	if (m.state == 0) {

@@ -94,7 +94,9 @@ cert_verify(X509_STORE_CTX *store, void *arg)
 SSL_CTX *
 tls_context(void)
 {
-	SSL_CTX *ctx = SSL_CTX_new_ex(tls.lib, TLS_PROPQ, TLS_method());
+	SSL_CTX	*ctx = SSL_CTX_new_ex(tls.lib, TLS_PROPQ, TLS_method());
+	char	 groups[] = "P-256:X25519:P-384";
+	char	 sigalgs[] = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384";
 
 	if (ctx == NULL)
 		return NULL;
@@ -116,9 +118,8 @@ tls_context(void)
 	    !SSL_CTX_set_num_tickets(ctx, 0) ||
 	    !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_256_GCM_SHA384:"
 	    "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256") ||
-	    !SSL_CTX_set1_groups_list(ctx, "P-256:X25519:P-384") ||
-	    !SSL_CTX_set1_sigalgs_list(ctx,
-	    "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384")) {
+	    !SSL_CTX_set1_groups_list(ctx, groups) ||
+	    !SSL_CTX_set1_sigalgs_list(ctx, sigalgs)) {
 		SSL_CTX_free(ctx);
 		return NULL;
 	}

@@ -266,6 +266,6 @@ bool	peerlink_dialling(const struct peer *);
 /* Who is at the other end, for a report; the live one, else the newest. */
 const struct peerlink *peerlink_best(const struct peer *);
 bool	peerlink_is_dialled(const struct peerlink *);
-void	peerlink_address(const struct peerlink *, char *, size_t);
+const char *peerlink_address(const struct peerlink *);
 
 #endif

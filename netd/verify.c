@@ -261,7 +261,7 @@ verify_form(X509 *leaf, bool server, struct refusal *why)
 	if (flags & EXFLAG_INVALID)
 		return refuse(why, R_TLS_CERTIFICATE, "extensions", "RFC 5280",
 		    "malformed");
-	if (X509_check_ca(leaf) != 0 || flags & EXFLAG_SS)
+	if (flags & (EXFLAG_CA | EXFLAG_SS) || X509_check_ca(leaf) != 0)
 		return refuse(why, R_TLS_LEAF_CA, "basicConstraints",
 		    "not a CA", flags & EXFLAG_SS ? "self-signed" : "a CA");
 	if (!(flags & EXFLAG_KUSAGE) ||
