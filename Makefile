@@ -44,7 +44,10 @@ SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c n
 	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
 SRC_attestd = attestd.c spdm_msg.c spdm_alg.c spdm_der.c spdm_cert.c spdm_tcp.c spdm_tables.c transcript.c \
 	     measure.c requester.c requester_auth.c responder.c
-SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c
+SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
+	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c \
+	      reference.c neighbour.c inbound.c control.c control_row.c control_peer.c control_node.c \
+	      control_trail.c
 SRC_provctl = provctl.c
 
 PROGRAMS = keyd netd attestd policyd provctl
@@ -53,7 +56,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 
 UNIT_libipc  = codec channel queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
-UNIT_keyd    =
+UNIT_keyd    = keyd_tcti keyd_tpm
 UNIT_netd    = token backoff provider verify tls lldp neighbour
 UNIT_attestd = spdm_replay spdm_errors
 UNIT_policyd = policyd_store policyd_schema policyd_audit

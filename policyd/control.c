@@ -56,6 +56,8 @@
  *                            judged str (equal, baseline, ignored, differs, unjudged)
  * link         peer show,    peer str, state str (none, in progress, connected), dialled
  *              monitor       bool, address str|null, reason why|null, since time
+ * attempt      provision,    peer str, reason why (why an attestation ended without a
+ *              monitor       verdict), attempts num, next time|null (when it is tried again)
  * transition   provision,    peer str, from str, to str, event str, cause str, reason
  *              monitor       why|null, time time
  * lost         monitor       count num (rows that this reader was too slow for)
@@ -89,3 +91,323 @@
  * a peer row. monitor never ends by itself. log level gives no row, peer
  * remove none.
  */
+#include <sys/types.h>
+#include <sys/socket.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <uv.h>
+
+#include "control.h"
+
+#define ROWS_QUEUED	64	/* of an answer, ahead of the reader */
+#define TICK_MS		1000
+
+struct clientq		 clients = TAILQ_HEAD_INITIALIZER(clients);
+static unsigned		 nclients;
+static uv_loop_t	*loop;
+static uv_poll_t	*listener;
+static uv_timer_t	*ticker;
+static int		 listen_fd = -1;
+
+/* ---- one client ------------------------------------------------------------- */
+
+static void
+client_closed(struct chan *c, enum reason offence, unsigned type)
+{
+	struct client	*cl = chan_arg(c);
+
+	if (offence != R_OK && hubd_count(offence) == 1)
+		log_info("control: uid %u: %s", cl->uid, reason_text(offence));
+	TAILQ_REMOVE(&clients, cl, entry);
+	nclients--;
+	free(cl);
+}
+
+static void
+client_pump(struct client *cl)
+{
+	while (cl->next != NULL &&
+	    chan_room(cl->chan) > IPC_QUEUE_MAX - ROWS_QUEUED)
+		if (!cl->next(cl)) {
+			cl->next = NULL;
+			client_done(cl);
+		}
+}
+
+static void
+client_drained(struct chan *c)
+{
+	struct client	*cl = chan_arg(c);
+	json_t		*row;
+
+	cl->stalled = 0;
+	if (cl->lost > 0) {
+		row = row_new("lost");
+		row_num(row, "count", (int64_t)cl->lost);
+		cl->lost = 0;
+		client_row(cl, row);
+	}
+	client_pump(cl);
+}
+
+struct client *
+client_begin(struct chan *c, const struct ipc_call *call)
+{
+	struct client	*cl = chan_arg(c);
+
+	if (cl->busy) {
+		chan_refuse(c, call, R_CTL_BUSY);
+		return NULL;
+	}
+	cl->busy = true;
+	cl->call = *call;
+	cl->wait = 0;
+	cl->next = NULL;
+	cl->cursor = 0;
+	return cl;
+}
+
+struct client *
+client_of(const struct ipc_call *call)
+{
+	struct chan	*c = chan_find(call);
+	struct client	*cl;
+
+	if (c == NULL || (cl = chan_arg(c)) == NULL || !cl->busy ||
+	    cl->call.id != call->id)
+		return NULL;
+	return cl;
+}
+
+void
+client_row(struct client *cl, json_t *row)
+{
+	static struct msg_ctl_row	 m;
+	size_t				 n;
+
+	n = json_dumpb(row, (char *)m.json.data, sizeof(m.json.data),
+	    JSON_COMPACT);
+	json_decref(row);
+	if (n == 0 || n > sizeof(m.json.data)) {
+		log_warnx("control: a row is too long");
+		return;
+	}
+	m.json.len = (uint32_t)n;
+	if (chan_send(cl->chan, MSG_CTL_ROW, &m, -1) == -1)
+		return;		/* it is gone, or going */
+	if (cl->stalled == 0 && chan_wants_output(cl->chan))
+		cl->stalled = peers_env.mono();
+}
+
+int
+client_stream(struct client *cl, bool (*next)(struct client *))
+{
+	cl->next = next;
+	client_pump(cl);
+	return 0;
+}
+
+int
+client_done(struct client *cl)
+{
+	cl->busy = false;
+	return chan_done(cl->chan, &cl->call);
+}
+
+int
+client_ack(struct client *cl)
+{
+	cl->busy = false;
+	ack_call(&cl->call);
+	return 0;
+}
+
+int
+client_refuse(struct client *cl, const struct why *why)
+{
+	cl->busy = false;
+	cl->wait = 0;
+	return refuse_why(cl->chan, &cl->call, why);
+}
+
+int
+client_refuse_r(struct client *cl, enum reason r, const char *field,
+    const char *expected, const char *seen)
+{
+	struct why	why;
+
+	why_set(&why, r, field, expected, seen);
+	return client_refuse(cl, &why);
+}
+
+/* ---- those who watch ----------------------------------------------------------- */
+
+static void
+monitor_row(struct client *cl, json_t *row)
+{
+	if (chan_room(cl->chan) < IPC_QUEUE_MAX - MONITOR_MAX) {
+		cl->lost++;
+		return;
+	}
+	client_row(cl, json_incref(row));
+}
+
+void
+monitors_row(json_t *row)
+{
+	watchers_row(NULL, row);
+}
+
+void
+watchers_row(const struct peer *p, json_t *row)
+{
+	struct client	*cl, *next;
+
+	for (cl = TAILQ_FIRST(&clients); cl != NULL; cl = next) {
+		next = TAILQ_NEXT(cl, entry);
+		if (cl->monitor || (p != NULL && cl->wait == p->id))
+			monitor_row(cl, row);
+	}
+	json_decref(row);
+}
+
+/* ---- the socket ------------------------------------------------------------------ */
+
+int
+ctl_hello(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_ctl_hello	*m = arg;
+	struct msg_ctl_welcome		 w = { 0 };
+
+	if (m->catalogue.len != HASH_LEN ||
+	    memcmp(m->catalogue.data, ipc_catalogue(), HASH_LEN) != 0)
+		return chan_refuse(c, call, R_IPC_BUILD);
+	chan_set_phase(c, IPC_RUN);
+	IPC_SET_BLOB(w.catalogue, ipc_catalogue(), HASH_LEN);
+	return chan_reply(c, call, MSG_CTL_WELCOME, &w);
+}
+
+static void
+client_new(int fd)
+{
+	struct chan_conf	 cc = {
+		.self = IPC_POLICYD, .peer = IPC_PROVCTL,
+		.handlers = from_provctl, .nhandlers = nfrom_provctl,
+		.closed = client_closed, .drained = client_drained,
+	};
+	struct ucred		 cred;
+	struct client		*cl;
+	socklen_t		 len = sizeof(cred);
+
+	if (nclients >= CLIENTS_MAX) {
+		if (hubd_count(R_CTL_CLIENTS) == 1)
+			log_info("control: %s", reason_text(R_CTL_CLIENTS));
+		close(fd);
+		return;
+	}
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == -1) {
+		log_warn("control: SO_PEERCRED");
+		close(fd);
+		return;
+	}
+	if ((cl = calloc(1, sizeof(*cl))) == NULL)
+		fatal("control");
+	cl->uid = cred.uid;
+	cl->pid = cred.pid;
+	cc.arg = cl;
+	if ((cl->chan = chan_open(loop, fd, &cc)) == NULL)
+		fatal("control");
+	TAILQ_INSERT_TAIL(&clients, cl, entry);
+	nclients++;
+}
+
+static void
+listener_ready(uv_poll_t *h, int status, int events)
+{
+	int	fd;
+
+	if (status < 0)
+		fatalx("control: poll: %s", uv_strerror(status));
+	fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd == -1) {
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			log_warn("control: accept");
+		return;
+	}
+	client_new(fd);
+}
+
+void
+control_tick(uint64_t mono)
+{
+	struct client	*cl, *next;
+	struct peer	*p;
+	struct why	 why;
+
+	for (cl = TAILQ_FIRST(&clients); cl != NULL; cl = next) {
+		next = TAILQ_NEXT(cl, entry);
+		if (cl->stalled != 0 && !chan_wants_output(cl->chan))
+			cl->stalled = 0;
+		if (cl->stalled != 0 && mono - cl->stalled > STALL_MS) {
+			log_info("control: uid %u does not read", cl->uid);
+			chan_close(cl->chan);
+			continue;
+		}
+		if (cl->wait == 0 || mono < cl->wait_until)
+			continue;
+		why_set(&why, R_CTL_PENDING, NULL, NULL, NULL);
+		if ((p = peer_byid(cl->wait)) != NULL && p->why.reason != R_OK)
+			why = p->why;
+		client_refuse(cl, &why);
+	}
+}
+
+static void
+ticker_due(uv_timer_t *h)
+{
+	control_tick(peers_env.mono());
+}
+
+static void
+handle_free(uv_handle_t *h)
+{
+	free(h);
+}
+
+void
+control_start(struct uv_loop_s *l, int fd)
+{
+	int	err;
+
+	loop = l;
+	listen_fd = fd;
+	listener = calloc(1, sizeof(*listener));
+	ticker = calloc(1, sizeof(*ticker));
+	if (listener == NULL || ticker == NULL)
+		fatal("control");
+	if ((err = uv_poll_init(loop, listener, fd)) != 0 ||
+	    (err = uv_poll_start(listener, UV_READABLE, listener_ready)) != 0 ||
+	    (err = uv_timer_init(loop, ticker)) != 0 ||
+	    (err = uv_timer_start(ticker, ticker_due, TICK_MS, TICK_MS)) != 0)
+		fatalx("control: %s", uv_strerror(err));
+}
+
+void
+control_stop(void)
+{
+	struct client	*cl;
+
+	if (listener == NULL)
+		return;
+	while ((cl = TAILQ_FIRST(&clients)) != NULL)
+		chan_close(cl->chan);
+	uv_close((uv_handle_t *)listener, handle_free);
+	uv_close((uv_handle_t *)ticker, handle_free);
+	listener = NULL;
+	ticker = NULL;
+	close(listen_fd);
+}

@@ -97,9 +97,15 @@ peer_trusted(const struct peer *p)
 }
 
 uint64_t
+peers_age(void)
+{
+	return peers_env.mono() - run_start;
+}
+
+uint64_t
 peers_run(void)
 {
-	return run_base + (peers_env.mono() - run_start);
+	return run_base + peers_age();
 }
 
 /* ---- coming and going -------------------------------------------------------- */

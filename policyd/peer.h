@@ -294,6 +294,7 @@ struct peer	*peer_restore(uint32_t id, const char *name, enum peer_origin);
 void		 peer_remove(struct peer *);
 void		 peer_forget_evidence(struct peer *);
 bool		 peer_name_ok(const char *);
+uint64_t	 peers_age(void);	/* ms since peers_start() */
 uint64_t	 peers_run(void);	/* ms that policyd ran, over restarts */
 void		 peers_end(void);	/* for tests: forget everything */
 /* The node is on the list of revoked ones. */
@@ -381,15 +382,14 @@ bool		 address_equal(const char *, const char *);
 void		 inbound_heard(const struct neighbour *);
 void		 inbound_clear(void);
 
-/* ---- control.c ------------------------------------------------------------------------- */
-
-struct json_t;
-struct client;
+/* ---- control_peer.c ------------------------------------------------------------------------- */
 
 /* What happens, for monitor and for whoever waits. */
 void		 control_step(const struct peer *, const struct step *);
 void		 control_transition(const struct peer *, enum peer_state from,
 		    enum peer_event, const struct why *);
+/* An attestation ended without a verdict. */
+void		 control_attempt(const struct peer *, const struct why *);
 void		 control_link(const struct peer *);
 void		 control_neighbour(const struct neighbour *, bool gone);
 

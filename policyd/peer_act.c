@@ -121,6 +121,7 @@ act_retry(struct peer *p, const struct trans *t, const struct why *why)
 {
 	note(p, why);
 	retry(p, conf->retry_min, conf->retry_max, "the last attempt failed");
+	control_attempt(p, why);
 }
 
 static void
@@ -131,6 +132,8 @@ act_seldom(struct peer *p, const struct trans *t, const struct why *why)
 	if (p->have & HAVE_LEAVE)
 		retry(p, conf->retry_max, conf->reattest,
 		    "the last attempt failed");
+	if (why != NULL)
+		control_attempt(p, why);
 }
 
 static void
