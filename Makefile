@@ -43,7 +43,7 @@ SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c se
 SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
 	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
 SRC_attestd = attestd.c spdm_msg.c spdm_alg.c spdm_der.c spdm_cert.c spdm_tcp.c spdm_tables.c transcript.c \
-	     measure.c requester.c requester_auth.c responder.c
+	     measure.c requester.c requester_auth.c responder.c conn.c job.c session.c random.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c \
 	      reference.c neighbour.c inbound.c control.c control_row.c control_peer.c control_node.c \
@@ -59,7 +59,7 @@ UNIT_libutil = reason clock secret log conf confine start
 UNIT_keyd    = keyd_tcti keyd_tpm
 UNIT_netd    = token backoff provider verify tls lldp neighbour
 UNIT_attestd = spdm_replay spdm_errors
-UNIT_policyd = policyd_store policyd_schema policyd_audit
+UNIT_policyd = policyd_store policyd_schema policyd_audit peer_fsm
 UNIT_provctl =
 
 # ---- fuzzers: regress/fuzz/fuzz_NAME.c, seeds in regress/fuzz/seeds/NAME ----------
@@ -79,7 +79,7 @@ BENCH_attestd =
 BENCH_policyd =
 TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc
-TOOLS_netd   = netdhub
+TOOLS_netd   = netdhub bmcpeer tlshub
 TOOLS_policyd =
 
 # ---- rules ------------------------------------------------------------------------------

@@ -1,0 +1,820 @@
+/*
+ * The audit log: every way to tamper with it is found, a checkpoint survives
+ * a kill at each of its steps, and what is not covered is said.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <sys/stat.h>
+
+#include <fcntl.h>
+
+#include "clock.h"
+#include "policyd_dir.h"
+#include "policyd_keyd.h"
+
+static struct conf	config = { .checkpoint = 600000 };
+const struct conf	*conf = &config;
+static unsigned		events;
+static uint64_t		mono;		/* the test's clock, ms */
+
+void
+control_event(const struct audit_row *row)
+{
+	events++;
+}
+
+static void
+keyd_down(void)
+{
+	audit_keyd_down();
+}
+
+static void
+keyd_up(void)
+{
+	uint8_t		point[97];
+	size_t		n;
+	bool		made;
+	unsigned	k;
+
+	fake_start();
+	k = fake_key("audit", KEY_AUDIT, KEY_P256, &made);
+	n = fake_point(fake.keys[k], point);
+	audit_keyd_up(k, point, n, fake.counted);
+	fake_pump();
+}
+
+static void
+policyd_up(void)
+{
+	assert_int_equal(store_open(dir_store), R_OK);
+	audit_start();
+}
+
+static int
+setup(void **state)
+{
+	memset(&fake, 0, sizeof(fake));
+	fake.counted = true;
+	fake.counter = 1000;
+	fake_down = keyd_down;
+	mono = 1000000;
+	if (dir_make(state) == -1)
+		return -1;
+	policyd_up();
+	keyd_up();
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	disk_errno = 0;
+	disk_die_at = 0;
+	fake_stop();
+	fake_forget();
+	store_close();
+	return dir_remove(state);
+}
+
+static void
+records(unsigned n)
+{
+	unsigned	i;
+
+	for (i = 0; i < n; i++)
+		audit_record(AUDIT_TRANSITION, "bmc-b", R_OK, "row %u", i);
+	store_turn();
+}
+
+/* The next checkpoint is due: a tick far enough ahead, and its calls. */
+static void
+checkpoint(void)
+{
+	mono += config.checkpoint;
+	audit_tick(mono);
+	fake_pump();
+	mono += config.checkpoint;
+	audit_tick(mono);
+	fake_pump();
+}
+
+static struct audit_result	result;
+static unsigned			results;
+
+static void
+got_result(const struct audit_result *r, void *arg)
+{
+	result = *r;
+	results++;
+}
+
+static enum reason
+verify(void)
+{
+	results = 0;
+	audit_verify(got_result, NULL);
+	assert_int_equal(results, 0);	/* never from inside */
+	fake_pump();
+	assert_int_equal(results, 1);
+	return result.why.reason;
+}
+
+static void
+sql(const char *text)
+{
+	store_turn();
+	assert_int_equal(sqlite3_exec(store_db(), text, NULL, NULL, NULL),
+	    SQLITE_OK);
+}
+
+/* ---- the chain ---- */
+
+static void
+test_whole(void **state)
+{
+	records(2500);
+	assert_int_equal(verify(), R_OK);
+	assert_int_equal(result.records, audit_last());
+	assert_int_equal(result.checkpoints, 0);
+	assert_int_equal(result.uncovered, result.records);
+	checkpoint();
+	records(7);
+	assert_int_equal(verify(), R_OK);
+	assert_int_equal(result.checkpoints, 1);
+	assert_int_equal(result.uncovered, 7);
+	assert_int_equal(result.counter, 1001);
+	assert_int_equal(result.tpm_counter, 1001);
+	assert_true(result.have_counter);
+}
+
+static void
+page(const struct audit_row *row, void *arg)
+{
+	uint64_t	*next = arg;
+
+	assert_int_equal(row->sequence, *next);
+	(*next)++;
+}
+
+static void
+test_pages(void **state)
+{
+	uint64_t	from = 1, next = 1, pages = 0;
+
+	records(250);
+	while (from != 0) {
+		from = audit_page(from, 100, page, &next);
+		pages++;
+	}
+	assert_int_equal(next, audit_last() + 1);
+	assert_int_equal(pages, 3);
+	assert_int_equal(audit_page(audit_last() + 1, 10, page, &next), 0);
+}
+
+static void
+last_row(const struct audit_row *row, void *arg)
+{
+	*(struct audit_row *)arg = *row;
+}
+
+/* What an operator reads has no control characters and ends at a character. */
+static void
+test_text(void **state)
+{
+	struct audit_row	row;
+	char			longer[600];
+
+	memset(longer, 'x', sizeof(longer));
+	memcpy(longer + 511, "\xc3\xa9", 3);
+	audit_record(AUDIT_REFUSAL, "a\nb", R_IPC_USER, "%s", longer);
+	store_turn();
+	(void)audit_page(audit_last(), 1, last_row, &row);
+	assert_string_equal(row.subject, "a?b");
+	assert_string_equal(row.reason, reason_code(R_IPC_USER));
+	assert_string_equal(row.kind, "refusal");
+	assert_int_equal(strlen(row.text), 511);
+	assert_int_equal(row.time, clock_trusted());
+	assert_int_equal(verify(), R_OK);
+}
+
+/* ---- tampering ---- */
+
+static void
+tampered(const char *text, enum reason want, uint64_t sequence)
+{
+	records(50);
+	checkpoint();
+	records(10);
+	sql(text);
+	assert_int_equal(verify(), want);
+	assert_int_equal(result.sequence, sequence);
+}
+
+static void
+test_changed_text(void **state)
+{
+	tampered("UPDATE audit SET text = 'nothing' WHERE sequence = 20",
+	    R_AUD_CHANGED, 20);
+}
+
+static void
+test_changed_reason(void **state)
+{
+	tampered("UPDATE audit SET reason = 'POL-001' WHERE sequence = 20",
+	    R_AUD_CHANGED, 20);
+}
+
+static void
+test_changed_time(void **state)
+{
+	tampered("UPDATE audit SET time = time + 1 WHERE sequence = 20",
+	    R_AUD_CHANGED, 20);
+}
+
+/* Bytes moved from one field to the next are another encoding. */
+static void
+test_moved_bytes(void **state)
+{
+	tampered("UPDATE audit SET subject = 'bmc-bO', reason = 'K'"
+	    " WHERE sequence = 20", R_AUD_CHANGED, 20);
+}
+
+static void
+test_missing(void **state)
+{
+	tampered("DELETE FROM audit WHERE sequence = 20", R_AUD_MISSING, 20);
+}
+
+static void
+test_missing_first(void **state)
+{
+	tampered("DELETE FROM audit WHERE sequence = 1", R_AUD_MISSING, 1);
+}
+
+static void
+test_reordered(void **state)
+{
+	tampered("UPDATE audit SET sequence = -1 WHERE sequence = 20;"
+	    "UPDATE audit SET sequence = 20 WHERE sequence = 21;"
+	    "UPDATE audit SET sequence = 21 WHERE sequence = -1;",
+	    R_AUD_CHANGED, 20);
+}
+
+static void
+test_renumbered_over_a_hole(void **state)
+{
+	tampered("DELETE FROM audit WHERE sequence = 20;"
+	    "UPDATE audit SET sequence = sequence - 1 WHERE sequence > 20;",
+	    R_AUD_CHANGED, 20);
+}
+
+static void
+test_truncated(void **state)
+{
+	tampered("DELETE FROM audit WHERE sequence > 30", R_AUD_TRUNCATED, 31);
+}
+
+/* Cut while policyd runs, above the checkpoint: it knows its newest record. */
+static void
+test_truncated_tail(void **state)
+{
+	tampered("DELETE FROM audit WHERE sequence > 55", R_AUD_TRUNCATED, 56);
+}
+
+/* Whoever can write the store can hash, but cannot sign. */
+static void
+rewrite_from(uint64_t sequence)
+{
+	static struct store_sql	 get = STORE_SQL("SELECT hash FROM audit"
+	    " WHERE sequence = ?1");
+	static struct store_sql	 put = STORE_SQL("UPDATE audit SET text ="
+	    " ?2, hash = ?3 WHERE sequence = ?1");
+	struct audit_row	 row;
+	uint8_t			 chain[HASH_LEN];
+	uint64_t		 i;
+
+	store_bind(store_stmt(&get), "i", (int64_t)sequence - 1);
+	assert_int_equal(store_row(get.st), 1);
+	store_blob(get.st, 0, chain, HASH_LEN);
+	sqlite3_reset(get.st);
+	for (i = sequence; i <= audit_last(); i++) {
+		(void)audit_page(i, 1, last_row, &row);
+		if (i == sequence)
+			text_set(row.text, sizeof(row.text), "never was");
+		audit_hash(&row, chain, row.hash);
+		memcpy(chain, row.hash, HASH_LEN);
+		store_bind(store_stmt(&put), "isb", (int64_t)i, row.text,
+		    row.hash, (size_t)HASH_LEN);
+		assert_int_equal(store_write(put.st), R_OK);
+	}
+	store_turn();
+}
+
+static void
+test_rewritten(void **state)
+{
+	uint64_t	covered;
+
+	records(50);
+	checkpoint();
+	covered = audit_last();
+	records(10);
+	rewrite_from(20);
+	assert_int_equal(verify(), R_AUD_CHECKPOINT);
+	assert_int_equal(result.sequence, covered);
+}
+
+static void
+test_checkpoint_forged(void **state)
+{
+	tampered("UPDATE checkpoint SET counter = counter + 1",
+	    R_AUD_SIGNATURE, 51);
+}
+
+static void
+test_checkpoint_unsigned(void **state)
+{
+	tampered("UPDATE checkpoint SET signature = x'00'", R_AUD_SIGNATURE,
+	    51);
+}
+
+/* The last checkpoint taken away: the counter has gone on. */
+static void
+test_checkpoint_removed(void **state)
+{
+	records(5);
+	checkpoint();
+	records(5);
+	checkpoint();
+	sql("DELETE FROM checkpoint WHERE id = 2");
+	assert_int_equal(verify(), R_AUD_ROLLED_BACK);
+	assert_string_equal(result.why.expected, "1001");
+	assert_string_equal(result.why.seen, "1002");
+}
+
+static void
+test_checkpoint_between_removed(void **state)
+{
+	int	i;
+
+	for (i = 0; i < 3; i++) {
+		records(5);
+		checkpoint();
+	}
+	sql("DELETE FROM checkpoint WHERE id = 2");
+	assert_int_equal(verify(), R_AUD_ROLLED_BACK);
+}
+
+/* ---- rollback ---- */
+
+static void
+copy(const char *from, const char *to)
+{
+	char	buf[65536];
+	ssize_t	n;
+	int	a, b;
+
+	assert_true((a = open(from, O_RDONLY | O_CLOEXEC)) != -1);
+	b = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	assert_true(b != -1);
+	while ((n = read(a, buf, sizeof(buf))) > 0)
+		assert_int_equal(write(b, buf, (size_t)n), n);
+	close(a);
+	close(b);
+}
+
+static void
+restart(void)
+{
+	fake_stop();
+	store_close();
+	policyd_up();
+	keyd_up();
+}
+
+/* The store of before the last checkpoint is put back: found, for ever. */
+static void
+test_rolled_back(void **state)
+{
+	char	old[128];
+
+	snprintf(old, sizeof(old), "%s.old", dir_store);
+	records(5);
+	checkpoint();
+	fake_stop();
+	store_close();
+	copy(dir_store, old);
+	policyd_up();
+	keyd_up();
+	records(5);
+	checkpoint();
+	assert_int_equal(verify(), R_OK);
+	fake_stop();
+	store_close();
+	copy(old, dir_store);
+	unlink(old);
+	policyd_up();
+	keyd_up();
+	assert_int_equal(verify(), R_AUD_ROLLED_BACK);
+	checkpoint();		/* a new one does not cover it up */
+	assert_int_equal(verify(), R_AUD_ROLLED_BACK);
+	restart();
+	assert_int_equal(verify(), R_AUD_ROLLED_BACK);
+}
+
+/* Another TPM, or a cleared one: its counter stands below ours. */
+static void
+test_counter_below(void **state)
+{
+	records(5);
+	checkpoint();
+	records(5);
+	checkpoint();
+	fake.counter = 3;
+	restart();
+	assert_int_equal(verify(), R_AUD_COUNTER);
+	checkpoint();
+	assert_int_equal(verify(), R_AUD_COUNTER);
+}
+
+/* ---- checkpoints ---- */
+
+static void
+test_not_before_it_is_due(void **state)
+{
+	records(5);
+	audit_tick(mono);
+	mono += config.checkpoint - 1;
+	audit_tick(mono);
+	fake_pump();
+	assert_int_equal(fake.checkpoints, 0);
+	mono += 1;
+	audit_tick(mono);
+	fake_pump();
+	assert_int_equal(fake.checkpoints, 1);
+	assert_int_equal(fake.counter, 1001);
+}
+
+static void
+test_nothing_new_no_checkpoint(void **state)
+{
+	records(5);
+	checkpoint();
+	checkpoint();
+	checkpoint();
+	assert_int_equal(fake.checkpoints, 1);
+}
+
+/* A privileged event does not wait, and several share one. */
+static void
+test_privileged(void **state)
+{
+	audit_record(AUDIT_OPERATOR, "bmc-b", R_OK, "provision");
+	audit_record(AUDIT_OPERATOR, "bmc-b", R_OK, "unprovision");
+	store_turn();
+	mono += 1000;
+	audit_tick(mono);
+	fake_pump();
+	assert_int_equal(fake.checkpoints, 1);
+	mono += 1000;
+	audit_tick(mono);
+	fake_pump();
+	assert_int_equal(fake.checkpoints, 1);
+}
+
+static unsigned	stops;
+
+static void
+stopped(void *arg)
+{
+	stops++;
+}
+
+static void
+test_clean_stop(void **state)
+{
+	stops = 0;
+	records(5);
+	audit_stop(stopped, NULL);
+	fake_pump();
+	assert_int_equal(stops, 1);
+	assert_int_equal(fake.counter, 1001);
+	assert_int_equal(verify(), R_OK);
+	assert_int_equal(result.uncovered, 0);
+}
+
+/* A checkpoint is on its way already when the stop comes. */
+static void
+test_stop_covers_the_rest(void **state)
+{
+	stops = 0;
+	audit_record(AUDIT_OPERATOR, "bmc-b", R_OK, "provision");
+	store_turn();
+	mono += 1000;
+	audit_tick(mono);
+	records(3);
+	audit_stop(stopped, NULL);
+	assert_int_equal(stops, 0);
+	fake_pump();
+	assert_int_equal(stops, 1);
+	assert_int_equal(fake.checkpoints, 2);
+	assert_int_equal(verify(), R_OK);
+	assert_int_equal(result.uncovered, 0);
+}
+
+static void
+test_stop_without_keyd(void **state)
+{
+	stops = 0;
+	records(5);
+	fake_stop();
+	audit_stop(stopped, NULL);
+	assert_int_equal(stops, 1);
+}
+
+/*
+ * keyd dies at each of the calls of a checkpoint, before or after it did what
+ * it was asked; after its next start the log and the counter agree.
+ */
+static void
+keyd_dies(unsigned before, unsigned after)
+{
+	records(5);
+	fake.calls = 0;
+	fake.die_before = before;
+	fake.die_after = after;
+	checkpoint();
+	assert_null(link_keyd);
+	keyd_up();
+	mono += 300000;
+	checkpoint();
+	assert_int_equal(verify(), R_OK);
+	assert_int_equal(result.uncovered, 0);
+	assert_int_equal(result.counter, fake.counter);
+}
+
+static void
+test_keyd_dies(void **state)
+{
+	keyd_dies(1, 0);
+	keyd_dies(0, 1);
+	keyd_dies(2, 0);
+	keyd_dies(0, 2);
+}
+
+/* The same with policyd: killed with the checkpoint signed, stored, moved. */
+static void
+policyd_dies(unsigned before, unsigned after)
+{
+	uint64_t	was = fake.counter;
+
+	records(5);
+	fake.calls = 0;
+	fake.die_before = before;
+	fake.die_after = after;
+	checkpoint();
+	assert_null(link_keyd);
+	store_close();		/* what was not committed is gone */
+	policyd_up();
+	keyd_up();
+	assert_int_equal(verify(), R_OK);
+	/* a stored checkpoint was completed at start */
+	assert_int_equal(fake.counter, result.counter == 0 ? was :
+	    result.counter);
+	checkpoint();
+	assert_int_equal(verify(), R_OK);
+	assert_int_equal(result.uncovered, 0);
+}
+
+static void
+test_policyd_dies(void **state)
+{
+	policyd_dies(0, 1);		/* signed, never heard of */
+	policyd_dies(2, 0);		/* stored, counter not moved */
+	policyd_dies(0, 2);		/* counter moved, never heard of */
+}
+
+/* A checkpoint one above the counter is not a rollback, and is completed. */
+static void
+test_pending_completed_at_start(void **state)
+{
+	records(5);
+	fake.calls = 0;
+	fake.die_before = 2;
+	checkpoint();
+	assert_int_equal(fake.counter, 1000);
+	store_close();
+	policyd_up();
+	fake.calls = 0;
+	keyd_up();
+	assert_int_equal(fake.counter, 1001);
+	assert_int_equal(fake.counter_moves, 1);
+	assert_int_equal(verify(), R_OK);
+}
+
+static void
+test_bad_signature_not_stored(void **state)
+{
+	struct why	why;
+	uint64_t	t, c, u;
+
+	records(5);
+	fake.lie = LIE_CHECKPOINT;
+	checkpoint();
+	audit_status(&t, &c, &u, &why);
+	assert_int_equal(why.reason, R_AUD_SIGNATURE);
+	assert_int_equal(c, 0);
+	fake.lie = LIE_NONE;
+	mono += 300000;
+	checkpoint();
+	audit_status(&t, &c, &u, &why);
+	assert_int_equal(why.reason, R_OK);
+	assert_int_equal(c, 1001);
+	assert_int_equal(u, 0);
+}
+
+static void
+test_refusal_is_retried(void **state)
+{
+	struct why	why;
+	uint64_t	t, c, u;
+
+	records(5);
+	fake.refuse = R_TPM_LOCKOUT;
+	checkpoint();
+	audit_status(&t, &c, &u, &why);
+	assert_int_equal(why.reason, R_TPM_LOCKOUT);
+	fake.refuse = R_OK;
+	mono += 300000;
+	checkpoint();
+	assert_int_equal(verify(), R_OK);
+	assert_int_equal(result.uncovered, 0);
+}
+
+/* Without a TPM there is no counter: the chain is signed all the same. */
+static void
+test_no_counter(void **state)
+{
+	fake_stop();
+	fake.counted = false;
+	keyd_up();
+	records(5);
+	checkpoint();
+	records(5);
+	checkpoint();
+	assert_int_equal(verify(), R_OK);
+	assert_false(result.have_counter);
+	assert_int_equal(result.checkpoints, 2);
+	sql("DELETE FROM audit WHERE sequence > 5");
+	assert_int_equal(verify(), R_AUD_TRUNCATED);
+}
+
+static void
+test_no_keyd_no_proof(void **state)
+{
+	records(5);
+	fake_stop();
+	assert_int_equal(verify(), R_IPC_NOLINK);
+}
+
+static void
+test_keyd_dies_while_verifying(void **state)
+{
+	records(5);
+	fake.calls = 0;
+	fake.die_before = 1;
+	assert_int_equal(verify(), R_IPC_CLOSED);
+}
+
+static void
+test_too_many_walks(void **state)
+{
+	unsigned	i;
+
+	records(5);
+	results = 0;
+	for (i = 0; i < 5; i++)
+		audit_verify(got_result, NULL);
+	fake_pump();
+	assert_int_equal(results, 5);
+}
+
+/* ---- a store that cannot be written ---- */
+
+static void
+test_lost_records(void **state)
+{
+	struct audit_row	row;
+	uint64_t		last;
+
+	disk_install();
+	records(5);
+	fake_stop();
+	store_close();
+	disk_errno = ENOSPC;
+	policyd_up();
+	assert_int_equal(store_state(), R_SYS_STORE_FULL);
+	last = audit_last();
+	events = 0;
+	records(3);
+	assert_int_equal(audit_last(), last);
+	assert_int_equal(events, 3);	/* who watches still sees them */
+	disk_errno = 0;
+	assert_int_equal(store_probe(), R_OK);
+	audit_tick(mono);
+	store_turn();
+	(void)audit_page(audit_last(), 1, last_row, &row);
+	assert_string_equal(row.reason, reason_code(R_AUD_LOST));
+	assert_string_equal(row.text, "3 records were not written");
+	keyd_up();
+	assert_int_equal(verify(), R_OK);
+}
+
+/* policyd is killed at every write; the log is whole each time. */
+static void
+die_recording(int at)
+{
+	unsigned	i;
+
+	disk_install();
+	disk_half = at % 2 == 0;
+	disk_die_at = (unsigned)at;
+	if (store_open(dir_store) != R_OK)
+		_exit(97);
+	audit_start();
+	for (i = 0; i < 4; i++)
+		records(3);
+	store_close();
+}
+
+static void
+test_killed_at_every_write(void **state)
+{
+	int	at, st = -1;
+
+	for (at = 1; st == -1; at++) {
+		assert_true(at < 500);
+		fake_stop();
+		store_close();
+		st = in_child(die_recording, at);
+		policyd_up();
+		keyd_up();
+		assert_int_equal(verify(), R_OK);
+	}
+	assert_int_equal(st, 0);
+	assert_true(at > 10);
+}
+
+#define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(test_whole),
+		T(test_pages),
+		T(test_text),
+		T(test_changed_text),
+		T(test_changed_reason),
+		T(test_changed_time),
+		T(test_moved_bytes),
+		T(test_missing),
+		T(test_missing_first),
+		T(test_reordered),
+		T(test_renumbered_over_a_hole),
+		T(test_truncated),
+		T(test_truncated_tail),
+		T(test_rewritten),
+		T(test_checkpoint_forged),
+		T(test_checkpoint_unsigned),
+		T(test_checkpoint_removed),
+		T(test_checkpoint_between_removed),
+		T(test_rolled_back),
+		T(test_counter_below),
+		T(test_not_before_it_is_due),
+		T(test_nothing_new_no_checkpoint),
+		T(test_privileged),
+		T(test_clean_stop),
+		T(test_stop_covers_the_rest),
+		T(test_stop_without_keyd),
+		T(test_keyd_dies),
+		T(test_policyd_dies),
+		T(test_pending_completed_at_start),
+		T(test_bad_signature_not_stored),
+		T(test_refusal_is_retried),
+		T(test_no_counter),
+		T(test_no_keyd_no_proof),
+		T(test_keyd_dies_while_verifying),
+		T(test_too_many_walks),
+		T(test_lost_records),
+		T(test_killed_at_every_write),
+	};
+
+	return cmocka_run_group_tests_name("policyd_audit", tests, NULL,
+	    NULL);
+}
