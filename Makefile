@@ -48,7 +48,7 @@ SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.
 	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c \
 	      reference.c neighbour.c inbound.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c
-SRC_provctl = provctl.c
+SRC_provctl = provctl.c command.c client.c row.c check.c
 
 PROGRAMS = keyd netd attestd policyd provctl
 
@@ -56,7 +56,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 
 UNIT_libipc  = codec channel queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
-UNIT_keyd    = keyd_tcti keyd_tpm
+UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults
 UNIT_netd    = token backoff provider verify tls lldp neighbour
 UNIT_attestd = spdm_replay spdm_errors
 UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_clock policyd_cert peer_fsm
@@ -79,7 +79,7 @@ BENCH_attestd =
 BENCH_policyd =
 TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc
-TOOLS_netd   = netdhub bmcpeer tlshub
+TOOLS_netd   = netdhub bmcpeer
 TOOLS_policyd =
 
 # ---- rules ------------------------------------------------------------------------------

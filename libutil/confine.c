@@ -281,8 +281,28 @@ limits(const struct confine *c)
 
 /* ---- proof ------------------------------------------------------------------ */
 
+/*
+ * Started as root we have given every group away. A unit gives its user's
+ * groups (the TPM's, the operators') and without root they stay; they name
+ * files, of which the root directory has none.
+ */
 static void
-prove_user(uid_t uid, gid_t gid)
+prove_groups(uid_t started)
+{
+	gid_t	groups[NGROUPS_MAX];
+	int	i, n;
+
+	if ((n = getgroups(NGROUPS_MAX, groups)) == -1)
+		fatal("getgroups");
+	if (started == 0 && n != 0)
+		fatalx("proof: supplementary groups are left");
+	for (i = 0; i < n; i++)
+		if (groups[i] == 0 && !developer)
+			fatalx("proof: the group of root is left");
+}
+
+static void
+prove_user(uid_t uid, gid_t gid, uid_t started)
 {
 	uid_t	r, e, s;
 	gid_t	rg, eg, sg;
@@ -294,10 +314,7 @@ prove_user(uid_t uid, gid_t gid)
 	if (setuid(0) != -1 || seteuid(0) != -1 || setreuid(-1, 0) != -1 ||
 	    setgid(0) != -1 || setegid(0) != -1)
 		fatalx("proof: root can be had again");
-	if (!developer && getgroups(0, NULL) > 0)
-		/* systemd gives the user's own group as a second one */
-		if (getgroups(1, &rg) != 1 || rg != gid)
-			fatalx("proof: supplementary groups are left");
+	prove_groups(started);
 }
 
 static void
@@ -348,7 +365,7 @@ confine_user(const struct confine *c, const struct conf *conf,
 	const struct passwd *pw;
 	struct stat	 st;
 	char		 root[PATH_MAX];
-	uid_t		 uid = getuid();
+	uid_t		 started = getuid(), uid = started;
 	gid_t		 gid = getgid();
 
 	developer = o->developer;
@@ -374,7 +391,7 @@ confine_user(const struct confine *c, const struct conf *conf,
 	if (prctl(PR_SET_DUMPABLE, 0) == -1)
 		fatal("not dumpable");
 	limits(c);
-	prove_user(uid, gid);
+	prove_user(uid, gid, started);
 	prove_caps();
 	prove_process();
 	if (!developer)

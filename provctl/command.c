@@ -1,0 +1,599 @@
+/*
+ * The commands: one row each. What a row does not name does not exist; the
+ * usage, --help and the completion's test are all made from this table.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "provctl.h"
+
+#define O(x)	(1u << OPT_##x)
+
+static int	fill_peer_show(const struct args *, union ipc_any *);
+static int	fill_peer_add(const struct args *, union ipc_any *);
+static int	fill_peer_remove(const struct args *, union ipc_any *);
+static int	fill_provision(const struct args *, union ipc_any *);
+static int	fill_unprovision(const struct args *, union ipc_any *);
+static int	fill_revoke(const struct args *, union ipc_any *);
+static int	fill_csr(const struct args *, union ipc_any *);
+static int	fill_install(const struct args *, union ipc_any *);
+static int	fill_learn(const struct args *, union ipc_any *);
+static int	fill_reference(const struct args *, union ipc_any *);
+static int	fill_accept(const struct args *, union ipc_any *);
+static int	fill_audit(const struct args *, union ipc_any *);
+static int	fill_explain(const struct args *, union ipc_any *);
+static int	fill_log(const struct args *, union ipc_any *);
+static int	explain_code(const struct args *);
+static bool	take_csr(const struct args *, const json_t *, int *);
+static bool	take_verify(const struct args *, const json_t *, int *);
+
+const struct command commands[] = {
+	{ "status", "", "the node, its daemons, keys, clock and counters",
+	    0, 0, 0, MSG_CTL_STATUS, NULL, NULL, false, NULL },
+	{ "neighbours", "", "who was heard over LLDP",
+	    0, 0, 0, MSG_CTL_NEIGHBOURS, NULL, NULL, false, NULL },
+	{ "peer list", "", "every peer, a line each",
+	    0, 0, 0, MSG_CTL_PEER_LIST, NULL, NULL, false, NULL },
+	{ "peer show", "NAME", "one peer whole: state, evidence, steps, "
+	    "measurements",
+	    1, 1, 0, MSG_CTL_PEER_SHOW, NULL, fill_peer_show, false, NULL },
+	{ "peer add", "NAME [--identity ID] [--serial SERIAL] "
+	    "[--address ADDRESS]", "list a peer, and what identifies it",
+	    1, 1, O(IDENTITY) | O(SERIAL) | O(ADDRESS), MSG_CTL_PEER_ADD,
+	    NULL, fill_peer_add, false, NULL },
+	{ "peer remove", "NAME", "forget a peer that was added so",
+	    1, 1, 0, MSG_CTL_PEER_REMOVE, NULL, fill_peer_remove, false, NULL },
+	{ "provision", "NAME [--identity ID] [--no-wait]",
+	    "attest a peer and, on our verdict, trust it",
+	    1, 1, O(IDENTITY) | O(NO_WAIT), MSG_CTL_PROVISION, NULL,
+	    fill_provision, true, NULL },
+	{ "unprovision", "NAME", "stop trusting a peer; its connection closes",
+	    1, 1, 0, MSG_CTL_UNPROVISION, NULL, fill_unprovision, false, NULL },
+	{ "revoke", "NAME", "never trust this identity again, until "
+	    "unprovisioned",
+	    1, 1, 0, MSG_CTL_REVOKE, NULL, fill_revoke, false, NULL },
+	{ "identity show", "", "this node's id, keys and certificates",
+	    0, 0, 0, MSG_CTL_IDENTITY_SHOW, NULL, NULL, false, NULL },
+	{ "identity csr", "[--serial SERIAL] [-o FILE]",
+	    "a request for the maker's certificate, PEM",
+	    0, 0, O(SERIAL) | O(OUTPUT), MSG_CTL_IDENTITY_CSR, NULL, fill_csr,
+	    false, take_csr },
+	{ "identity install", "FILE", "the maker's chain, PEM in any order; - "
+	    "is the standard input",
+	    1, 1, 0, MSG_CTL_IDENTITY_INSTALL, NULL, fill_install, false,
+	    NULL },
+	{ "reference learn", "NAME", "propose what our last attestation of a "
+	    "peer saw",
+	    1, 1, 0, MSG_CTL_REFERENCE_LEARN, NULL, fill_learn, false, NULL },
+	{ "reference show", "NAME", "reference values, accepted and proposed",
+	    1, 1, 0, MSG_CTL_REFERENCE_SHOW, NULL, fill_reference, false,
+	    NULL },
+	{ "reference accept", "NAME", "accept the proposal",
+	    1, 1, 0, MSG_CTL_REFERENCE_ACCEPT, NULL, fill_accept, false,
+	    NULL },
+	{ "audit show", "[--from N] [--last N]", "audit records, oldest first",
+	    0, 0, O(FROM) | O(LAST), MSG_CTL_AUDIT_SHOW, NULL, fill_audit,
+	    false, NULL },
+	{ "audit verify", "", "walk the chain, its checkpoints and the TPM's "
+	    "counter",
+	    0, 0, 0, MSG_CTL_AUDIT_VERIFY, NULL, NULL, false, take_verify },
+	{ "explain peer", "NAME", "why a peer is in its state, and what to do",
+	    1, 1, 0, MSG_CTL_EXPLAIN_PEER, NULL, fill_explain, false, NULL },
+	{ "explain", "CODE", "a reason; needs no daemon",
+	    1, 1, 0, MSG_NONE, explain_code, NULL, false, NULL },
+	{ "monitor", "", "every event from now on, until interrupted",
+	    0, 0, 0, MSG_CTL_MONITOR, NULL, NULL, true, NULL },
+	{ "log level", "warn|info|debug|trace [DAEMON]",
+	    "how much one daemon, or all, log",
+	    1, 2, 0, MSG_CTL_LOG_LEVEL, NULL, fill_log, false, NULL },
+	{ "check", "", "is this installation sane; best as root",
+	    0, 0, 0, MSG_NONE, check_run, NULL, false, NULL },
+};
+const size_t ncommands = sizeof(commands) / sizeof(commands[0]);
+
+static const struct {
+	const char	*name;
+	enum opt	 opt;
+	bool		 value;
+} options[] = {
+	{ "--identity",	OPT_IDENTITY,	true },
+	{ "--serial",	OPT_SERIAL,	true },
+	{ "--address",	OPT_ADDRESS,	true },
+	{ "--from",	OPT_FROM,	true },
+	{ "--last",	OPT_LAST,	true },
+	{ "-o",		OPT_OUTPUT,	true },
+	{ "--output",	OPT_OUTPUT,	true },
+	{ "--no-wait",	OPT_NO_WAIT,	false },
+};
+
+static int
+wrong(const char *what, const char *arg)
+{
+	fprintf(stderr, "provctl: %s%s%s%s\n", what, arg != NULL ? " \"" : "",
+	    arg != NULL ? arg : "", arg != NULL ? "\"" : "");
+	return -1;
+}
+
+/* ---- the fields of each message ------------------------------------------------ */
+
+static int
+set(char *field, size_t size, const char *s, const char *what)
+{
+	if (s == NULL)
+		return 0;
+	if (s[0] == '\0' || ipc_set_str(field, size, s) == -1) {
+		fprintf(stderr, "provctl: %s has 1 to %zu characters\n", what,
+		    size - 1);
+		return -1;
+	}
+	return 0;
+}
+
+#define SET(field, s, what)	set(field, sizeof(field), s, what)
+
+static int
+set_identity(char *field, size_t size, const char *s)
+{
+	if (s != NULL && (strlen(s) != 40 ||
+	    strspn(s, "0123456789abcdef") != 40))
+		return wrong("an identity is 40 lower-case hexadecimal digits, "
+		    "not", s);
+	return set(field, size, s, "an identity");
+}
+
+static int
+number(const char *s, uint64_t max, uint64_t *n)
+{
+	char	*end;
+
+	if (s == NULL)
+		return 0;
+	errno = 0;
+	*n = strtoull(s, &end, 10);
+	if (!isdigit((unsigned char)*s) || *end != '\0' || errno != 0 ||
+	    *n > max)
+		return wrong("not a number:", s);
+	return 0;
+}
+
+static int
+fill_peer_show(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_peer_show.name, a->pos[0], "a name");
+}
+
+static int
+fill_peer_add(const struct args *a, union ipc_any *m)
+{
+	struct msg_ctl_peer_add	*p = &m->ctl_peer_add;
+
+	if (SET(p->name, a->pos[0], "a name") == -1 ||
+	    set_identity(p->identity, sizeof(p->identity),
+	    a->opt[OPT_IDENTITY]) == -1 ||
+	    SET(p->serial, a->opt[OPT_SERIAL], "a serial number") == -1 ||
+	    SET(p->address, a->opt[OPT_ADDRESS], "an address") == -1)
+		return -1;
+	return 0;
+}
+
+static int
+fill_peer_remove(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_peer_remove.name, a->pos[0], "a name");
+}
+
+static int
+fill_provision(const struct args *a, union ipc_any *m)
+{
+	struct msg_ctl_provision	*p = &m->ctl_provision;
+
+	p->wait = a->opt[OPT_NO_WAIT] == NULL;
+	if (SET(p->name, a->pos[0], "a name") == -1)
+		return -1;
+	return set_identity(p->identity, sizeof(p->identity),
+	    a->opt[OPT_IDENTITY]);
+}
+
+static int
+fill_unprovision(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_unprovision.name, a->pos[0], "a name");
+}
+
+static int
+fill_revoke(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_revoke.name, a->pos[0], "a name");
+}
+
+static int
+fill_csr(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_identity_csr.serial, a->opt[OPT_SERIAL],
+	    "a serial number");
+}
+
+static int
+fill_install(const struct args *a, union ipc_any *m)
+{
+	struct msg_ctl_identity_install	*p = &m->ctl_identity_install;
+	const char			*path = a->pos[0];
+	FILE				*f;
+	size_t				 n;
+	bool				 bad;
+
+	f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
+	if (f == NULL) {
+		fprintf(stderr, "provctl: %s: %s\n", path, strerror(errno));
+		return -1;
+	}
+	n = fread(p->chain.data, 1, sizeof(p->chain.data), f);
+	bad = ferror(f) || fgetc(f) != EOF;
+	if (f != stdin)
+		fclose(f);
+	if (bad)
+		return wrong("cannot be read, or is no certificate chain:",
+		    path);
+	p->chain.len = (uint32_t)n;
+	return 0;
+}
+
+static int
+fill_learn(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_reference_learn.name, a->pos[0], "a name");
+}
+
+static int
+fill_reference(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_reference_show.name, a->pos[0], "a name");
+}
+
+static int
+fill_accept(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_reference_accept.name, a->pos[0], "a name");
+}
+
+static int
+fill_audit(const struct args *a, union ipc_any *m)
+{
+	uint64_t	last = 0;
+
+	if (number(a->opt[OPT_FROM], INT64_MAX, &m->ctl_audit_show.from) == -1 ||
+	    number(a->opt[OPT_LAST], UINT32_MAX, &last) == -1)
+		return -1;
+	m->ctl_audit_show.last = (uint32_t)last;
+	return 0;
+}
+
+static int
+fill_explain(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_explain_peer.name, a->pos[0], "a name");
+}
+
+static int
+fill_log(const struct args *a, union ipc_any *m)
+{
+	static const char *const	levels[] = {
+		"warn", "info", "debug", "trace"
+	};
+	uint32_t			i;
+
+	for (i = 0; i < 4; i++)
+		if (strcmp(a->pos[0], levels[i]) == 0)
+			break;
+	if (i == 4)
+		return wrong("a level is warn, info, debug or trace, not",
+		    a->pos[0]);
+	m->ctl_log_level.level = i;
+	if (a->npos == 2 && confine_role_user(a->pos[1]) == NULL)
+		return wrong("a daemon is policyd, keyd, netd, attestd-q or "
+		    "attestd-r, not", a->pos[1]);
+	return SET(m->ctl_log_level.daemon, a->pos[1], "a daemon");
+}
+
+/* ---- rows that are not only shown ------------------------------------------------ */
+
+/* The request itself, for a file or a pipe; with --json it is a row. */
+static bool
+take_csr(const struct args *a, const json_t *row, int *status)
+{
+	const char	*pem = json_string_value(json_object_get(row, "pem"));
+	const char	*path = a->opt[OPT_OUTPUT];
+	FILE		*f = stdout;
+
+	if (pem == NULL || (a->json && path == NULL))
+		return false;
+	if (path != NULL && (f = fopen(path, "we")) == NULL) {
+		fprintf(stderr, "provctl: %s: %s\n", path, strerror(errno));
+		*status = EX_REFUSED;
+		return true;
+	}
+	fputs(pem, f);
+	if (fflush(f) != 0) {
+		fprintf(stderr, "provctl: %s: %s\n", path != NULL ? path :
+		    "standard output", strerror(errno));
+		*status = EX_REFUSED;
+	}
+	if (path != NULL)
+		fclose(f);
+	return !a->json;
+}
+
+/* A chain that is not whole is a failure, and is shown all the same. */
+static bool
+take_verify(const struct args *a, const json_t *row, int *status)
+{
+	if (json_is_object(json_object_get(row, "reason")))
+		*status = EX_REFUSED;
+	return false;
+}
+
+/* ---- local ------------------------------------------------------------------------ */
+
+static int
+explain_code(const struct args *a)
+{
+	struct printer	 p;
+	json_t		*row, *why;
+	int		 r = reason_find(a->pos[0]);
+
+	if (r == -1) {
+		wrong("no reason has the code", a->pos[0]);
+		return EX_REFUSED;
+	}
+	why = row_why((enum reason)r, NULL, NULL, NULL);
+	row = json_pack("{s:s, s:o*, s:o*, s:o*}", "row", "reason",
+	    "code", json_incref(json_object_get(why, "code")),
+	    "text", json_incref(json_object_get(why, "text")),
+	    "remedy", json_incref(json_object_get(why, "remedy")));
+	json_decref(why);
+	row_begin(&p, stdout, a->json, false, false);
+	row_print(&p, row);
+	row_end(&p);
+	json_decref(row);
+	return EX_GOOD;
+}
+
+/* ---- the command line --------------------------------------------------------------- */
+
+void
+command_usage(FILE *f)
+{
+	size_t	i;
+
+	fputs("usage: provctl [--json] [-s socket] [-f file] command "
+	    "[argument ...]\n\n", f);
+	for (i = 0; i < ncommands; i++) {
+		fprintf(f, "  %s%s%s\n", commands[i].name,
+		    commands[i].usage[0] != '\0' ? " " : "",
+		    commands[i].usage);
+		fprintf(f, "        %s\n", commands[i].text);
+	}
+	fputs("\nprovctl command --help says it for one; provctl(8) has it "
+	    "all.\n", f);
+}
+
+void
+command_help(FILE *f, const struct command *c)
+{
+	fprintf(f, "usage: provctl [--json] [-s socket] [-f file] %s%s%s\n"
+	    "%s\n", c->name, c->usage[0] != '\0' ? " " : "", c->usage,
+	    c->text);
+}
+
+/* How many of the words at argv name this command; 0 if they do not. */
+static int
+matches(const struct command *c, int argc, char **argv)
+{
+	const char	*space = strchr(c->name, ' ');
+	size_t		 len;
+
+	if (space == NULL)
+		return argc > 0 && strcmp(argv[0], c->name) == 0;
+	len = (size_t)(space - c->name);
+	return argc > 1 && strlen(argv[0]) == len &&
+	    strncmp(argv[0], c->name, len) == 0 &&
+	    strcmp(argv[1], space + 1) == 0 ? 2 : 0;
+}
+
+static int
+no_command(int argc, char **argv)
+{
+	size_t	i, len;
+	bool	group = false;
+
+	if (argc == 0) {
+		command_usage(stderr);
+		return EX_WRONG;
+	}
+	len = strlen(argv[0]);
+	for (i = 0; i < ncommands; i++)
+		if (strncmp(commands[i].name, argv[0], len) == 0 &&
+		    commands[i].name[len] == ' ') {
+			if (!group)
+				fprintf(stderr, "provctl: %s what? One of:\n",
+				    argv[0]);
+			group = true;
+			fprintf(stderr, "  %s %s\n", commands[i].name,
+			    commands[i].usage);
+		}
+	if (!group)
+		fprintf(stderr, "provctl: there is no command \"%s\"; provctl "
+		    "--help lists them\n", argv[0]);
+	return EX_WRONG;
+}
+
+/* Options that are good before and after the command. 1 if it was one. */
+static int
+general_option(char **argv, int argc, int *i, struct args *a)
+{
+	const char	**value = NULL;
+
+	if (strcmp(argv[*i], "--json") == 0)
+		a->json = true;
+	else if (strcmp(argv[*i], "--help") == 0 || strcmp(argv[*i], "-h") == 0)
+		a->help = true;
+	else if (strcmp(argv[*i], "-s") == 0)
+		value = &a->sock;
+	else if (strcmp(argv[*i], "-f") == 0)
+		value = &a->conf_path;
+	else
+		return 0;
+	if (value == NULL)
+		return 1;
+	if (*i + 1 == argc)
+		return wrong("this option has a value:", argv[*i]);
+	*value = argv[++*i];
+	return 1;
+}
+
+static int
+command_option(char **argv, int argc, int *i, struct args *a)
+{
+	const char	*name = argv[*i];
+	size_t		 o, n = sizeof(options) / sizeof(options[0]);
+
+	for (o = 0; o < n; o++)
+		if (strcmp(name, options[o].name) == 0)
+			break;
+	if (o == n || !(a->cmd->opts & 1u << options[o].opt))
+		return wrong("unknown option", name);
+	if (a->opt[options[o].opt] != NULL)
+		return wrong("given twice:", name);
+	if (!options[o].value)
+		a->opt[options[o].opt] = "";
+	else if (*i + 1 == argc)
+		return wrong("this option has a value:", name);
+	else
+		a->opt[options[o].opt] = argv[++*i];
+	return 0;
+}
+
+static int
+parse_rest(char **argv, int argc, int i, struct args *a)
+{
+	bool	plain = false;
+	int	r;
+
+	for (; i < argc; i++) {
+		if (!plain && strcmp(argv[i], "--") == 0)
+			plain = true;
+		else if (plain || argv[i][0] != '-' || argv[i][1] == '\0') {
+			if (a->npos == a->cmd->max)
+				return wrong("too much:", argv[i]);
+			a->pos[a->npos++] = argv[i];
+		} else if ((r = general_option(argv, argc, &i, a)) == -1 ||
+		    (r == 0 && command_option(argv, argc, &i, a) == -1))
+			return -1;
+	}
+	if (!a->help && a->npos < a->cmd->min)
+		return wrong("something is missing", NULL);
+	return 0;
+}
+
+int
+command_parse(int argc, char **argv, struct args *a)
+{
+	int	i, r, words = 0;
+	size_t	c;
+
+	memset(a, 0, sizeof(*a));
+	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		if (strcmp(argv[i], "--version") == 0) {
+			printf("provctl %s\n", PROVD_VERSION);
+			exit(EX_GOOD);
+		}
+		if ((r = general_option(argv, argc, &i, a)) == 1)
+			continue;
+		if (r == 0)
+			wrong("unknown option", argv[i]);
+		return EX_WRONG;
+	}
+	for (c = 0; c < ncommands && words == 0; c++)
+		if ((words = matches(&commands[c], argc - i, argv + i)) > 0)
+			a->cmd = &commands[c];
+	if (a->cmd == NULL)
+		return a->help && i == argc ? 0 : no_command(argc - i, argv + i);
+	if (parse_rest(argv, argc, i + words, a) == 0)
+		return 0;
+	command_help(stderr, a->cmd);
+	return EX_WRONG;
+}
+
+/* ---- running one --------------------------------------------------------------------- */
+
+struct run {
+	const struct args	*args;
+	struct printer		 printer;
+	int			 status;
+};
+
+static int
+each_row(const json_t *row, void *arg)
+{
+	struct run	*r = arg;
+
+	if (r->args->cmd->row == NULL ||
+	    !r->args->cmd->row(r->args, row, &r->status))
+		row_print(&r->printer, row);
+	return 0;
+}
+
+static void
+say_refused(struct run *r, const struct msg_refused *m)
+{
+	json_t	*row;
+
+	if (r->args->json) {
+		row = json_pack("{s:s, s:o}", "row", "refused", "reason",
+		    row_why((enum reason)m->reason, m->field, m->expected,
+		    m->seen));
+		row_print(&r->printer, row);
+		json_decref(row);
+	}
+	client_refused(stderr, m);
+}
+
+int
+command_run(const struct args *a)
+{
+	struct run		 run = { .args = a };
+	struct msg_refused	 refused;
+	union ipc_any		*m;
+	char			 path[PATH_MAX];
+	int			 fd, status;
+
+	if (a->cmd->type == MSG_NONE)
+		return a->cmd->local(a);
+	if ((m = calloc(1, sizeof(*m))) == NULL)
+		abort();
+	if (a->cmd->fill != NULL && a->cmd->fill(a, m) == -1) {
+		free(m);
+		return EX_WRONG;
+	}
+	client_path(a, path, sizeof(path));
+	if ((fd = client_open(path, &status)) == -1) {
+		free(m);
+		return status;
+	}
+	row_begin(&run.printer, stdout, a->json, a->cmd->stream,
+	    a->cmd->type == MSG_CTL_PEER_SHOW);
+	status = client_call(fd, a->cmd->type, m, a->cmd->stream, each_row,
+	    &run, &refused);
+	row_end(&run.printer);
+	if (status == EX_REFUSED)
+		say_refused(&run, &refused);
+	close(fd);
+	free(m);
+	return status == EX_GOOD ? run.status : status;
+}

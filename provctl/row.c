@@ -1,0 +1,413 @@
+/*
+ * Rows for people: tables, blocks of "name value", and one line an event.
+ * With --json a row is printed as it came, one a line.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "provctl.h"
+
+#define COLUMNS	17
+
+enum shape {
+	BLOCK,		/* a line a member */
+	TABLE		/* a line a row, with its neighbours of the same kind */
+};
+
+struct column {
+	const char	*head, *member;
+};
+
+/* What is shown of each kind of row, and how. */
+static const struct layout {
+	const char	*row;
+	enum shape	 shape;
+	struct column	 columns[COLUMNS];
+	const char	*line;		/* in a stream: {member} is its value */
+	bool		 detail;	/* one of them, shown whole */
+} layouts[] = {
+	{ "node", BLOCK, { { "node", "name" }, { "id", "node" },
+	    { "state", "state" }, { "started", "started" },
+	    { "developer mode", "developer" } }, NULL },
+	{ "daemon", TABLE, { { "DAEMON", "role" }, { "STATE", "state" },
+	    { "PID", "pid" }, { "UID", "uid" }, { "STARTS", "generation" },
+	    { "SINCE", "since" }, { "OFFENCES", "offences" } },
+	    "{time} {role}: {state}" },
+	{ "keyd", BLOCK, { { "keys", "backend" }, { "TPM", "manufacturer" },
+	    { "firmware", "firmware" }, { "number of keys", "keys" },
+	    { "audit counter", "counter" }, { "condition", "condition" } },
+	    NULL },
+	{ "clock", BLOCK, { { "trusted time", "time" },
+	    { "not before", "floor" }, { "clock unset", "unset" } }, NULL },
+	{ "peers", BLOCK, { { "peers", "total" },
+	    { "provisioned", "provisioned" }, { "connected", "connected" },
+	    { "attesting", "attesting" }, { "failed", "failed" },
+	    { "revoked", "revoked" } }, NULL },
+	{ "trail", BLOCK, { { "audit records", "sequence" },
+	    { "checkpoint", "checkpoint" }, { "TPM counter", "counter" },
+	    { "uncovered", "uncovered" }, { "condition", "condition" } },
+	    NULL },
+	{ "counter", TABLE, { { "COUNT", "count" }, { "DAEMON", "role" },
+	    { "REFUSAL", "reason" } }, NULL },
+	{ "warning", TABLE, { { "WARNING", "about" }, { "REASON", "reason" } },
+	    "{about}: warning: {reason}" },
+	{ "neighbour", TABLE, { { "NAME", "name" }, { "PORT", "port" },
+	    { "ADDRESS", "address4" }, { "ADDRESS6", "address6" },
+	    { "CHASSIS", "chassis" }, { "TTL", "ttl" }, { "PEER", "peer" } },
+	    "neighbour {name} {event}: port {port}, {address4} {address6}" },
+	{ "peer", TABLE, { { "PEER", "name" }, { "STATE", "state" },
+	    { "PROVISIONED", "provisioned" }, { "CONNECTED", "connected" },
+	    { "ADDRESS", "address" }, { "ID", "node" },
+	    { "REASON", "reason" } },
+	    "{name}: {state}, provisioned {provisioned}, {connected} "
+	    "{reason}" },
+	{ "peer", BLOCK, { { "peer", "name" }, { "state", "state" },
+	    { "since", "since" }, { "provisioned", "provisioned" },
+	    { "connected", "connected" }, { "reason", "reason" },
+	    { "warning", "warning" }, { "listed by", "origin" },
+	    { "listed id", "identity" }, { "listed serial", "serial" },
+	    { "proved id", "node" }, { "address", "address" },
+	    { "address from", "address_from" }, { "attested", "attested" },
+	    { "expires", "expires" }, { "next attempt", "next" } },
+	    NULL, true },
+	{ "evidence", BLOCK, { { "attested", "time" }, { "SPDM", "version" },
+	    { "algorithm", "algorithm" }, { "id", "node" },
+	    { "serial", "serial" }, { "subject", "subject" },
+	    { "root", "root" }, { "valid from", "not_before" },
+	    { "valid until", "not_after" }, { "anchor", "anchor" } },
+	    "{peer}: attested as {node}, serial {serial}" },
+	{ "step", TABLE, { { "STEP", "name" }, { "CHECKED", "detail" },
+	    { "TIME", "time" } }, "{peer}: {name}: {detail}" },
+	{ "measurement", TABLE, { { "INDEX", "index" }, { "KIND", "kind" },
+	    { "JUDGED", "judged" }, { "RAW", "raw" }, { "VALUE", "value" } },
+	    "{peer}: measurement {index} ({kind}) {judged}: {value}" },
+	{ "link", BLOCK, { { "connection", "state" }, { "address", "address" },
+	    { "dialled by us", "dialled" }, { "since", "since" },
+	    { "reason", "reason" } },
+	    "{peer}: connection {state} {address} {reason}" },
+	{ "transition", TABLE, { { "TIME", "time" }, { "PEER", "peer" },
+	    { "FROM", "from" }, { "TO", "to" }, { "CAUSE", "cause" },
+	    { "REASON", "reason" } },
+	    "{time} {peer}: {from} -> {to} ({cause}) {reason}" },
+	{ "lost", BLOCK, { { "rows lost", "count" } },
+	    "{count} rows lost: this reader is too slow" },
+	{ "identity", BLOCK, { { "id", "id" }, { "name", "name" },
+	    { "algorithm", "algorithm" }, { "state", "state" },
+	    { "reason", "reason" } }, NULL },
+	{ "key", TABLE, { { "KEY", "label" }, { "PURPOSE", "purpose" },
+	    { "ALGORITHM", "algorithm" }, { "NUMBER", "key" } }, NULL },
+	{ "certificate", TABLE, { { "USE", "use" }, { "POS", "position" },
+	    { "SUBJECT", "subject" }, { "ISSUER", "issuer" },
+	    { "UNTIL", "not_after" }, { "SERIAL", "serial" } }, NULL },
+	{ "csr", BLOCK, { { "request", "pem" } }, NULL },
+	{ "reference", TABLE, { { "PEER", "peer" }, { "SET", "set" },
+	    { "INDEX", "index" }, { "KIND", "kind" }, { "IGNORE", "ignore" },
+	    { "DIGEST", "digest" } }, NULL },
+	{ "audit", TABLE, { { "NUMBER", "sequence" }, { "TIME", "time" },
+	    { "KIND", "kind" }, { "SUBJECT", "subject" }, { "TEXT", "text" },
+	    { "REASON", "reason" } },
+	    "{time} audit {sequence} {kind} {subject}: {text} {reason}" },
+	{ "verify", BLOCK, { { "records", "records" },
+	    { "checkpoints", "checkpoints" }, { "uncovered", "uncovered" },
+	    { "counter", "counter" }, { "TPM counter", "tpm_counter" },
+	    { "found at", "sequence" }, { "reason", "reason" } }, NULL },
+	{ "explain", BLOCK, { { "peer", "peer" }, { "state", "state" },
+	    { "why", "text" }, { "reason", "reason" },
+	    { "warning", "warning" }, { "id to confirm", "confirm" } }, NULL },
+	{ "reason", BLOCK, { { "code", "code" }, { "what", "text" },
+	    { "remedy", "remedy" } }, NULL },
+	{ "refused", BLOCK, { { "refused", "reason" } }, NULL },
+	{ "check", TABLE, { { "", "result" }, { "CHECK", "what" },
+	    { "FOUND", "found" }, { "REMEDY", "remedy" } }, NULL },
+};
+
+static const struct layout *
+layout_find(const struct printer *p, const json_t *row)
+{
+	const char		*name;
+	const struct layout	*found = NULL;
+	size_t			 i;
+
+	if ((name = json_string_value(json_object_get(row, "row"))) == NULL)
+		return NULL;
+	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+		if (strcmp(layouts[i].row, name) == 0 &&
+		    (found == NULL || layouts[i].detail == p->detail))
+			found = &layouts[i];
+	return found;
+}
+
+/* ---- values ------------------------------------------------------------------ */
+
+/*
+ * UTF-8 that jansson has checked; what a terminal acts upon is C0, DEL and
+ * C1 (U+0080 to U+009F, c2 80 to c2 9f).
+ */
+void
+row_text(FILE *f, const char *s)
+{
+	const unsigned char	*p = (const unsigned char *)s;
+
+	for (; *p != '\0'; p++) {
+		if (*p < ' ' || *p == 0x7f)
+			fputc('?', f);
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
+			fputc('?', f);
+			p++;
+		} else
+			fputc(*p, f);
+	}
+}
+
+static const char *
+member(const json_t *o, const char *name)
+{
+	const char	*s = json_string_value(json_object_get(o, name));
+
+	return s == NULL || s[0] == '\0' ? NULL : s;
+}
+
+/* "ATT-014 measurement 3: expected X, seen Y"; with text in a block. */
+static void
+put_why(FILE *f, const json_t *w, bool block)
+{
+	const char	*s;
+
+	if ((s = member(w, "code")) != NULL)
+		row_text(f, s);
+	if ((s = member(w, "text")) != NULL && block) {
+		fputs(": ", f);
+		row_text(f, s);
+	}
+	if ((s = member(w, "field")) != NULL) {
+		fputs(block ? "\n\t" : " ", f);
+		row_text(f, s);
+	}
+	if ((s = member(w, "expected")) != NULL) {
+		fputs(member(w, "field") != NULL ? ": expected " :
+		    block ? "\n\texpected " : " expected ", f);
+		row_text(f, s);
+	}
+	if ((s = member(w, "seen")) != NULL) {
+		fputs(", seen ", f);
+		row_text(f, s);
+	}
+	if ((s = member(w, "remedy")) != NULL && block) {
+		fputs("\n\tremedy: ", f);
+		row_text(f, s);
+	}
+}
+
+static void
+put_value(FILE *f, const json_t *v, bool block)
+{
+	switch (v == NULL ? JSON_NULL : json_typeof(v)) {
+	case JSON_STRING:
+		if (json_string_length(v) == 0)
+			fputc('-', f);
+		row_text(f, json_string_value(v));
+		break;
+	case JSON_INTEGER:
+		fprintf(f, "%lld", (long long)json_integer_value(v));
+		break;
+	case JSON_REAL:
+		fprintf(f, "%g", json_real_value(v));
+		break;
+	case JSON_TRUE:
+		fputs("yes", f);
+		break;
+	case JSON_FALSE:
+		fputs("no", f);
+		break;
+	case JSON_OBJECT:
+		put_why(f, v, block);
+		break;
+	case JSON_ARRAY:
+	case JSON_NULL:
+		fputc('-', f);
+		break;
+	}
+}
+
+/* As a string; the caller frees. */
+static char *
+value_string(const json_t *v)
+{
+	char	*s;
+	size_t	 len;
+	FILE	*f;
+
+	if ((f = open_memstream(&s, &len)) == NULL)
+		abort();
+	put_value(f, v, false);
+	fclose(f);
+	return s;
+}
+
+/* Columns on a terminal: characters, not bytes. */
+static size_t
+width(const char *s)
+{
+	size_t	n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+/* ---- shapes --------------------------------------------------------------------- */
+
+static void
+print_block(FILE *f, const struct layout *l, const json_t *row)
+{
+	const struct column	*c;
+	const json_t		*v;
+
+	for (c = l->columns; c < l->columns + COLUMNS && c->member; c++) {
+		v = json_object_get(row, c->member);
+		if (v == NULL || json_is_null(v))
+			continue;
+		fprintf(f, "%-16s", c->head);
+		put_value(f, v, true);
+		fputc('\n', f);
+	}
+}
+
+/* The last column is not padded: it may be long. */
+static void
+print_cells(FILE *f, char *const *cells, const size_t *widths, size_t n)
+{
+	size_t	i, pad;
+
+	for (i = 0; i < n; i++) {
+		fputs(cells[i], f);
+		pad = widths[i] + 2 - width(cells[i]);
+		while (i + 1 < n && pad-- > 0)
+			fputc(' ', f);
+	}
+	fputc('\n', f);
+}
+
+static void
+print_table(FILE *f, const struct layout *l, const json_t *list)
+{
+	size_t	 widths[COLUMNS] = { 0 }, n, i, r, rows = json_array_size(list);
+	char	**cells, *heads[COLUMNS];
+
+	for (n = 0; n < COLUMNS && l->columns[n].member != NULL; n++)
+		if ((heads[n] = strdup(l->columns[n].head)) == NULL)
+			abort();
+	if ((cells = calloc(rows * n + 1, sizeof(*cells))) == NULL)
+		abort();
+	for (r = 0; r < rows; r++)
+		for (i = 0; i < n; i++) {
+			cells[r * n + i] = value_string(json_object_get(
+			    json_array_get(list, r), l->columns[i].member));
+			if (width(cells[r * n + i]) > widths[i])
+				widths[i] = width(cells[r * n + i]);
+		}
+	for (i = 0; i < n; i++)
+		if (width(heads[i]) > widths[i])
+			widths[i] = width(heads[i]);
+	print_cells(f, heads, widths, n);
+	for (r = 0; r < rows; r++)
+		print_cells(f, cells + r * n, widths, n);
+	for (i = 0; i < rows * n; i++)
+		free(cells[i]);
+	for (i = 0; i < n; i++)
+		free(heads[i]);
+	free(cells);
+}
+
+static void
+print_line(FILE *f, const char *format, const json_t *row)
+{
+	const json_t	*v;
+	const char	*end;
+	char		 name[32];
+
+	for (; *format != '\0'; format++) {
+		if (*format != '{' || (end = strchr(format, '}')) == NULL) {
+			fputc(*format, f);
+			continue;
+		}
+		snprintf(name, sizeof(name), "%.*s", (int)(end - format - 1),
+		    format + 1);
+		v = json_object_get(row, name);
+		if (v != NULL && !json_is_null(v))
+			put_value(f, v, false);
+		format = end;
+	}
+	fputc('\n', f);
+}
+
+static void
+flush_table(struct printer *p)
+{
+	if (p->list == NULL)
+		return;
+	if (p->blocks++ > 0)
+		fputc('\n', p->out);
+	print_table(p->out, layout_find(p, json_array_get(p->list, 0)), p->list);
+	json_decref(p->list);
+	p->list = NULL;
+}
+
+void
+row_begin(struct printer *p, FILE *out, bool json, bool stream, bool detail)
+{
+	memset(p, 0, sizeof(*p));
+	p->out = out;
+	p->json = json;
+	p->stream = stream;
+	p->detail = detail;
+}
+
+void
+row_print(struct printer *p, const json_t *row)
+{
+	const struct layout	*l = layout_find(p, row);
+
+	if (p->list != NULL && layout_find(p, json_array_get(p->list, 0)) != l)
+		flush_table(p);
+	if (p->json || l == NULL) {
+		/* a row of a newer policyd is better than none */
+		json_dumpf(row, p->out, JSON_COMPACT | JSON_ENSURE_ASCII);
+		fputc('\n', p->out);
+	} else if (p->stream && l->line != NULL)
+		print_line(p->out, l->line, row);
+	else if (l->shape == BLOCK) {
+		if (p->blocks++ > 0)
+			fputc('\n', p->out);
+		print_block(p->out, l, row);
+	} else {
+		if (p->list == NULL && (p->list = json_array()) == NULL)
+			abort();
+		json_array_append_new(p->list, json_deep_copy(row));
+	}
+	if (p->stream || p->json)
+		fflush(p->out);
+}
+
+void
+row_end(struct printer *p)
+{
+	flush_table(p);
+	fflush(p->out);
+}
+
+json_t *
+row_why(enum reason r, const char *field, const char *expected,
+    const char *seen)
+{
+	json_t	*w;
+
+#define OR_NULL(s)	((s) != NULL && (s)[0] != '\0' ? (s) : NULL)
+	w = json_pack("{s:s, s:s, s:s, s:s?, s:s?, s:s?}",
+	    "code", reason_code(r), "text", reason_text(r),
+	    "remedy", reason_remedy(r), "field", OR_NULL(field),
+	    "expected", OR_NULL(expected), "seen", OR_NULL(seen));
+	if (w == NULL)
+		abort();
+	return w;
+}
