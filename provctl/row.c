@@ -11,6 +11,7 @@
 
 enum shape {
 	BLOCK,		/* a line a member */
+	DETAIL,		/* the same, where one thing is shown whole */
 	TABLE		/* a line a row, with its neighbours of the same kind */
 };
 
@@ -24,7 +25,6 @@ static const struct layout {
 	enum shape	 shape;
 	struct column	 columns[COLUMNS];
 	const char	*line;		/* in a stream: {member} is its value */
-	bool		 detail;	/* one of them, shown whole */
 } layouts[] = {
 	{ "node", BLOCK, { { "node", "name" }, { "id", "node" },
 	    { "state", "state" }, { "started", "started" },
@@ -61,7 +61,7 @@ static const struct layout {
 	    { "REASON", "reason" } },
 	    "{name}: {state}, provisioned {provisioned}, {connected} "
 	    "{reason}" },
-	{ "peer", BLOCK, { { "peer", "name" }, { "state", "state" },
+	{ "peer", DETAIL, { { "peer", "name" }, { "state", "state" },
 	    { "since", "since" }, { "provisioned", "provisioned" },
 	    { "connected", "connected" }, { "reason", "reason" },
 	    { "warning", "warning" }, { "listed by", "origin" },
@@ -69,7 +69,7 @@ static const struct layout {
 	    { "proved id", "node" }, { "address", "address" },
 	    { "address from", "address_from" }, { "attested", "attested" },
 	    { "expires", "expires" }, { "next attempt", "next" } },
-	    NULL, true },
+	    NULL },
 	{ "evidence", BLOCK, { { "attested", "time" }, { "SPDM", "version" },
 	    { "algorithm", "algorithm" }, { "id", "node" },
 	    { "serial", "serial" }, { "subject", "subject" },
@@ -132,7 +132,7 @@ layout_find(const struct printer *p, const json_t *row)
 		return NULL;
 	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
 		if (strcmp(layouts[i].row, name) == 0 &&
-		    (found == NULL || layouts[i].detail == p->detail))
+		    (found == NULL || (layouts[i].shape == DETAIL) == p->detail))
 			found = &layouts[i];
 	return found;
 }
@@ -376,7 +376,7 @@ row_print(struct printer *p, const json_t *row)
 		fputc('\n', p->out);
 	} else if (p->stream && l->line != NULL)
 		print_line(p->out, l->line, row);
-	else if (l->shape == BLOCK) {
+	else if (l->shape != TABLE) {
 		if (p->blocks++ > 0)
 			fputc('\n', p->out);
 		print_block(p->out, l, row);
