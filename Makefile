@@ -56,10 +56,10 @@ PROGRAMS = keyd netd attestd policyd provctl
 
 UNIT_libipc  = codec channel queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
-UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults
+UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store
 UNIT_netd    = token backoff provider verify tls lldp neighbour
-UNIT_attestd = spdm_replay spdm_errors
-UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_clock policyd_cert peer_fsm
+UNIT_attestd = spdm_replay spdm_errors attestd_proc
+UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_clock policyd_cert policyd_identity peer_fsm peer
 UNIT_provctl =
 
 # ---- fuzzers: regress/fuzz/fuzz_NAME.c, seeds in regress/fuzz/seeds/NAME ----------
