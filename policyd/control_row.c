@@ -3,11 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "control.h"
 
-#define YEAR_10000	253402300800ULL	/* RFC 3339 ends before it */
+#define LAST_TIME	253402300799ULL	/* RFC 3339 ends with 9999 */
 
 json_t *
 row_new(const char *type)
@@ -56,15 +55,13 @@ row_bool(json_t *o, const char *key, bool b)
 void
 row_time(json_t *o, const char *key, uint64_t t)
 {
-	char		buf[32];
-	struct tm	tm;
-	time_t		tt = (time_t)t;
+	char	buf[32];
 
-	if (t == 0 || t >= YEAR_10000 || gmtime_r(&tt, &tm) == NULL) {
+	if (t == 0 || t > LAST_TIME) {
 		row_null(o, key);
 		return;
 	}
-	strftime(buf, sizeof(buf), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	time_text(t, buf, sizeof(buf));
 	row_str(o, key, buf);
 }
 

@@ -175,6 +175,7 @@ extern struct policy policy;		/* made by policy_read() */
 enum reason	 policy_judge(const struct policy *, const struct listing *,
 		    const struct evidence *, uint64_t now, struct why *,
 		    enum reason *warning);
+const char	*time_text(uint64_t, char *buf, size_t);	/* RFC 3339, UTC */
 /* May this peer pair without being asked for? */
 bool		 policy_lists(const struct policy *, const char *identity,
 		    const char *serial);

@@ -11,11 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "peer.h"
 
 #define REFERENCE_FILE_MAX	(256 * 1024)	/* bytes */
 #define SHIFT_INWARD		3600		/* seconds */
+#define YEAR_10000		253402300800ULL
 
 struct policy policy;
 
@@ -267,12 +269,26 @@ judge_measures(const struct listing *l, const struct evidence *ev,
 	return R_OK;
 }
 
+/* RFC 3339, which ends with the year 9999; so do certificates. */
+const char *
+time_text(uint64_t t, char *buf, size_t size)
+{
+	struct tm	tm;
+	time_t		tt = (time_t)t;
+
+	if (t >= YEAR_10000 || gmtime_r(&tt, &tm) == NULL)
+		snprintf(buf, size, "never");
+	else
+		strftime(buf, size, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return buf;
+}
+
 enum reason
 policy_judge(const struct policy *pol, const struct listing *l,
     const struct evidence *ev, uint64_t now, struct why *why,
     enum reason *warning)
 {
-	char	want[161], seen[32];
+	char	want[161], from[32], to[32], seen[32];
 
 	memset(why, 0, sizeof(*why));
 	*warning = R_OK;
@@ -280,10 +296,10 @@ policy_judge(const struct policy *pol, const struct listing *l,
 	    judge_identity(pol, l, ev, why) != R_OK)
 		return why->reason;
 	if (now < ev->not_before || now > ev->not_after) {
-		snprintf(want, sizeof(want), "%llu to %llu",
-		    (unsigned long long)ev->not_before,
-		    (unsigned long long)ev->not_after);
-		snprintf(seen, sizeof(seen), "%llu", (unsigned long long)now);
+		snprintf(want, sizeof(want), "%s to %s",
+		    time_text(ev->not_before, from, sizeof(from)),
+		    time_text(ev->not_after, to, sizeof(to)));
+		time_text(now, seen, sizeof(seen));
 		return why_set(why, R_POL_WINDOW, "validity", want, seen);
 	}
 	if (judge_measures(l, ev, why) != R_OK)
