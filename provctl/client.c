@@ -41,43 +41,43 @@ client_path(const struct args *a, char *path, size_t size)
 }
 
 static int
-unreachable(const char *path)
+unreachable(FILE *err, const char *path)
 {
 	switch (errno) {
 	case ENOENT:
 	case ECONNREFUSED:
-		fprintf(stderr, "provctl: %s: policyd is not running: start it, "
+		fprintf(err, "provctl: %s: policyd is not running: start it, "
 		    "or name its socket with -s\n", path);
 		break;
 	case EACCES:
-		fprintf(stderr, "provctl: %s: not permitted: operators are "
+		fprintf(err, "provctl: %s: not permitted: operators are "
 		    "members of group provd\n", path);
 		break;
 	default:
-		fprintf(stderr, "provctl: %s: %s\n", path, strerror(errno));
+		fprintf(err, "provctl: %s: %s\n", path, strerror(errno));
 		break;
 	}
 	return -1;
 }
 
 static int
-client_connect(const char *path)
+client_connect(FILE *err, const char *path)
 {
 	struct sockaddr_un	sun = { .sun_family = AF_UNIX };
 	int			fd, saved;
 
 	if (strlen(path) >= sizeof(sun.sun_path)) {
 		errno = ENAMETOOLONG;
-		return unreachable(path);
+		return unreachable(err, path);
 	}
 	memcpy(sun.sun_path, path, strlen(path));
 	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) == -1)
-		return unreachable(path);
+		return unreachable(err, path);
 	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
 		saved = errno;
 		close(fd);
 		errno = saved;
-		return unreachable(path);
+		return unreachable(err, path);
 	}
 	return fd;
 }
@@ -124,19 +124,19 @@ client_read(int fd, int timeout, enum ipc_type *type, uint32_t *id,
 
 /* The connection failed in the middle. */
 static int
-client_lost(int r)
+client_lost(FILE *err, int r)
 {
 	if (r == 0 || errno == ECONNRESET || errno == EPIPE)
-		fprintf(stderr, "provctl: policyd closed the connection; its "
+		fprintf(err, "provctl: policyd closed the connection; its "
 		    "log says why\n");
 	else if (errno == EBADMSG)
-		fprintf(stderr, "provctl: policyd sent something else than an "
+		fprintf(err, "provctl: policyd sent something else than an "
 		    "answer: install programs of one build\n");
 	else if (errno == ETIMEDOUT)
-		fprintf(stderr, "provctl: policyd does not answer; see its "
+		fprintf(err, "provctl: policyd does not answer; see its "
 		    "log\n");
 	else
-		fprintf(stderr, "provctl: policyd: %s\n", strerror(errno));
+		fprintf(err, "provctl: policyd: %s\n", strerror(errno));
 	return EX_UNREACHABLE;
 }
 
@@ -164,7 +164,7 @@ client_refused(FILE *f, const struct msg_refused *m)
 }
 
 int
-client_open(const char *path, int *status)
+client_open(const char *path, FILE *err, int *status)
 {
 	union ipc_any	*m;
 	enum ipc_type	 type;
@@ -172,7 +172,7 @@ client_open(const char *path, int *status)
 	int		 fd, r;
 
 	*status = EX_UNREACHABLE;
-	if ((fd = client_connect(path)) == -1)
+	if ((fd = client_connect(err, path)) == -1)
 		return -1;
 	if ((m = calloc(1, sizeof(*m))) == NULL)
 		abort();
@@ -187,12 +187,12 @@ client_open(const char *path, int *status)
 		return fd;
 	}
 	if (r == 1 && type == MSG_REFUSED) {
-		client_refused(stderr, &m->refused);
+		client_refused(err, &m->refused);
 		*status = EX_REFUSED;
 	} else {
 		if (r == 1)
 			errno = EBADMSG;
-		client_lost(r == 1 ? -1 : r);
+		client_lost(err, r == 1 ? -1 : r);
 	}
 	free(m);
 	close(fd);
@@ -246,5 +246,5 @@ client_call(int fd, enum ipc_type call, const union ipc_any *msg,
 		}
 	}
 	free(m);
-	return status != -1 ? status : client_lost(r);
+	return status != -1 ? status : client_lost(stderr, r);
 }

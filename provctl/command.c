@@ -582,7 +582,7 @@ command_run(const struct args *a)
 		return EX_WRONG;
 	}
 	client_path(a, path, sizeof(path));
-	if ((fd = client_open(path, &status)) == -1) {
+	if ((fd = client_open(path, stderr, &status)) == -1) {
 		free(m);
 		return status;
 	}

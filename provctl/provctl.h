@@ -69,7 +69,7 @@ typedef int (*row_fn)(const json_t *, void *arg);
 /* Path of the control socket for these arguments. */
 void	client_path(const struct args *, char *, size_t);
 /* Connected and greeted: a descriptor; or -1 and *status, after a word. */
-int	client_open(const char *path, int *status);
+int	client_open(const char *path, FILE *err, int *status);
 /*
  * Send a call and read rows until its answer. An exit code; what was refused
  * has been said on the standard error (and with json as a row on out).

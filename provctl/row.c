@@ -117,8 +117,6 @@ static const struct layout {
 	{ "reason", BLOCK, { { "code", "code" }, { "what", "text" },
 	    { "remedy", "remedy" } }, NULL },
 	{ "refused", BLOCK, { { "refused", "reason" } }, NULL },
-	{ "check", TABLE, { { "", "result" }, { "CHECK", "what" },
-	    { "FOUND", "found" }, { "REMEDY", "remedy" } }, NULL },
 };
 
 static const struct layout *
