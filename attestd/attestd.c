@@ -1,2 +1,137 @@
-int main(void);
-int main(void){return 0;}
+/*
+ * attestd speaks SPDM: with -Q it attests peers, with -R it answers them.
+ *
+ * -Q, the requester
+ * Holds:    connected descriptors from netd; channels to policyd and netd.
+ * Does:     attests the peer of a job that policyd opened; checks chains,
+ *           signatures and transcripts; reports evidence.
+ * Refuses:  sockets, files, keyd, verdicts; a job that it was not given.
+ *
+ * -R, the responder
+ * Holds:    connected descriptors from netd; channels to policyd, netd and
+ *           keyd; what was measured at start.
+ * Does:     answers whoever asks, with signatures from keyd.
+ * Refuses:  sockets, files; to report evidence on anyone; to hold a key.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "attestd.h"
+#include "log.h"
+
+static uv_loop_t		loop;
+static uv_signal_t		sigterm, sigint;
+static struct measure_set	measures;
+static enum ipc_role		self;
+static bool			ready;
+
+/* ---- links --------------------------------------------------------------- */
+
+static void
+link_up(enum ipc_role role, struct chan *c)
+{
+	if (ready || hub_link(IPC_POLICYD) == NULL ||
+	    hub_link(IPC_NETD) == NULL ||
+	    (self == IPC_ATTESTR && hub_link(IPC_KEYD) == NULL))
+		return;
+	ready = true;
+	chan_send(hub_link(IPC_POLICYD), MSG_READY, NULL, -1);
+	start_ready();
+}
+
+/* ---- the end ------------------------------------------------------------- */
+
+static void
+stop(uv_signal_t *h, int signum)
+{
+	log_info("ending");
+	if (self == IPC_ATTESTQ)
+		job_stop();
+	else
+		session_stop();
+	hub_stop();
+	uv_close((uv_handle_t *)&sigterm, NULL);
+	uv_close((uv_handle_t *)&sigint, NULL);
+}
+
+static void
+catch_signals(void)
+{
+	uv_signal_init(&loop, &sigterm);
+	uv_signal_init(&loop, &sigint);
+	uv_signal_start(&sigterm, stop, SIGTERM);
+	uv_signal_start(&sigint, stop, SIGINT);
+}
+
+/* ---- start --------------------------------------------------------------- */
+
+static void
+measure(const struct conf *conf, const struct start_opts *opts)
+{
+	const char	*bad = NULL;
+
+	if (measure_files(&measures, conf->measure, conf->boot_id,
+	    opts->developer, &bad) == -1)
+		fatal("measure: %s", bad);
+}
+
+static void
+serve(const struct conf *conf, int hub, const struct hub_conf *hc)
+{
+	int	err;
+
+	if ((err = uv_loop_init(&loop)) != 0)
+		fatalx("loop: %s", uv_strerror(err));
+	catch_signals();
+	if (self == IPC_ATTESTQ)
+		job_init(&loop);
+	else
+		session_init(&loop, conf->versions, &measures);
+	if (hub_start(&loop, hub, hc) == -1)
+		fatal("hub");
+	log_info("serving");
+	uv_run(&loop, UV_RUN_DEFAULT);
+	if (hub_lost())
+		fatalx("policyd has gone");
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct confine	*row;
+	struct start_opts	 opts;
+	struct hub_conf		 hc;
+	struct conf		*conf;
+	char			 path[108];	/* sun_path */
+	int			 hub;
+
+	start_options(argc, argv, "QR", &opts);
+	if (opts.mode == 0) {
+		fprintf(stderr, "attestd: one of -Q and -R\n");
+		return 2;
+	}
+	self = opts.mode == 'Q' ? IPC_ATTESTQ : IPC_ATTESTR;
+	row = self == IPC_ATTESTQ ? &attestq_confine : &attestr_confine;
+	conf = start_conf(&opts);
+	attestd_warm();
+	if (self == IPC_ATTESTR)
+		measure(conf, &opts);
+	start_dirs(row, conf);
+	confine_user(row, conf, &opts, path, sizeof(path));
+	hc = (struct hub_conf){
+		.self = self,
+		.path = path,
+		.developer = opts.developer,
+		.peers = self == IPC_ATTESTQ ? attestq_peers : attestr_peers,
+		.npeers = self == IPC_ATTESTQ ? attestq_npeers :
+		    attestr_npeers,
+		.up = link_up,
+	};
+	if ((hub = hub_connect(&hc)) == -1)
+		fatal("hub: %s", path);
+	confine_filter(row);
+	serve(conf, hub, &hc);
+	conf_free(conf);
+	return 0;
+}

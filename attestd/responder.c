@@ -297,6 +297,8 @@ serve_challenge(struct responder *r, const uint8_t *msg, size_t len)
 	if (c.summary != SPDM_SUMMARY_NONE && (r->meas_hash == 0 ||
 	    (c.summary != SPDM_SUMMARY_TCB && c.summary != SPDM_SUMMARY_ALL)))
 		return SPDM_E_INVALID_REQUEST;
+	if (c.summary != SPDM_SUMMARY_NONE && r->conf->measures == NULL)
+		return SPDM_E_BUSY;
 	spdm_put_hdr(&r->out, r->version, SPDM_CHALLENGE_AUTH, c.slot,
 	    slot_mask(r));
 	spdm_put(&r->out, s->digest, r->alg->hash_len);
@@ -353,6 +355,8 @@ serve_measurements(struct responder *r, const uint8_t *msg, size_t len)
 		return SPDM_E_INVALID_REQUEST;
 	if (g.nonce != NULL && (s = slot_find(r, g.slot)) == NULL)
 		return SPDM_E_INVALID_REQUEST;
+	if (r->conf->measures == NULL)
+		return SPDM_E_BUSY;
 	/* The record is built where it belongs: after header, count, length. */
 	spdm_buf_init(&rec, r->out_data + 8, RESPONSE_MAX - 8);
 	if ((n = put_blocks(r, &g, &rec)) == -1)

@@ -576,7 +576,7 @@ struct responder_conf {
 	uint32_t	 versions;	/* SPDM_ALLOW_ bits */
 	struct spdm_algs algs;		/* what may be selected */
 	const struct spdm_slot *slots;	/* SPDM_SLOTS of them */
-	const struct measure_set *measures;
+	const struct measure_set *measures;	/* NULL: not known yet, Busy */
 	spdm_random_fn	 random;
 	void		*random_arg;
 };

@@ -129,7 +129,7 @@ find_root(const uint8_t *root_hash, const struct spdm_chain_rules *r,
 	}
 	for (i = 0; i < r->nroots; i++) {
 		rh = n == 32 ? r->roots[i].sha256 : r->roots[i].sha384;
-		if (memcmp(rh, root_hash, n) != 0)
+		if (r->roots[i].cert == NULL || memcmp(rh, root_hash, n) != 0)
 			continue;
 		memcpy(c->root_sha256, r->roots[i].sha256, 32);
 		window(c, r->roots[i].cert);

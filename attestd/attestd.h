@@ -1,0 +1,73 @@
+/* attestd: the daemon's part. What is pure SPDM is in spdm.h. */
+#ifndef ATTESTD_H
+#define ATTESTD_H
+
+#include <uv.h>
+
+#include "conf.h"
+#include "confine.h"
+#include "ipc.h"
+#include "spdm.h"
+
+#define JOBS_MAX	32
+#define SESSIONS_MAX	64	/* the window of netd's link */
+
+/* ---- conn.c: a connected descriptor, framed ------------------------------ */
+
+struct conn;
+
+struct conn_ops {
+	/* One SPDM message, valid during the call. */
+	void	(*message)(void *arg, const uint8_t *, size_t);
+	/* Of no use any more, and why; the owner calls conn_close(). */
+	void	(*lost)(void *arg, enum reason, const char *expected,
+		    const char *seen);
+	/* The time of conn_timer() has come. */
+	void	(*timer)(void *arg);
+};
+
+/*
+ * Takes fd, also on failure (NULL: no memory). max is the longest message
+ * that is taken. The connection reads until conn_pause().
+ */
+struct conn *conn_new(uv_loop_t *, int fd, size_t max, const struct conn_ops *,
+	    void *arg);
+/* One write(2) a frame; what the kernel does not take follows later. */
+void	conn_send(struct conn *, const uint8_t *, size_t);
+void	conn_pause(struct conn *);
+void	conn_resume(struct conn *);
+void	conn_timer(struct conn *, uint64_t ms);	/* 0: no timer */
+void	conn_close(struct conn *);		/* NULL is fine */
+
+/* ---- job.c: attestd -Q --------------------------------------------------- */
+
+void	job_init(uv_loop_t *);
+void	job_stop(void);		/* every job ends without a word */
+int	attestq_root_set(struct chan *, const struct ipc_call *, const void *);
+int	attestq_job_open(struct chan *, const struct ipc_call *, const void *);
+int	attestq_job_cancel(struct chan *, const struct ipc_call *,
+	    const void *);
+int	attestq_dialled(struct chan *, const struct ipc_call *, const void *);
+
+/* ---- session.c: attestd -R ----------------------------------------------- */
+
+/* measures: what was measured at start, without the PCRs. */
+void	session_init(uv_loop_t *, uint32_t versions,
+	    const struct measure_set *measures);
+void	session_stop(void);
+int	attestr_slot(struct chan *, const struct ipc_call *, const void *);
+int	attestr_accepted(struct chan *, const struct ipc_call *, const void *);
+
+/* ---- random.c ------------------------------------------------------------ */
+
+void	attestd_random(void *, uint8_t *, size_t);
+/* Everything that OpenSSL and libc load lazily, before confinement. */
+void	attestd_warm(void);
+
+/* ---- dispatch.c, filter.c ------------------------------------------------ */
+
+extern const struct hub_peer	attestq_peers[], attestr_peers[];
+extern const size_t		attestq_npeers, attestr_npeers;
+extern const struct confine	attestq_confine, attestr_confine;
+
+#endif

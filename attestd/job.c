@@ -1,0 +1,348 @@
+/*
+ * Jobs of attestd -Q: policyd opens one, netd brings its socket, the
+ * requester asks, and policyd hears evidence or why there is none. A socket
+ * for a job that policyd did not open is closed.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attestd.h"
+#include "log.h"
+
+#define ROOTS_MAX	64
+
+struct job {
+	uint32_t		 id;
+	bool			 open;
+	uint8_t			 nonce[SPDM_NONCE];
+	struct requester_conf	 conf;
+	struct requester	*requester;
+	struct conn		*conn;
+	uv_timer_t		*deadline;
+};
+
+/* One process has one set of jobs; all of it belongs to policyd. */
+static uv_loop_t	*loop;
+static struct job	 jobs[JOBS_MAX];
+static struct spdm_root	 roots[ROOTS_MAX];
+
+void
+job_init(uv_loop_t *l)
+{
+	loop = l;
+}
+
+static struct job *
+job_find(uint32_t id)
+{
+	size_t	i;
+
+	for (i = 0; i < JOBS_MAX; i++)
+		if (jobs[i].open && jobs[i].id == id)
+			return &jobs[i];
+	return NULL;
+}
+
+static void
+timer_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+static void
+job_end(struct job *j)
+{
+	if (!j->open)
+		return;
+	conn_close(j->conn);
+	requester_free(j->requester);
+	uv_close((uv_handle_t *)j->deadline, timer_closed);
+	memset(j, 0, sizeof(*j));
+}
+
+void
+job_stop(void)
+{
+	size_t	i;
+
+	for (i = 0; i < JOBS_MAX; i++)
+		job_end(&jobs[i]);
+	for (i = 0; i < ROOTS_MAX; i++) {
+		X509_free(roots[i].cert);
+		roots[i].cert = NULL;
+	}
+}
+
+/* ---- what policyd hears -------------------------------------------------- */
+
+/* Events of one job; policyd gone means that this process ends. */
+static void
+tell(enum ipc_type type, const void *msg)
+{
+	if (chan_send(hub_link(IPC_POLICYD), type, msg, -1) == -1)
+		log_debug("%s was not sent", ipc_name(type));
+}
+
+static void
+job_failed(struct job *j, const struct spdm_why *w)
+{
+	struct msg_job_failed	m = { .job = j->id, .reason = w->reason };
+
+	IPC_SET_STR(m.field, w->field);
+	IPC_SET_STR(m.expected, w->expected);
+	IPC_SET_STR(m.seen, w->seen);
+	log_info("job %u: %s %s: expected %s, seen %s", j->id,
+	    reason_code(w->reason), w->field, w->expected, w->seen);
+	tell(MSG_JOB_FAILED, &m);
+	job_end(j);
+}
+
+static void
+job_fail(struct job *j, enum reason reason, const char *field,
+    const char *expected, const char *seen)
+{
+	struct spdm_why	w;
+
+	spdm_fail(&w, reason, field, expected, "%s", seen);
+	job_failed(j, &w);
+}
+
+static void
+job_step(void *arg, unsigned step, const char *detail)
+{
+	struct job		*j = arg;
+	struct msg_job_step	 m = { .job = j->id, .step = step };
+
+	IPC_SET_STR(m.detail, detail);
+	log_debug("job %u: step %u: %s", j->id, step, detail);
+	tell(MSG_JOB_STEP, &m);
+}
+
+static void
+tell_identity(const struct job *j, const struct spdm_evidence *e)
+{
+	struct msg_evid_identity	m = {
+		.job = j->id,
+		.version = e->version,
+		.algorithm = e->algorithm,
+		.not_before = e->not_before,
+		.not_after = e->not_after,
+	};
+
+	IPC_SET_STR(m.node, e->id.node);
+	IPC_SET_STR(m.serial, e->id.serial);
+	IPC_SET_STR(m.device, e->id.device);
+	IPC_SET_STR(m.subject, e->id.subject);
+	IPC_SET_BLOB(m.root, e->root_sha256, sizeof(e->root_sha256));
+	tell(MSG_EVID_IDENTITY, &m);
+}
+
+static void
+tell_measurements(const struct job *j, const struct spdm_evidence *e)
+{
+	struct msg_evid_measurement	 m;
+	struct spdm_block		 b;
+	const uint8_t			*p = e->record;
+	size_t				 left = e->record_len;
+
+	while (spdm_block_next(&p, &left, &b) == 1) {
+		m = (struct msg_evid_measurement){ .job = j->id,
+		    .index = b.index, .type = b.type, .raw = b.raw };
+		IPC_SET_BLOB(m.value, b.value, b.len);
+		tell(MSG_EVID_MEASUREMENT, &m);
+	}
+}
+
+static void
+job_done(struct job *j)
+{
+	const struct spdm_evidence	*e = requester_evidence(j->requester);
+	struct msg_evid_anchor		 a = { .job = j->id,
+	    .not_before = e->anchor_before, .not_after = e->anchor_after };
+	struct msg_evid_end		 end = { .job = j->id,
+	    .count = e->nblocks };
+
+	if (IPC_SET_BLOB(a.anchor, e->anchor, e->anchor_len) == -1) {
+		job_fail(j, R_ATT_ANCHOR_FORM, "node CA",
+		    "at most 2048 bytes", "more");
+		return;
+	}
+	tell_identity(j, e);
+	tell(MSG_EVID_ANCHOR, &a);
+	tell_measurements(j, e);
+	IPC_SET_BLOB(end.nonce, j->nonce, sizeof(j->nonce));
+	tell(MSG_EVID_END, &end);
+	log_info("job %u: %s attested with %u measurements", j->id,
+	    e->id.node, e->nblocks);
+	job_end(j);
+}
+
+/* ---- the conversation ---------------------------------------------------- */
+
+static void
+job_act(struct job *j, enum spdm_act act)
+{
+	const uint8_t	*p;
+	size_t		 n;
+
+	switch (act) {
+	case SPDM_SEND:
+		p = requester_out(j->requester, &n);
+		conn_send(j->conn, p, n);
+		break;
+	case SPDM_WAIT:
+		/* Nothing is expected meanwhile, so nothing is read. */
+		conn_pause(j->conn);
+		conn_timer(j->conn, requester_delay(j->requester));
+		break;
+	case SPDM_DONE:
+		job_done(j);
+		break;
+	case SPDM_FAIL:
+		job_failed(j, requester_why(j->requester));
+		break;
+	}
+}
+
+static void
+job_message(void *arg, const uint8_t *msg, size_t len)
+{
+	struct job	*j = arg;
+
+	job_act(j, requester_feed(j->requester, msg, len));
+}
+
+static void
+job_lost(void *arg, enum reason reason, const char *expected,
+    const char *seen)
+{
+	job_fail(arg, reason, "connection", expected, seen);
+}
+
+static void
+job_wake(void *arg)
+{
+	struct job	*j = arg;
+
+	conn_resume(j->conn);
+	job_act(j, requester_wake(j->requester));
+}
+
+static const struct conn_ops ops = { job_message, job_lost, job_wake };
+
+static void
+job_late(uv_timer_t *t)
+{
+	struct job	*j = t->data;
+
+	job_fail(j, R_ATT_TIMEOUT, "deadline", "evidence in time",
+	    j->conn == NULL ? "no connection" : "an unfinished attestation");
+}
+
+/* ---- messages ------------------------------------------------------------ */
+
+int
+attestq_root_set(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_root_set	*m = arg;
+	struct spdm_root		*r = &roots[m->root];
+	const uint8_t			*p = m->certificate.data;
+
+	X509_free(r->cert);
+	r->cert = NULL;
+	if (m->certificate.len == 0)
+		return 0;
+	spdm_hash(spdm_sha256(), p, m->certificate.len, r->sha256);
+	spdm_hash(spdm_md(spdm_alg(KEY_P384)), p, m->certificate.len,
+	    r->sha384);
+	r->cert = d2i_X509(NULL, &p, m->certificate.len);
+	if (r->cert == NULL || p != m->certificate.data + m->certificate.len) {
+		X509_free(r->cert);
+		r->cert = NULL;
+		return -1;
+	}
+	return 0;
+}
+
+static struct job *
+job_free_slot(void)
+{
+	size_t	i;
+
+	for (i = 0; i < JOBS_MAX; i++)
+		if (!jobs[i].open)
+			return &jobs[i];
+	return NULL;
+}
+
+int
+attestq_job_open(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_job_open	*m = arg;
+	struct job			*j;
+
+	if (m->nonce.len != SPDM_NONCE)
+		return -1;
+	if (job_find(m->job) != NULL)
+		return chan_refuse(c, call, R_ATT_JOB_EXISTS);
+	if ((j = job_free_slot()) == NULL) {
+		hub_count(R_ATT_JOB_LIMIT);
+		return chan_refuse(c, call, R_ATT_JOB_LIMIT);
+	}
+	j->open = true;
+	j->id = m->job;
+	memcpy(j->nonce, m->nonce.data, SPDM_NONCE);
+	requester_defaults(&j->conf);
+	j->conf.versions = m->versions;
+	j->conf.algorithms = m->algorithms;
+	j->conf.roots = roots;
+	j->conf.nroots = ROOTS_MAX;
+	j->conf.random = attestd_random;
+	j->conf.step = job_step;
+	j->conf.step_arg = j;
+	if ((j->deadline = malloc(sizeof(*j->deadline))) == NULL)
+		fatal("job %u", j->id);
+	uv_timer_init(loop, j->deadline);
+	j->deadline->data = j;
+	uv_update_time(loop);
+	uv_timer_start(j->deadline, job_late, m->deadline, 0);
+	return chan_done(c, call);
+}
+
+int
+attestq_job_cancel(struct chan *c, const struct ipc_call *call,
+    const void *arg)
+{
+	const struct msg_job_cancel	*m = arg;
+	struct job			*j;
+
+	if ((j = job_find(m->job)) != NULL)
+		job_end(j);
+	return 0;
+}
+
+int
+attestq_dialled(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_spdm_dialled	*m = arg;
+	struct job			*j = job_find(m->job);
+
+	if (j == NULL || j->requester != NULL) {
+		close(call->fd);
+		if (hub_count(R_ATT_JOB_UNKNOWN) == 1)
+			log_warnx("job %u: %s", m->job,
+			    reason_text(R_ATT_JOB_UNKNOWN));
+		return 0;
+	}
+	if ((j->requester = requester_new(&j->conf, j->nonce)) == NULL)
+		fatal("job %u", j->id);
+	j->conn = conn_new(loop, call->fd, REQUESTER_TRANSFER, &ops, j);
+	if (j->conn == NULL) {
+		job_fail(j, R_ATT_CLOSED, "descriptor", "a connected socket",
+		    "something else");
+		return 0;
+	}
+	job_act(j, requester_start(j->requester));
+	return 0;
+}

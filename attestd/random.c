@@ -1,0 +1,48 @@
+/* Randomness, and what must be loaded before files are out of reach. */
+#include <time.h>
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+
+#include "attestd.h"
+#include "log.h"
+
+void
+attestd_random(void *arg, uint8_t *p, size_t n)
+{
+	if (RAND_bytes(p, n) != 1)
+		fatalx("no randomness");
+}
+
+/* A key, a signature and its verification: all that an attestation uses. */
+static void
+warm_curve(const struct spdm_alg *alg)
+{
+	EVP_PKEY	*key = EVP_EC_gen(alg->group);
+	uint8_t		 sig[SPDM_SIG_MAX] = { 0 }, hash[SPDM_HASH_MAX] = { 0 };
+
+	if (key == NULL)
+		fatalx("%s is not there", alg->name);
+	/* A zero signature is refused; how does not matter here. */
+	if (spdm_verify(key, alg, SPDM_V12, SPDM_CTX_CHALLENGE, hash, sig)
+	    == 0)
+		fatalx("%s verifies anything", alg->name);
+	EVP_PKEY_free(key);
+}
+
+void
+attestd_warm(void)
+{
+	uint8_t	b[16];
+	time_t	now = 0;
+	struct tm tm;
+
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
+	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) != 1 || spdm_init() == -1)
+		fatalx("OpenSSL cannot start");
+	warm_curve(spdm_alg(KEY_P256));
+	warm_curve(spdm_alg(KEY_P384));
+	attestd_random(NULL, b, sizeof(b));
+	/* libc reads the zone file even for UTC. */
+	gmtime_r(&now, &tm);
+}

@@ -1,0 +1,406 @@
+/*
+ * Sessions of attestd -R: netd brings a stranger's socket, the responder
+ * answers, keyd signs. Each session keeps the slots and measurements with
+ * which it began, so that its summary is always that of its blocks.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "attestd.h"
+#include "clock.h"
+#include "log.h"
+
+#define IDLE_MS		30000	/* silence that ends a session */
+#define LIFETIME_MS	300000	/* longest session of all */
+#define PATIENCE_MS	1500	/* then ResponseNotReady until keyd signs */
+#define KEYD_MS		30000	/* deadline of our calls to keyd */
+
+/* The slots as policyd last set them; sessions keep older ones alive. */
+struct slotset {
+	unsigned		refs;
+	struct spdm_slot	slot[SPDM_SLOTS];
+};
+
+struct session {
+	uint32_t		 id;	/* 0: this place is free */
+	struct ipc_call		 accepted;
+	char			 address[65];
+	uint64_t		 began;	/* ms */
+	struct conn		*conn;
+	struct responder	*responder;
+	struct responder_conf	 conf;
+	struct slotset		*slots;
+	struct measure_set	 measures;
+	bool			 measured;	/* or keyd never told the PCRs */
+	bool			 waits_pcrs;
+	bool			 signing;	/* and nothing was answered yet */
+	bool			 asked;		/* keyd owes us a signature */
+};
+
+/* What a call to keyd belongs to: the session may be gone when it ends. */
+struct ticket {
+	uint32_t	session, serial;
+};
+
+/* One process has one set of sessions. */
+static uv_loop_t		*loop;
+static struct session		 sessions[SESSIONS_MAX];
+static uint32_t			 last_id;
+static struct slotset		*current;
+static uint32_t			 versions;
+static const struct measure_set	*at_start;
+static bool			 reading_pcrs;
+
+static void
+slotset_release(struct slotset *s)
+{
+	unsigned	i;
+
+	if (s == NULL || --s->refs > 0)
+		return;
+	for (i = 0; i < SPDM_SLOTS; i++)
+		spdm_slot_clear(&s->slot[i]);
+	free(s);
+}
+
+static struct slotset *
+slotset_new(void)
+{
+	struct slotset	*s;
+
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		fatal("slots");
+	s->refs = 1;
+	return s;
+}
+
+void
+session_init(uv_loop_t *l, uint32_t allowed, const struct measure_set *set)
+{
+	loop = l;
+	versions = allowed;
+	at_start = set;
+	current = slotset_new();
+}
+
+static struct session *
+session_find(uint32_t id)
+{
+	size_t	i;
+
+	for (i = 0; i < SESSIONS_MAX; i++)
+		if (sessions[i].id == id)
+			return &sessions[i];
+	return NULL;
+}
+
+static void
+session_end(struct session *s)
+{
+	struct chan	*netd;
+
+	conn_close(s->conn);
+	responder_free(s->responder);
+	slotset_release(s->slots);
+	if ((netd = chan_find(&s->accepted)) != NULL)
+		chan_done(netd, &s->accepted);
+	memset(s, 0, sizeof(*s));
+}
+
+void
+session_stop(void)
+{
+	size_t	i;
+
+	for (i = 0; i < SESSIONS_MAX; i++)
+		if (sessions[i].id != 0)
+			session_end(&sessions[i]);
+	slotset_release(current);
+	current = NULL;
+}
+
+/* What strangers do is counted; only the first of a kind is logged. */
+static void
+count(const struct session *s, enum reason reason, const char *detail)
+{
+	if (hub_count(reason) == 1)
+		log_info("session of %s: %s %s (%s)", s->address,
+		    reason_code(reason), reason_text(reason), detail);
+	else
+		log_debug("session of %s: %s %s", s->address,
+		    reason_code(reason), detail);
+}
+
+/* ---- measurements -------------------------------------------------------- */
+
+static void
+pcrs_done(const uint8_t *values, bool known)
+{
+	struct session	*s;
+
+	reading_pcrs = false;
+	for (s = sessions; s < sessions + SESSIONS_MAX; s++) {
+		if (s->id == 0 || s->measured)
+			continue;
+		if (known) {
+			measure_pcrs(&s->measures, values);
+			s->measured = true;
+			s->conf.measures = &s->measures;
+		}
+		if (s->waits_pcrs) {
+			s->waits_pcrs = false;
+			conn_resume(s->conn);
+		}
+	}
+}
+
+/*
+ * A TPM that is not there has no PCRs, and its absence is seen in what is
+ * measured. A keyd that does not answer is another thing: measurements
+ * without PCRs would be taken for a change, so there are none (Busy).
+ */
+static void
+pcrs_read(const struct ipc_reply *r, void *arg)
+{
+	const struct msg_pcr_rep	*m = r->msg;
+
+	if (r->reason == R_OK && m->values.len == 32 * MEASURE_PCRS)
+		pcrs_done(m->values.data, true);
+	else
+		pcrs_done(NULL, r->reason != R_IPC_CLOSED &&
+		    r->reason != R_IPC_DEADLINE);
+}
+
+static bool
+pcrs_fetch(void)
+{
+	if (!reading_pcrs && chan_call(hub_link(IPC_KEYD), MSG_PCR_REQ, NULL,
+	    -1, KEYD_MS, pcrs_read, NULL) == 0)
+		reading_pcrs = true;
+	return reading_pcrs;
+}
+
+/* ---- the conversation ---------------------------------------------------- */
+
+static void
+answer(struct session *s)
+{
+	const uint8_t		*p;
+	size_t			 n;
+	struct msg_attested	 m = { .address = "" };
+	uint32_t		 id = s->id;
+	uint8_t			 e = responder_error(s->responder);
+	bool			 attested = responder_attested(s->responder);
+
+	if (e == SPDM_E_BUSY && s->slots->slot[0].content == NULL &&
+	    s->slots->slot[1].content == NULL)
+		count(s, R_ATT_SESSION_EMPTY, "no certificates");
+	else if (e != 0 && e != SPDM_E_NOT_READY)
+		count(s, R_ATT_SESSION_REQUEST, spdm_error_name(e));
+	IPC_SET_STR(m.address, s->address);
+	p = responder_out(s->responder, &n);
+	conn_timer(s->conn, IDLE_MS);
+	conn_send(s->conn, p, n);
+	/* The connection may have ended in conn_send(). */
+	if (attested && s->id == id) {
+		log_debug("session of %s: attested us", s->address);
+		chan_send(hub_link(IPC_POLICYD), MSG_ATTESTED, &m, -1);
+	}
+}
+
+static void
+signature(struct session *s, uint32_t serial, const uint8_t *sig)
+{
+	bool	deferred = !s->signing;
+
+	/* Another request came meanwhile: nobody waits for this one. */
+	if (serial != responder_sign(s->responder)->serial)
+		return;
+	s->signing = false;
+	if (sig == NULL)
+		count(s, R_ATT_SESSION_KEY, "no signature");
+	if (!responder_signed(s->responder, serial, sig))
+		return;
+	answer(s);
+	if (!deferred && s->id != 0)
+		conn_resume(s->conn);
+}
+
+static void
+key_signed(const struct ipc_reply *r, void *arg)
+{
+	const struct msg_spdm_sign_rep	*m = r->msg;
+	struct ticket			 t = *(struct ticket *)arg;
+	struct session			*s;
+
+	free(arg);
+	if ((s = session_find(t.session)) == NULL)
+		return;
+	s->asked = false;
+	if (r->reason == R_OK &&
+	    m->signature.len == responder_sign(s->responder)->sig_len)
+		signature(s, t.serial, m->signature.data);
+	else
+		signature(s, t.serial, NULL);
+}
+
+/* Nothing more is read until keyd has signed, or its time is up. */
+static void
+ask_signature(struct session *s)
+{
+	const struct responder_sign	*sg = responder_sign(s->responder);
+	struct msg_spdm_sign_req	 m = { .key = sg->key,
+	    .version = sg->version };
+	struct ticket			*t;
+
+	s->signing = true;
+	/* One at a time a session: keyd's window belongs to all of them. */
+	if (s->asked) {
+		signature(s, sg->serial, NULL);
+		return;
+	}
+	IPC_SET_STR(m.context, sg->context);
+	IPC_SET_BLOB(m.hash, sg->hash, sg->hash_len);
+	if ((t = malloc(sizeof(*t))) == NULL)
+		fatal("session");
+	*t = (struct ticket){ s->id, sg->serial };
+	conn_pause(s->conn);
+	conn_timer(s->conn, PATIENCE_MS);
+	if (chan_call(hub_link(IPC_KEYD), MSG_SPDM_SIGN_REQ, &m, -1, KEYD_MS,
+	    key_signed, t) == -1) {
+		free(t);
+		signature(s, sg->serial, NULL);
+		return;
+	}
+	s->asked = true;
+}
+
+static void
+session_message(void *arg, const uint8_t *msg, size_t len)
+{
+	struct session	*s = arg;
+
+	if (clock_mono_ms() - s->began > LIFETIME_MS) {
+		count(s, R_ATT_SESSION_IDLE, "too long a session");
+		session_end(s);
+		return;
+	}
+	if (!s->measured)
+		pcrs_fetch();
+	if (responder_feed(s->responder, msg, len) == RESPONDER_SIGN)
+		ask_signature(s);
+	else
+		answer(s);
+}
+
+static void
+session_lost(void *arg, enum reason reason, const char *expected,
+    const char *seen)
+{
+	struct session	*s = arg;
+
+	if (reason != R_ATT_CLOSED)
+		count(s, R_ATT_SESSION_FRAME, seen);
+	session_end(s);
+}
+
+static void
+session_timer(void *arg)
+{
+	struct session	*s = arg;
+
+	if (!s->signing) {
+		count(s, R_ATT_SESSION_IDLE, "silence");
+		session_end(s);
+		return;
+	}
+	s->signing = false;
+	responder_defer(s->responder);
+	answer(s);
+	if (s->id != 0)
+		conn_resume(s->conn);
+}
+
+static const struct conn_ops ops = { session_message, session_lost,
+    session_timer };
+
+/* ---- messages ------------------------------------------------------------ */
+
+int
+attestr_slot(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_spdm_slot	*m = arg;
+	struct slotset			*set = slotset_new();
+	const struct spdm_slot		*old;
+	size_t				 hdr;
+	unsigned			 i;
+	int				 rv = 0;
+
+	for (i = 0; i < SPDM_SLOTS; i++) {
+		old = &current->slot[i];
+		if (i == m->slot || old->content == NULL)
+			continue;
+		hdr = 4 + spdm_alg(old->algorithm)->hash_len;
+		if (spdm_slot_set(&set->slot[i], old->key, old->algorithm,
+		    old->content + hdr, old->len - hdr) == -1)
+			fatalx("slot %u", i);
+	}
+	if (m->chain.len > 0)
+		rv = spdm_slot_set(&set->slot[m->slot], m->key,
+		    (enum key_algorithm)m->algorithm, m->chain.data,
+		    m->chain.len);
+	slotset_release(current);
+	current = set;
+	log_debug("slot %u: %u bytes", m->slot, m->chain.len);
+	return rv;
+}
+
+static void
+session_start(struct session *s, const struct ipc_call *call,
+    const char *address)
+{
+	if (++last_id == 0)
+		last_id = 1;
+	s->id = last_id;
+	s->accepted = *call;
+	s->began = clock_mono_ms();
+	IPC_SET_STR(s->address, address);
+	s->slots = current;
+	current->refs++;
+	s->measures = *at_start;
+	responder_defaults(&s->conf);
+	s->conf.versions = versions;
+	s->conf.slots = s->slots->slot;
+	s->conf.random = attestd_random;
+	if ((s->responder = responder_new(&s->conf)) == NULL)
+		fatal("session");
+}
+
+int
+attestr_accepted(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_spdm_accepted	*m = arg;
+	struct session			*s = session_find(0);
+
+	if (s == NULL) {
+		close(call->fd);
+		if (hub_count(R_ATT_SESSION_LIMIT) == 1)
+			log_warnx("session of %s: %s", m->address,
+			    reason_text(R_ATT_SESSION_LIMIT));
+		return chan_refuse(c, call, R_ATT_SESSION_LIMIT);
+	}
+	session_start(s, call, m->address);
+	s->conn = conn_new(loop, call->fd, RESPONDER_TRANSFER, &ops, s);
+	if (s->conn == NULL) {
+		session_end(s);
+		return 0;
+	}
+	conn_timer(s->conn, IDLE_MS);
+	/* PCRs first, so that every answer of the session agrees. */
+	if (pcrs_fetch()) {
+		s->waits_pcrs = true;
+		conn_pause(s->conn);
+	}
+	return 0;
+}
