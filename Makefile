@@ -56,8 +56,8 @@ PROGRAMS = keyd netd attestd policyd provctl
 
 UNIT_libipc  = codec channel queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
-UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store
-UNIT_netd    = token backoff provider verify tls lldp neighbour
+UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_checkpoint
+UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial
 UNIT_attestd = spdm_replay spdm_errors attestd_proc
 UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_clock policyd_cert policyd_identity policyd_hub peer_fsm peer peer_life
 UNIT_provctl =
@@ -178,24 +178,25 @@ bench: benches
 # example: the one in use is the operator's.
 SYSCONFDIR ?= /etc
 SHARE	 = $(DESTDIR)$(PREFIX)/share
-put	 = mkdir -p $(dir $(3)) && sed 's,/usr/sbin,$(PREFIX)/sbin,g; s,/etc/provd,$(SYSCONFDIR)/provd,g' \
-	   $(2) >$(3) && chmod $(1) $(3)
+PUT	 = set -e; put() { mkdir -p "$${3%/*}"; \
+	   sed 's,/usr/sbin,$(PREFIX)/sbin,g; s,/etc/provd,$(SYSCONFDIR)/provd,g' "$$2" >"$$3"; \
+	   chmod "$$1" "$$3"; }
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(patsubst %,$(O)/bin/%,$(filter-out provctl,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(O)/bin/provctl $(DESTDIR)$(PREFIX)/bin
-	@set -e; for f in man/*.[1-9]; do s=$${f##*.}; \
-	    install -D -m 644 $$f $(SHARE)/man/man$$s/$${f#man/}; done
-	@set -e; for f in systemd/*; do \
-	    $(call put,644,$$f,$(DESTDIR)$(PREFIX)/lib/systemd/system/$${f#systemd/}); done
-	@set -e; for d in sysusers tmpfiles; do \
-	    $(call put,644,etc/$$d/provd.conf,$(DESTDIR)$(PREFIX)/lib/$$d.d/provd.conf); done
-	@set -e; for f in rc.d/*; do m=755; [ $$f != rc.d/rc.provd ] || m=644; \
-	    $(call put,$$m,$$f,$(DESTDIR)$(SYSCONFDIR)/$$f); done
-	@set -e; for f in etc/runit/*/run etc/runit/*/log/run; do \
-	    $(call put,755,$$f,$(SHARE)/provd/$${f#etc/}); done
-	@$(call put,644,etc/provctl.bash-completion,$(SHARE)/bash-completion/completions/provctl)
-	@$(call put,644,etc/provd.conf,$(SHARE)/doc/provd/examples/provd.conf)
+	@set -e; for f in man/*.[1-9]; do \
+	    install -D -m 644 "$$f" "$(SHARE)/man/man$${f##*.}/$${f#man/}"; done
+	@$(PUT); for f in systemd/*; do \
+	    put 644 "$$f" "$(DESTDIR)$(PREFIX)/lib/systemd/system/$${f#systemd/}"; done
+	@$(PUT); for d in sysusers tmpfiles; do \
+	    put 644 etc/$$d/provd.conf "$(DESTDIR)$(PREFIX)/lib/$$d.d/provd.conf"; done
+	@$(PUT); for f in rc.d/*; do \
+	    put 755 "$$f" "$(DESTDIR)$(SYSCONFDIR)/$$f"; done
+	@$(PUT); for f in etc/runit/*/run etc/runit/*/log/run; do \
+	    put 755 "$$f" "$(SHARE)/provd/$${f#etc/}"; done
+	@$(PUT); put 644 etc/provctl.bash-completion "$(SHARE)/bash-completion/completions/provctl"
+	@$(PUT); put 644 etc/provd.conf "$(SHARE)/doc/provd/examples/provd.conf"
 
 # Files in the tree that are made from a table; a unit test compares each.
 generated: $(O)/tools/reasondoc $(O)/tools/msgdoc
