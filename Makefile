@@ -174,12 +174,12 @@ demo:
 bench: benches
 	@for b in $(foreach c,$(COMPONENTS),$(BENCH_$(c))); do $(O)/bench/$$b || exit 1; done
 
-# Paths in units and scripts follow PREFIX and SYSCONFDIR. provd.conf is an
-# example: the one in use is the operator's.
+# Units and scripts follow PREFIX. provd.conf is an example: the one in use,
+# /etc/provd.conf, is the operator's.
 SYSCONFDIR ?= /etc
 SHARE	 = $(DESTDIR)$(PREFIX)/share
 PUT	 = set -e; put() { mkdir -p "$${3%/*}"; \
-	   sed 's,/usr/sbin,$(PREFIX)/sbin,g; s,/etc/provd,$(SYSCONFDIR)/provd,g' "$$2" >"$$3"; \
+	   sed 's,/usr/sbin,$(PREFIX)/sbin,g' "$$2" >"$$3"; \
 	   chmod "$$1" "$$3"; }
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin

@@ -29,7 +29,7 @@ for u in "$UNITS"/*; do
 	is "$(basename "$u"): systemd-analyze verify" "$out" ""
 done
 cp "$UNITS/provd-keyd.service" "$W/wrong.service"
-sed -i 's/^Restart=/Restart=/' "$W/wrong.service"
+sed -i 's/^Restart=/Restrat=/' "$W/wrong.service"
 like "a misspelt key would be seen" \
     "$(systemd-analyze verify --man=no "$W/wrong.service" 2>&1)" 'Unknown key'
 
@@ -50,10 +50,9 @@ is "only netd has a network" \
     "$(grep -L '^PrivateNetwork=yes' "$UNITS"/*.service)" "$UNITS/provd-netd.service"
 
 ok "sysusers.d is well formed" systemd-sysusers --dry-run "$W/usr/lib/sysusers.d/provd.conf"
-mkdir "$W/tree" && cp /etc/passwd /etc/group "$W/tree"
 # The same table as in the code: state or run, path, owner, group, mode.
 table=$(sed -n '/confine_dirs\[\] = {/,/^};/p' "$TOP/libutil/confine.c" |
-    sed -n 's/[{},"]/ /g; s/  *0\([0-7]*\) *$/ 0\1/p' | tr '\t' ' ')
+    tr '\t' ' ' | sed -n 's/[{},"]/ /g; s/  *0\([0-7]*\) *$/ \1/p')
 is "tmpfiles.d and libutil/confine.c agree" \
     "$(awk '$1 == "d" { print $2, $3 + 0, $4, $5 }' "$W/usr/lib/tmpfiles.d/provd.conf" | sort)" \
     "$(printf '%s\n' "$table" | awk 'NF == 4 { print ($1 == "true" ? "/var/lib/provd" : "/run/provd"), $4 + 0, $2, $3 }
