@@ -105,9 +105,9 @@ scan(void)
 /* ---- hearing ---------------------------------------------------------------------- */
 
 static const void *
-attribute(const void *first, size_t left, unsigned type, size_t *len)
+attribute(void *first, size_t left, unsigned type, size_t *len)
 {
-	const struct rtattr	*a;
+	struct rtattr	*a;
 
 	for (a = first; RTA_OK(a, left); a = RTA_NEXT(a, left))
 		if (a->rta_type == type) {
@@ -119,9 +119,9 @@ attribute(const void *first, size_t left, unsigned type, size_t *len)
 }
 
 static void
-found_link(const struct nlmsghdr *h)
+found_link(struct nlmsghdr *h)
 {
-	const struct ifinfomsg	*i = NLMSG_DATA(h);
+	struct ifinfomsg	*i = NLMSG_DATA(h);
 	const void		*mac;
 	size_t			 len;
 
@@ -164,9 +164,9 @@ add6(const struct in6_addr *a)
 }
 
 static void
-found_address(const struct nlmsghdr *h)
+found_address(struct nlmsghdr *h)
 {
-	const struct ifaddrmsg	*i = NLMSG_DATA(h);
+	struct ifaddrmsg	*i = NLMSG_DATA(h);
 	const uint8_t		*a;
 	struct in6_addr		 a6;
 	size_t			 len;
@@ -210,10 +210,10 @@ scanned(void)
 
 /* Does a notification concern our interface? A rename keeps the index. */
 static bool
-concerns_us(const struct nlmsghdr *h)
+concerns_us(struct nlmsghdr *h)
 {
-	const struct ifinfomsg	*i = NLMSG_DATA(h);
-	const struct ifaddrmsg	*a = NLMSG_DATA(h);
+	struct ifinfomsg	*i = NLMSG_DATA(h);
+	struct ifaddrmsg	*a = NLMSG_DATA(h);
 	const char		*name;
 	size_t			 len;
 
@@ -229,7 +229,7 @@ concerns_us(const struct nlmsghdr *h)
 }
 
 static void
-answered(const struct nlmsghdr *h)
+answered(struct nlmsghdr *h)
 {
 	if ((h->nlmsg_flags & NLM_F_DUMP_INTR) != 0)
 		nl.again = true;
@@ -248,12 +248,12 @@ answered(const struct nlmsghdr *h)
 }
 
 static void
-heard(const uint8_t *buf, size_t len)
+heard(uint8_t *buf, size_t len)
 {
-	const struct nlmsghdr	*h;
+	struct nlmsghdr	*h;
 	size_t			 left = len;
 
-	for (h = (const struct nlmsghdr *)(const void *)buf;
+	for (h = (struct nlmsghdr *)(void *)buf;
 	    NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 		if (h->nlmsg_pid == nl.portid && h->nlmsg_seq == nl.seq &&
 		    nl.state != SCAN_IDLE)
