@@ -251,7 +251,7 @@ trace(enum ipc_role from, enum ipc_role to, enum ipc_type type, uint32_t id,
     size_t len)
 {
 	if (tracing)
-		log_trace("ipc: %s > %s %s %u %zu", ipc_role_name(from),
+		log_debug("ipc: %s > %s %s %u %zu", ipc_role_name(from),
 		    ipc_role_name(to), ipc_name(type), id, len);
 }
 
@@ -587,8 +587,6 @@ chan_reply(struct chan *c, const struct ipc_call *call, enum ipc_type type,
 
 	if (c == NULL || c->closing || c->serial != call->chan)
 		return -1;
-	if (c->doomed)
-		return 0;
 	for (i = 0; i < c->window && t == NULL; i++) {
 		if (c->taken[i].state == TAKEN_OPEN && c->taken[i].id == call->id)
 			t = &c->taken[i];

@@ -12,8 +12,11 @@
 
 #include <sys/resource.h>
 
+#include <stdio.h>
+
 #include "chan_pair.h"
 #include "clock.h"
+#include "log.h"
 
 #define NITEMS(a)	(sizeof(a) / sizeof((a)[0]))
 
@@ -71,7 +74,7 @@ static struct msg_tls_sign_req	request = { .key = 2 };
 /* ---- a netd that calls ---------------------------------------------------------- */
 
 static struct {
-	unsigned	 times;
+	unsigned	 times, good;
 	enum reason	 reason;
 	enum ipc_type	 type;
 	struct chan	*again;		/* call here from inside the callback */
@@ -83,6 +86,7 @@ static void
 got(const struct ipc_reply *r, void *arg)
 {
 	result.times++;
+	result.good += r->reason == R_OK;
 	result.reason = r->reason;
 	result.type = r->type;
 	if (r->refused != NULL)
@@ -387,6 +391,7 @@ test_last_words(void **state)
 	while (chan_input(pair.netd) == 0)
 		;
 	assert_int_equal(result.times, 2);
+	assert_int_equal(result.good, 1);
 	assert_int_equal(pair.netd_end.times, 1);
 	assert_int_equal(pair.netd_end.reason, R_OK);
 }
@@ -833,6 +838,45 @@ test_offence_descriptor_unwanted(void **state)
 	assert_int_equal(keyd.handled, 0);
 }
 
+/* An empty record is the end of the link; what came with it is closed. */
+static void
+test_empty_record(void **state)
+{
+	unsigned	before = fds_open();
+	const int	in = 0;
+	int		fd;
+
+	fd = bare_make(answers);
+	raw_send(fd, "", 0, &in, 1);
+	expect_offence(fd, R_OK, MSG_NONE);
+	assert_int_equal(fds_open(), before);
+}
+
+/* Two were sent and the kernel had room for one: it is not taken for all. */
+static void
+test_offence_descriptor_half(void **state)
+{
+	struct rlimit	old, one;
+	const int	in[2] = { 0, 0 };
+	unsigned	before = fds_open();
+	int		fd, next;
+
+	fd = responder_make();
+	send_accepted(fd, in, 2);
+	next = dup(0);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	one = old;
+	one.rlim_cur = (rlim_t)next + 1;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &one), 0);
+	assert_int_equal(chan_input(pair.keyd), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(pair.keyd_end.reason, R_IPC_DESCRIPTOR);
+	assert_int_equal(accepted.times, 0);
+	close(fd);
+	assert_int_equal(fds_open(), before);
+}
+
 /* Our own table is full: no offence, the call is refused. */
 static void
 test_descriptor_no_room(void **state)
@@ -859,6 +903,142 @@ test_descriptor_no_room(void **state)
 	close(accepted.fd);
 	chan_close(pair.keyd);
 	close(fd);
+}
+
+/* ---- the trace ------------------------------------------------------------------------ */
+
+/* One line each way: who, to whom, what, its number and length. No payload. */
+static void
+test_trace(void **state)
+{
+	struct msg_tls_sign_req	secret = { .key = 1, .content.len = 6 };
+	char			out[4096] = "";
+	int			pipes[2], err;
+	uint8_t			buf[64];
+	size_t			len;
+	char			want[128];
+
+	memcpy(secret.content.data, "secret", 6);
+	assert_int_equal(ipc_encode(MSG_TLS_SIGN_REQ, 1, &secret, buf,
+	    sizeof(buf), &len), 0);
+	snprintf(want, sizeof(want), "ipc: netd > keyd TLS_SIGN_REQ 1 %zu\n",
+	    len);
+	assert_int_equal(pipe(pipes), 0);
+	err = dup(2);
+	dup2(pipes[1], 2);
+	log_init("test", true);
+	log_level(LOG_LVL_TRACE);
+	chan_trace(true);
+	pair_make(answers);
+	chan_call(pair.netd, MSG_TLS_SIGN_REQ, &secret, -1, 1000, got, NULL);
+	chan_input(pair.keyd);
+	chan_input(pair.netd);
+	pair_close();
+	chan_trace(false);
+	log_level(LOG_LVL_WARN);
+	dup2(err, 2);
+	close(err);
+	close(pipes[1]);
+	assert_true(read(pipes[0], out, sizeof(out) - 1) > 0);
+	close(pipes[0]);
+	assert_non_null(strstr(out, want));
+	assert_non_null(strstr(strstr(out, want) + 1, want));
+	assert_non_null(strstr(out, "ipc: keyd > netd TLS_SIGN_REP 1 "));
+	assert_null(strstr(out, "secret"));
+}
+
+/* ---- everything at once -------------------------------------------------------------- */
+
+/*
+ * Two channels that keep the rules, in any order of calls, answers, turns of
+ * the loop, deadlines and one end: every call has one answer, and nobody is
+ * ever accused.
+ */
+static struct {
+	struct ipc_call	open[64];
+	unsigned	nopen;
+	unsigned	made, over;
+} chaos;
+
+static int
+chaos_take(struct chan *c, const struct ipc_call *ipc, const void *msg)
+{
+	assert_true(chaos.nopen < NITEMS(chaos.open));
+	chaos.open[chaos.nopen++] = *ipc;
+	return 0;
+}
+
+static const struct ipc_handler chaos_takes[] = {
+	{ MSG_TLS_SIGN_REQ, chaos_take },
+};
+
+static void
+chaos_over(const struct ipc_reply *r, void *arg)
+{
+	unsigned	*answers_of = arg;
+
+	assert_int_equal((*answers_of)++, 0);
+	chaos.over++;
+}
+
+static void
+chaos_answer(unsigned which)
+{
+	struct msg_tls_sign_rep	 rep = { .signature.len = 112 };
+	struct ipc_call		*k = &chaos.open[which];
+
+	if (which % 3 == 0)
+		assert_int_equal(chan_refuse(chan_find(k), k, R_IPC_NOLINK), 0);
+	else
+		assert_int_equal(chan_reply(chan_find(k), k, MSG_TLS_SIGN_REP,
+		    &rep), 0);
+	*k = chaos.open[--chaos.nopen];
+}
+
+static void
+test_chaos(void **state)
+{
+	static unsigned	answered[4096];
+	unsigned	round, step;
+	uint64_t	now;
+
+	srandom(7);
+	for (round = 0; round < 200; round++) {
+		memset(&chaos, 0, sizeof(chaos));
+		memset(answered, 0, sizeof(answered));
+		pair_make(chaos_takes);
+		now = clock_mono_ms();
+		for (step = 0; step < 400; step++) {
+			switch (random() % 6) {
+			case 0:
+			case 1:
+				if (chan_call(pair.netd, MSG_TLS_SIGN_REQ,
+				    &request, -1, (uint32_t)(random() % 1000),
+				    chaos_over, &answered[chaos.made]) == 0)
+					chaos.made++;
+				break;
+			case 2:
+				assert_int_equal(chan_input(pair.keyd), 0);
+				break;
+			case 3:
+				assert_int_equal(chan_input(pair.netd), 0);
+				break;
+			case 4:
+				if (chaos.nopen > 0)
+					chaos_answer((unsigned)random() %
+					    chaos.nopen);
+				break;
+			case 5:
+				now += (uint64_t)random() % 50;
+				chan_deadlines(pair.netd, now);
+				break;
+			}
+		}
+		pair_close();
+		assert_int_equal(chaos.made, chaos.over);
+		assert_int_equal(pair.netd_end.reason, R_OK);
+		assert_int_equal(pair.keyd_end.reason, R_OK);
+	}
 }
 
 int
@@ -900,7 +1080,11 @@ main(void)
 		cmocka_unit_test(test_descriptor_not_sent),
 		cmocka_unit_test(test_offence_descriptors),
 		cmocka_unit_test(test_offence_descriptor_unwanted),
+		cmocka_unit_test(test_empty_record),
+		cmocka_unit_test(test_offence_descriptor_half),
 		cmocka_unit_test(test_descriptor_no_room),
+		cmocka_unit_test(test_trace),
+		cmocka_unit_test(test_chaos),
 	};
 
 	return cmocka_run_group_tests_name("channel", tests, NULL, NULL);

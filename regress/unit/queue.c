@@ -223,6 +223,30 @@ test_bound(void **state)
 	assert_int_equal(end.reason, R_IPC_QUEUE);
 }
 
+/* A handler that says too much: no fault of the peer that asked. */
+static int
+stream(struct chan *ch, const struct ipc_call *call, const void *msg)
+{
+	static struct msg_ctl_row	row = { .json.len = 1000 };
+
+	while (chan_send(ch, MSG_CTL_ROW, &row, -1) == 0)
+		;
+	return chan_done(ch, call);
+}
+
+static const struct ipc_handler streams[] = { { MSG_CTL_STATUS, stream } };
+
+static void
+test_bound_in_handler(void **state)
+{
+	open_end(IPC_POLICYD, IPC_PROVCTL);
+	chan_set_handlers(c, streams, 1);
+	raw_msg(bare, MSG_CTL_STATUS, 1, NULL);
+	assert_int_equal(chan_input(c), -1);
+	assert_int_equal(end.times, 1);
+	assert_int_equal(end.reason, R_IPC_QUEUE);
+}
+
 /* A full queue takes a state whose elder it holds. */
 static void
 test_bound_coalesced(void **state)
@@ -318,6 +342,7 @@ main(void)
 		TEST(test_no_coalescing_when_sent),
 		TEST(test_coalesce_many),
 		TEST(test_bound),
+		TEST(test_bound_in_handler),
 		TEST(test_bound_coalesced),
 		TEST(test_descriptors_dropped),
 		TEST(test_replies_fit),
