@@ -195,14 +195,20 @@ row_evidence(const struct peer *p)
 	return o;
 }
 
+/* The script of attestd/requester.c. */
 json_t *
 row_step(const struct peer *p, const struct step *s)
 {
+	static const char *const names[] = { "VERSION", "CAPABILITIES",
+	    "ALGORITHMS", "DIGESTS", "CERTIFICATE, slot 0",
+	    "CERTIFICATE, slot 1", "CHALLENGE", "MEASUREMENTS" };
 	json_t	*o = row_new("step");
 
 	row_str(o, "peer", p->name);
 	row_num(o, "job", p->last_job);
 	row_num(o, "step", s->step);
+	row_str(o, "name", s->step < sizeof(names) / sizeof(names[0]) ?
+	    names[s->step] : "");
 	row_str(o, "detail", s->detail);
 	row_time(o, "time", s->time);
 	return o;

@@ -23,7 +23,7 @@ peer_backoff(unsigned attempts, uint64_t min, uint64_t max)
 	if (delay > max)
 		delay = max;
 	peers_env.random(&r, sizeof(r));
-	return delay / 2 + (delay / 2 + 1) * r / UINT32_MAX;
+	return delay / 2 + ((delay - delay / 2 + 1) * r >> 32);
 }
 
 void

@@ -270,13 +270,14 @@ static void
 test_kill(void **state)
 {
 	struct peer	*p;
-	uint32_t	 id, job;
+	uint32_t	 id;
+	uint8_t		 nonce[32];
 
 	all_up();
 	p = w_provision("bmc-b", &proof_b);
 	w_peer_link(p, 2, R_OK);
 	id = p->id;
-	job = w_job.job;
+	memcpy(nonce, w_job.nonce.data, sizeof(nonce));
 	w_kill();
 	w_sets = w_ends = 0;
 	w_start();
@@ -303,7 +304,7 @@ test_kill(void **state)
 	assert_int_equal(p->state, P_ATTESTING);
 	all_up();
 	w_pump();
-	assert_int_not_equal(w_job.job, job);
+	assert_memory_not_equal(w_job.nonce.data, nonce, sizeof(nonce));
 	w_prove(&proof_b);
 	assert_int_equal(p->state, P_PROVISIONED);
 }

@@ -229,20 +229,38 @@ w_pump(void)
 	}
 }
 
-/* Time passes, a second at a time up to a minute, then in minutes. */
+/* Time passes, in steps that get finer toward the end. */
 static inline void
 w_pass(uint64_t seconds)
 {
 	uint64_t	step;
 
 	while (seconds > 0) {
-		step = seconds > 120 ? 60 : 1;
+		step = seconds > 7200 ? 600 : seconds > 120 ? 60 : 1;
 		seconds -= step;
 		w_mono += step * 1000;
 		w_now += step;
 		peers_tick(w_mono);
 		w_pump();
 	}
+}
+
+/* Time passes until the next job is opened; the seconds it took. */
+static inline uint64_t
+w_until_job(uint64_t max)
+{
+	unsigned	before = w_opens;
+	uint64_t	t, step;
+
+	for (t = 0; t < max && w_opens == before; t += step) {
+		step = max - t > 7200 ? 600 : max - t > 120 ? 60 : 1;
+		w_mono += step * 1000;
+		w_now += step;
+		peers_tick(w_mono);
+		w_pump();
+	}
+	assert_int_not_equal(w_opens, before);
+	return t;
 }
 
 static inline void
