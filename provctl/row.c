@@ -91,7 +91,7 @@ static const struct layout {
 	    "{time} {peer}: {from} -> {to} ({cause}) {reason}" },
 	{ "lost", BLOCK, { { "rows lost", "count" } },
 	    "{count} rows lost: this reader is too slow" },
-	{ "identity", BLOCK, { { "id", "id" }, { "name", "name" },
+	{ "identity", BLOCK, { { "id", "node" }, { "name", "name" },
 	    { "algorithm", "algorithm" }, { "state", "state" },
 	    { "reason", "reason" } }, NULL },
 	{ "key", TABLE, { { "KEY", "label" }, { "PURPOSE", "purpose" },
