@@ -27,11 +27,8 @@ static int
 refuse(struct chan *c, const struct ipc_call *call, const struct why *w)
 {
 	if (hub_count(w->reason) == 1)
-		log_warnx("%s from %s: %s: %s %s%s%s%s%s", ipc_name(call->type),
-		    ipc_role_name(chan_peer(c)), reason_code(w->reason),
-		    reason_text(w->reason), w->field,
-		    w->expected[0] == '\0' ? "" : ": expected ", w->expected,
-		    w->seen[0] == '\0' ? "" : ", seen ", w->seen);
+		log_warnx("%s from %s: %s", ipc_name(call->type),
+		    ipc_role_name(chan_peer(c)), why_text(w));
 	return chan_refuse_why(c, call, w->reason, w->field, w->expected,
 	    w->seen);
 }

@@ -130,11 +130,7 @@ tpm_loop(void)
 static void
 fatal_why(const char *what, const struct why *w)
 {
-	fatalx("%s: %s: %s %s%s%s%s%s %s", what, reason_code(w->reason),
-	    reason_text(w->reason), w->field,
-	    w->expected[0] == '\0' ? "" : ": expected ", w->expected,
-	    w->seen[0] == '\0' ? "" : ", seen ", w->seen,
-	    reason_remedy(w->reason));
+	fatalx("%s: %s %s", what, why_text(w), reason_remedy(w->reason));
 }
 
 /*
@@ -210,8 +206,7 @@ open_backend(const struct conf *conf, const char *dir)
 		return R_OK;
 	if (!bearable(w.reason))
 		fatal_why(conf->backend == BACKEND_SOFT ? dir : "tpm", &w);
-	log_warnx("tpm: %s: %s %s", reason_code(w.reason),
-	    reason_text(w.reason), reason_remedy(w.reason));
+	log_warnx("tpm: %s %s", why_text(&w), reason_remedy(w.reason));
 	return w.reason;
 }
 

@@ -310,6 +310,8 @@ int	why_set(struct why *, enum reason, const char *field,
 int	why_num(struct why *, enum reason, const char *field,
 	    unsigned long long expected, unsigned long long seen);
 void	why_tpm(struct why *, const struct tpm_result *);
+/* For the log: code, sentence and the check; the same buffer every time. */
+const char *why_text(const struct why *);
 
 /* ---- the forms: tls13.c spdm.c profile.c csr.c checkpoint.c ------------------------------------ */
 

@@ -450,8 +450,7 @@ tpm_start(struct tpm *t, const char *dir, struct why *w)
 	if ((t->counter_state = counter_open(t, dir, &r, w)) != R_OK) {
 		if (t->state != R_OK)
 			return t->state;
-		log_warnx("tpm: no audit counter: %s: %s",
-		    reason_code(w->reason), reason_text(w->reason));
+		log_warnx("tpm: no audit counter: %s", why_text(w));
 	}
 	return R_OK;
 }

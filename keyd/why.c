@@ -41,3 +41,18 @@ why_tpm(struct why *w, const struct tpm_result *r)
 	snprintf(w->expected, sizeof(w->expected), "TPM_RC_SUCCESS");
 	snprintf(w->seen, sizeof(w->seen), "0x%08" PRIx32, r->rc);
 }
+
+const char *
+why_text(const struct why *w)
+{
+	static char	 text[640];
+	size_t		 n;
+
+	n = (size_t)snprintf(text, sizeof(text), "%s: %s",
+	    reason_code(w->reason), reason_text(w->reason));
+	if (w->field[0] != '\0')
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " (%s%s%s%s%s)",
+		    w->field, w->expected[0] == '\0' ? "" : ": expected ",
+		    w->expected, w->seen[0] == '\0' ? "" : ", seen ", w->seen);
+	return text;
+}

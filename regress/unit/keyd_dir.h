@@ -114,29 +114,37 @@ test_signed_cb(const struct signature *s, void *arg)
 	t->calls++;
 }
 
+static inline EVP_PKEY *
+test_pkey(const struct curve *c, const uint8_t *point)
+{
+	X509_PUBKEY	*pub = curve_spki(c, point);
+	EVP_PKEY	*pkey = NULL;
+	uint8_t		*spki = NULL;
+	const uint8_t	*p;
+	int		 n = i2d_X509_PUBKEY(pub, &spki);
+
+	p = spki;
+	if (n > 0)
+		pkey = d2i_PUBKEY(NULL, &p, n);
+	OPENSSL_free(spki);
+	X509_PUBKEY_free(pub);
+	return pkey;
+}
+
 /* Does the DER signature verify under the point? */
 static inline bool
 test_verify(const struct curve *c, const uint8_t *point, const void *msg,
     size_t len, const uint8_t *der, size_t derlen)
 {
-	X509_PUBKEY	*pub = curve_spki(c, point);
-	EVP_PKEY	*pkey = NULL;
+	EVP_PKEY	*pkey = test_pkey(c, point);
 	EVP_MD_CTX	*ctx = EVP_MD_CTX_new();
-	uint8_t		*spki = NULL;
-	const uint8_t	*p;
-	int		 n = i2d_X509_PUBKEY(pub, &spki);
-	bool		 ok = false;
+	bool		 ok;
 
-	p = spki;
-	if (n > 0 && (pkey = d2i_PUBKEY(NULL, &p, n)) != NULL &&
-	    EVP_DigestVerifyInit_ex(ctx, NULL, c->md_name, NULL, NULL, pkey,
-	    NULL) == 1 &&
-	    EVP_DigestVerify(ctx, der, derlen, msg, len) == 1)
-		ok = true;
+	ok = pkey != NULL && EVP_DigestVerifyInit_ex(ctx, NULL, c->md_name,
+	    NULL, NULL, pkey, NULL) == 1 &&
+	    EVP_DigestVerify(ctx, der, derlen, msg, len) == 1;
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(pkey);
-	OPENSSL_free(spki);
-	X509_PUBKEY_free(pub);
 	return ok;
 }
 

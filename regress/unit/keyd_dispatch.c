@@ -1,0 +1,450 @@
+/*
+ * keyd's own tables and handlers over channels, with soft keys: who may ask
+ * for what, what comes back, and what is refused for which reason.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "keyd_dir.h"
+#include "chan_pair.h"
+
+#define NOW	1790000000ULL
+
+/* keyd's end and the other one, for each of its three peers. */
+static struct link {
+	struct chan	*keyd, *peer;
+	struct ending	 keyd_end, peer_end;
+} policyd, netd, attestr;
+
+static uint32_t	 ca, spdm, tls, audit;
+
+static const struct hub_peer *
+table(enum ipc_role role)
+{
+	size_t	 i;
+
+	for (i = 0; i < keyd_npeers; i++)
+		if (keyd_peers[i].role == role)
+			return &keyd_peers[i];
+	fail();
+	return NULL;
+}
+
+static void
+link_new(struct link *l, enum ipc_role role)
+{
+	const struct hub_peer	*t = table(role);
+	int			 fds[2];
+
+	socket_pair(fds);
+	l->keyd = end_new(fds[0], IPC_KEYD, role, t->handlers, t->nhandlers,
+	    &l->keyd_end);
+	l->peer = end_new(fds[1], role, IPC_KEYD, NULL, 0, &l->peer_end);
+}
+
+static void
+link_end(struct link *l)
+{
+	if (l->peer_end.times == 0)
+		chan_close(l->peer);
+	if (l->keyd_end.times == 0)
+		chan_close(l->keyd);
+}
+
+/* ---- calls -------------------------------------------------------------------- */
+
+static struct {
+	unsigned	 calls;
+	enum ipc_type	 type;
+	enum reason	 reason;
+	char		 field[65];
+	union ipc_any	 msg;
+} got;
+
+static void
+replied(const struct ipc_reply *r, void *arg)
+{
+	got.calls++;
+	got.type = r->type;
+	got.reason = r->reason;
+	if (r->refused != NULL)
+		IPC_SET_STR(got.field, r->refused->field);
+	if (r->msg != NULL)
+		memcpy(&got.msg, r->msg, ipc_size(r->type));
+}
+
+static enum reason
+call(struct link *l, enum ipc_type type, const void *msg)
+{
+	unsigned	 i;
+
+	memset(&got, 0, sizeof(got));
+	assert_int_equal(chan_call(l->peer, type, msg, -1, 60000, replied,
+	    NULL), 0);
+	for (i = 0; i < 10 && got.calls == 0; i++) {
+		chan_output(l->peer);
+		if (chan_input(l->keyd) == -1)
+			break;
+		chan_output(l->keyd);
+		if (chan_input(l->peer) == -1)
+			break;
+	}
+	assert_int_equal(got.calls, 1);
+	return got.reason;
+}
+
+static uint32_t
+make(const char *label, enum key_purpose p, enum key_algorithm a)
+{
+	struct msg_key_make_req	 m = { .purpose = p, .algorithm = a };
+
+	IPC_SET_STR(m.label, label);
+	assert_int_equal(call(&policyd, MSG_KEY_MAKE_REQ, &m), R_OK);
+	assert_int_equal(got.type, MSG_KEY_INFO);
+	assert_int_equal(got.msg.key_info.purpose, p);
+	assert_int_equal(got.msg.key_info.algorithm, a);
+	assert_int_equal(got.msg.key_info.public.len, a == KEY_P256 ? 65 : 97);
+	return got.msg.key_info.key;
+}
+
+static int
+setup(void **state)
+{
+	const struct keyd_conf	 conf = { .backend = KEY_BACKEND_SOFT };
+	struct why		 w;
+
+	if (test_dir_make(state) == -1 || test_ring_open(&w) == -1)
+		return -1;
+	keyd_serve(&conf);
+	link_new(&policyd, IPC_POLICYD);
+	link_new(&netd, IPC_NETD);
+	link_new(&attestr, IPC_ATTESTR);
+	ca = make("ca", KEY_CA, KEY_P256);
+	spdm = make("spdm", KEY_SPDM, KEY_P384);
+	tls = make("tls", KEY_TLS, KEY_P256);
+	audit = make("audit", KEY_AUDIT, KEY_P256);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	link_end(&policyd);
+	link_end(&netd);
+	link_end(&attestr);
+	return test_dir_remove(state);
+}
+
+/* ---- what each may have ----------------------------------------------------------- */
+
+static void
+tls_request(struct msg_tls_sign_req *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->key = tls;
+	m->scheme = 0x0403;
+	m->content.len = 130;
+	memset(m->content.data, ' ', 64);
+	memcpy(m->content.data + 64, "TLS 1.3, client CertificateVerify", 34);
+}
+
+static void
+spdm_request(struct msg_spdm_sign_req *m)
+{
+	memset(m, 0, sizeof(*m));
+	m->key = spdm;
+	m->version = 0x13;
+	IPC_SET_STR(m->context, "responder-measurements signing");
+	m->hash.len = 48;
+}
+
+static void
+test_status(void **state)
+{
+
+	assert_int_equal(call(&policyd, MSG_KEYD_STATUS_REQ, NULL), R_OK);
+	assert_int_equal(got.type, MSG_KEYD_STATUS);
+	assert_int_equal(got.msg.keyd_status.backend, KEY_BACKEND_SOFT);
+	assert_int_equal(got.msg.keyd_status.reason, R_OK);
+	assert_int_equal(got.msg.keyd_status.keys, 4);
+	assert_false(got.msg.keyd_status.counter);
+}
+
+static void
+test_key_make_again(void **state)
+{
+	struct msg_key_make_req	 m = { .purpose = KEY_TLS };
+
+	assert_int_equal(make("tls", KEY_TLS, KEY_P256), tls);
+	assert_false(got.msg.key_info.made);
+	make("new", KEY_TLS, KEY_P256);
+	assert_true(got.msg.key_info.made);
+	IPC_SET_STR(m.label, "ca");
+	assert_int_equal(call(&policyd, MSG_KEY_MAKE_REQ, &m), R_KEY_OTHER);
+	assert_string_equal(got.field, "label");
+	IPC_SET_STR(m.label, "../ca");
+	assert_int_equal(call(&policyd, MSG_KEY_MAKE_REQ, &m), R_KEY_LABEL);
+}
+
+static void
+test_tls(void **state)
+{
+	struct msg_tls_sign_req	 m;
+
+	tls_request(&m);
+	assert_int_equal(call(&netd, MSG_TLS_SIGN_REQ, &m), R_OK);
+	assert_int_equal(got.type, MSG_TLS_SIGN_REP);
+	assert_true(test_verify(curve_get(KEY_P256), key_point(key_byid(tls)),
+	    m.content.data, m.content.len, got.msg.tls_sign_rep.signature.data,
+	    got.msg.tls_sign_rep.signature.len));
+	m.content.data[3] = 'x';
+	assert_int_equal(call(&netd, MSG_TLS_SIGN_REQ, &m),
+	    R_KEY_TLS_PADDING);
+	tls_request(&m);
+	m.scheme = 0x0804;
+	assert_int_equal(call(&netd, MSG_TLS_SIGN_REQ, &m),
+	    R_KEY_TLS_SCHEME);
+}
+
+static void
+test_spdm(void **state)
+{
+	struct msg_spdm_sign_req m;
+	const struct key	*k = key_byid(spdm);
+	uint8_t			 bytes[SPDM_SIGNED_MAX], der[SIG_DER_MAX];
+	size_t			 n, len;
+	struct why		 w;
+
+	spdm_request(&m);
+	assert_int_equal(call(&attestr, MSG_SPDM_SIGN_REQ, &m), R_OK);
+	assert_int_equal(got.type, MSG_SPDM_SIGN_REP);
+	assert_int_equal(got.msg.spdm_sign_rep.signature.len, 96);
+	assert_int_equal(spdm_build(key_curve(k), 0x13, m.context, m.hash.data,
+	    48, bytes, &n, &w), 0);
+	assert_int_equal(ecdsa_to_der(key_curve(k),
+	    got.msg.spdm_sign_rep.signature.data, der, sizeof(der), &len), 0);
+	assert_true(test_verify(key_curve(k), key_point(k), bytes, n, der,
+	    len));
+	m.version = 0x11;
+	assert_int_equal(call(&attestr, MSG_SPDM_SIGN_REQ, &m),
+	    R_KEY_SPDM_VERSION);
+	spdm_request(&m);
+	m.hash.len = 32;
+	assert_int_equal(call(&attestr, MSG_SPDM_SIGN_REQ, &m),
+	    R_KEY_SPDM_HASH);
+}
+
+static void
+test_certificate(void **state)
+{
+	struct msg_cert_req	 m = { .issuer = ca, .profile = CERT_TLS_LEAF };
+	const struct key	*k = key_byid(tls);
+	const uint8_t		*p;
+	EVP_PKEY		*pub;
+	X509			*x;
+
+	IPC_SET_BLOB(m.public, key_point(k), 65);
+	assert_int_equal(curve_node_id(curve_get(KEY_P384),
+	    key_point(key_byid(spdm)), m.node), 0);
+	m.serial.len = 16;
+	m.serial.data[0] = 0x41;
+	m.not_before = NOW;
+	m.not_after = NOW + 90 * 86400;
+	assert_int_equal(call(&policyd, MSG_CERT_REQ, &m), R_OK);
+	assert_int_equal(got.type, MSG_CERT_REP);
+	p = got.msg.cert_rep.certificate.data;
+	x = d2i_X509(NULL, &p, got.msg.cert_rep.certificate.len);
+	assert_non_null(x);
+	pub = test_pkey(curve_get(KEY_P256), key_point(key_byid(ca)));
+	assert_int_equal(X509_verify(x, pub), 1);
+	EVP_PKEY_free(pub);
+	X509_free(x);
+	m.not_after++;
+	m.not_after += 3600;
+	assert_int_equal(call(&policyd, MSG_CERT_REQ, &m),
+	    R_KEY_CERT_VALIDITY);
+	assert_string_equal(got.field, "validity");
+}
+
+static void
+test_csr(void **state)
+{
+	struct msg_csr_req	 m = { .key = spdm };
+	const uint8_t		*p;
+	X509_REQ		*r;
+
+	IPC_SET_STR(m.name, "bmc-a");
+	IPC_SET_STR(m.serial, "ACME-1");
+	assert_int_equal(call(&policyd, MSG_CSR_REQ, &m), R_OK);
+	p = got.msg.csr_rep.csr.data;
+	r = d2i_X509_REQ(NULL, &p, got.msg.csr_rep.csr.len);
+	assert_non_null(r);
+	assert_int_equal(X509_REQ_verify(r, X509_REQ_get0_pubkey(r)), 1);
+	X509_REQ_free(r);
+	IPC_SET_STR(m.name, "");
+	assert_int_equal(call(&policyd, MSG_CSR_REQ, &m), R_KEY_CSR_NAME);
+}
+
+static void
+test_checkpoint(void **state)
+{
+	struct msg_checkpoint_req m = { .key = audit, .sequence = 5,
+	    .time = NOW, .counter = 3 };
+	uint8_t			 bytes[CHECKPOINT_LEN];
+
+	m.chain.len = 32;
+	assert_int_equal(call(&policyd, MSG_CHECKPOINT_REQ, &m), R_OK);
+	checkpoint_bytes(5, m.chain.data, NOW, 3, bytes);
+	assert_true(test_verify(curve_get(KEY_P256),
+	    key_point(key_byid(audit)), bytes, sizeof(bytes),
+	    got.msg.checkpoint_rep.signature.data,
+	    got.msg.checkpoint_rep.signature.len));
+	m.chain.len = 31;
+	assert_int_equal(call(&policyd, MSG_CHECKPOINT_REQ, &m),
+	    R_KEY_CHECKPOINT);
+}
+
+/* ---- one purpose a key --------------------------------------------------------------- */
+
+static void
+test_every_key_for_every_request(void **state)
+{
+	const uint32_t			 keys[] = { ca, spdm, tls, audit, 4,
+					    63 };
+	struct msg_tls_sign_req		 t;
+	struct msg_spdm_sign_req	 s;
+	struct msg_cert_req		 c = { .profile = CERT_NODE_CA };
+	struct msg_csr_req		 r = { .name = "x" };
+	struct msg_checkpoint_req	 p = { .sequence = 1 };
+	enum reason			 wrong;
+	size_t				 i;
+
+	p.chain.len = 32;
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		wrong = keys[i] > audit ? R_KEY_UNKNOWN : R_KEY_PURPOSE;
+		tls_request(&t);
+		t.key = keys[i];
+		assert_int_equal(call(&netd, MSG_TLS_SIGN_REQ, &t),
+		    keys[i] == tls ? R_OK : wrong);
+		spdm_request(&s);
+		s.key = keys[i];
+		assert_int_equal(call(&attestr, MSG_SPDM_SIGN_REQ, &s),
+		    keys[i] == spdm ? R_OK : wrong);
+		c.issuer = keys[i];
+		assert_int_equal(call(&policyd, MSG_CERT_REQ, &c),
+		    keys[i] == ca ? R_KEY_CERT_POINT : wrong);
+		r.key = keys[i];
+		assert_int_equal(call(&policyd, MSG_CSR_REQ, &r),
+		    keys[i] == spdm || keys[i] == tls ? R_OK : wrong);
+		p.key = keys[i];
+		assert_int_equal(call(&policyd, MSG_CHECKPOINT_REQ, &p),
+		    keys[i] == audit ? R_OK : wrong);
+	}
+}
+
+static void
+test_no_tpm(void **state)
+{
+	struct msg_counter_req	 c = { 0 };
+
+	assert_int_equal(call(&policyd, MSG_COUNTER_REQ, &c), R_KEY_NO_TPM);
+	assert_int_equal(call(&attestr, MSG_PCR_REQ, NULL), R_KEY_NO_TPM);
+}
+
+/* With something wrong from the start, everything says what, status too. */
+static void
+test_condition(void **state)
+{
+	const struct keyd_conf		 bad = {
+		.backend = KEY_BACKEND_SEALED, .state = R_TPM_POLICY,
+	};
+	struct msg_key_make_req		 k = { .label = "tls" };
+	struct msg_tls_sign_req		 t;
+
+	keyd_serve(&bad);
+	assert_int_equal(call(&policyd, MSG_KEYD_STATUS_REQ, NULL), R_OK);
+	assert_int_equal(got.msg.keyd_status.reason, R_TPM_POLICY);
+	assert_int_equal(call(&policyd, MSG_KEY_MAKE_REQ, &k), R_TPM_POLICY);
+	tls_request(&t);
+	assert_int_equal(call(&netd, MSG_TLS_SIGN_REQ, &t), R_TPM_POLICY);
+}
+
+/* ---- who may ask --------------------------------------------------------------------------- */
+
+/* What a daemon that was taken over sends anyway: its link ends. */
+static void
+forbidden(enum ipc_role role, enum ipc_type type)
+{
+	const struct hub_peer	*t = table(role);
+	struct ending		 e;
+	struct chan		*c;
+	union ipc_any		 m;
+	int			 fds[2];
+
+	memset(&m, 0, sizeof(m));
+	socket_pair(fds);
+	c = end_new(fds[0], IPC_KEYD, role, t->handlers, t->nhandlers, &e);
+	raw_msg(fds[1], type, 1, &m);
+	assert_int_equal(chan_input(c), -1);
+	assert_int_equal(e.times, 1);
+	assert_int_equal(e.reason, R_IPC_ROUTE);
+	assert_int_equal(e.type, type);
+	close(fds[1]);
+}
+
+static void
+test_routes(void **state)
+{
+	static const enum ipc_type	 for_policyd[] = {
+		MSG_KEY_MAKE_REQ, MSG_CERT_REQ, MSG_CSR_REQ,
+		MSG_CHECKPOINT_REQ, MSG_COUNTER_REQ, MSG_KEYD_STATUS_REQ,
+	};
+	size_t				 i;
+
+	for (i = 0; i < sizeof(for_policyd) / sizeof(for_policyd[0]); i++) {
+		forbidden(IPC_NETD, for_policyd[i]);
+		forbidden(IPC_ATTESTR, for_policyd[i]);
+	}
+	forbidden(IPC_NETD, MSG_SPDM_SIGN_REQ);
+	forbidden(IPC_NETD, MSG_PCR_REQ);
+	forbidden(IPC_ATTESTR, MSG_TLS_SIGN_REQ);
+	forbidden(IPC_POLICYD, MSG_TLS_SIGN_REQ);
+	forbidden(IPC_POLICYD, MSG_SPDM_SIGN_REQ);
+	assert_int_equal(keyd_npeers, 3);	/* attestd -Q is no peer */
+}
+
+static void
+test_every_refusal_is_counted(void **state)
+{
+	struct msg_counter_req	 c = { 0 };
+	uint64_t		 n = hub_count(R_KEY_NO_TPM);
+
+	assert_int_equal(call(&policyd, MSG_COUNTER_REQ, &c), R_KEY_NO_TPM);
+	assert_int_equal(hub_count(R_KEY_NO_TPM), n + 2);
+}
+
+int
+main(void)
+{
+#define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_status),
+		T(test_key_make_again),
+		T(test_tls),
+		T(test_spdm),
+		T(test_certificate),
+		T(test_csr),
+		T(test_checkpoint),
+		T(test_every_key_for_every_request),
+		T(test_no_tpm),
+		T(test_condition),
+		T(test_routes),
+		T(test_every_refusal_is_counted),
+	};
+
+	return cmocka_run_group_tests_name("keyd_dispatch", tests, NULL, NULL);
+}
