@@ -58,7 +58,7 @@ UNIT_libipc  = codec channel queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial
-UNIT_attestd = spdm_replay spdm_errors attestd_proc
+UNIT_attestd = spdm_replay spdm_errors spdm_hostile attestd_proc
 UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_clock policyd_cert policyd_identity policyd_hub peer_fsm peer peer_life evidence policy
 UNIT_provctl =
 
