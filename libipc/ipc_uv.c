@@ -66,8 +66,13 @@ ready(uv_poll_t *h, int status, int events)
 	struct binding	*b = h->data;
 
 	if (status < 0) {
-		/* The descriptor is of no use any more: reading says why. */
-		chan_input(b->chan);
+		/*
+		 * An error of the socket, after which libuv has stopped
+		 * watching; reading takes it away and goes on to the end.
+		 */
+		b->events = 0;
+		if (chan_input(b->chan) == 0)
+			watch_output(b);
 		return;
 	}
 	if ((events & UV_READABLE) != 0 && chan_input(b->chan) == -1)

@@ -142,6 +142,44 @@ test_offence(void **state)
 	assert_int_equal(last, R_IPC_CLOSED);
 }
 
+/* ---- an end with much left to read ------------------------------------------------ */
+
+static unsigned	drops;
+
+static int
+count_drop(struct chan *c, const struct ipc_call *ipc, const void *msg)
+{
+	drops++;
+	return 0;
+}
+
+static const struct ipc_handler drops_in[] = { { MSG_PEER_DROP, count_drop } };
+
+/*
+ * The peer ends with our word unread, which poll(2) reports as an error: all
+ * that it said is heard, in more turns than one.
+ */
+static void
+test_last_words(void **state)
+{
+	struct msg_peer_drop	m = { .peer = 1 };
+	struct chan		*c;
+	unsigned		 i;
+	int			 fds[2];
+
+	drops = 0;
+	socket_pair(fds);
+	c = open_end(fds[0], IPC_NETD, IPC_POLICYD, drops_in, &ends[0]);
+	assert_int_equal(chan_send(c, MSG_NEIGHBOURS_END, NULL, -1), 0);
+	for (i = 0; i < 100; i++)
+		raw_msg(fds[1], MSG_PEER_DROP, 0, &m);
+	close(fds[1]);
+	assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
+	assert_int_equal(drops, 100);
+	assert_int_equal(ends[0].times, 1);
+	assert_int_equal(ends[0].reason, R_OK);
+}
+
 /* ---- a queue that fills ---------------------------------------------------------- */
 
 static unsigned	rows;
@@ -218,6 +256,7 @@ main(void)
 		cmocka_unit_test(test_calls),
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_offence),
+		cmocka_unit_test(test_last_words),
 		cmocka_unit_test(test_output),
 		cmocka_unit_test(test_full),
 	};
