@@ -6,9 +6,13 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "spdm_soft.h"
 #include "../../attestd/attestd.h"

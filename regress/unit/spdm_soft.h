@@ -6,18 +6,24 @@
 #ifndef SPDM_SOFT_H
 #define SPDM_SOFT_H
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <openssl/x509v3.h>
 
 #include "../../attestd/spdm.h"
+
+/* The bench uses this file too, and has no cmocka. */
+#define NEED(cond)	do {						\
+	if (!(cond)) {							\
+		fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);	\
+		abort();						\
+	}								\
+} while (0)
 
 struct soft_cert {
 	const char	*name;		/* common name */
@@ -25,6 +31,7 @@ struct soft_cert {
 	const char	*bc, *ku, *eku;	/* as openssl.cnf spells them, or NULL */
 	long		 serial;
 	long		 from, to;	/* seconds from now */
+	bool		 sha1;
 };
 
 #define SOFT_YEAR	31536000L
@@ -40,8 +47,8 @@ soft_ext(X509 *x, X509 *issuer, int nid, const char *value)
 		return;
 	X509V3_set_ctx(&ctx, issuer, x, NULL, NULL, 0);
 	e = X509V3_EXT_nconf_nid(NULL, &ctx, nid, value);
-	assert_non_null(e);
-	assert_int_equal(X509_add_ext(x, e, -1), 1);
+	NEED(e != NULL);
+	NEED(X509_add_ext(x, e, -1) == 1);
 	X509_EXTENSION_free(e);
 }
 
@@ -53,7 +60,7 @@ soft_issue(const struct soft_cert *c, EVP_PKEY *key, X509 *issuer,
 	X509		*x = X509_new();
 	X509_NAME	*n;
 
-	assert_non_null(x);
+	NEED(x != NULL);
 	X509_set_version(x, X509_VERSION_3);
 	ASN1_INTEGER_set(X509_get_serialNumber(x), c->serial);
 	X509_gmtime_adj(X509_getm_notBefore(x), c->from);
@@ -72,23 +79,23 @@ soft_issue(const struct soft_cert *c, EVP_PKEY *key, X509 *issuer,
 	soft_ext(x, issuer, NID_basic_constraints, c->bc);
 	soft_ext(x, issuer, NID_key_usage, c->ku);
 	soft_ext(x, issuer, NID_ext_key_usage, c->eku);
-	assert_true(X509_sign(x, ikey, EVP_PKEY_get_bits(ikey) > 256 ?
-	    EVP_sha384() : EVP_sha256()) > 0);
+	NEED(X509_sign(x, ikey, c->sha1 ? EVP_sha1() :
+	    EVP_PKEY_get_bits(ikey) > 256 ? EVP_sha384() : EVP_sha256()) > 0);
 	return x;
 }
 
 static const struct soft_cert	soft_root = { "acme root", NULL,
     "critical,CA:TRUE", "critical,keyCertSign", NULL, 1, -SOFT_YEAR,
-    10 * SOFT_YEAR };
+    10 * SOFT_YEAR, false };
 static const struct soft_cert	soft_leaf = { "acme bmc", "ACME-7712",
     "critical,CA:FALSE", "critical,digitalSignature", SOFT_EKU_BOTH, 0x7712,
-    -3600, SOFT_YEAR };
+    -3600, SOFT_YEAR, false };
 static const struct soft_cert	soft_node_ca = { "node ca", NULL,
     "critical,CA:TRUE,pathlen:0", "critical,keyCertSign", NULL, 3,
-    -SOFT_YEAR, 100 * SOFT_YEAR };
+    -SOFT_YEAR, 10 * SOFT_YEAR, false };
 static const struct soft_cert	soft_node_leaf = { "node leaf", NULL,
     "critical,CA:FALSE", "critical,digitalSignature", SOFT_EKU_BOTH, 4,
-    -3600, SOFT_YEAR / 4 };
+    -3600, SOFT_YEAR / 4, false };
 
 struct soft {
 	enum key_algorithm	 algorithm;
@@ -104,7 +111,7 @@ soft_der(X509 *x, uint8_t *p)
 {
 	int	n = i2d_X509(x, &p);
 
-	assert_true(n > 0);
+	NEED(n > 0);
 	return n;
 }
 
@@ -126,7 +133,7 @@ soft_new(struct soft *s, enum key_algorithm a)
 	s->key = EVP_EC_gen(s->alg->group);
 	s->root_key = EVP_EC_gen(s->alg->group);
 	s->ca_key = EVP_EC_gen("prime256v1");
-	assert_true(s->key && s->root_key && s->ca_key);
+	NEED(s->key && s->root_key && s->ca_key);
 	s->root = soft_issue(&soft_root, s->root_key, NULL, s->root_key);
 	s->leaf = soft_issue(&soft_leaf, s->key, s->root, s->root_key);
 	s->node_ca = soft_issue(&soft_node_ca, s->ca_key, NULL, s->ca_key);
@@ -160,12 +167,12 @@ soft_sign(EVP_PKEY *key, const struct spdm_alg *alg, uint8_t version,
 
 	spdm_prefix(version, context, tbs);
 	memcpy(tbs + SPDM_PREFIX, hash, alg->hash_len);
-	assert_int_equal(EVP_DigestSignInit_ex(ctx, NULL, alg->md_name, NULL,
-	    NULL, key, NULL), 1);
-	assert_int_equal(EVP_DigestSign(ctx, der, &n, tbs,
-	    SPDM_PREFIX + alg->hash_len), 1);
+	NEED(EVP_DigestSignInit_ex(ctx, NULL, alg->md_name, NULL, NULL, key,
+	    NULL) == 1);
+	NEED(EVP_DigestSign(ctx, der, &n, tbs, SPDM_PREFIX + alg->hash_len)
+	    == 1);
 	sig = d2i_ECDSA_SIG(NULL, &p, n);
-	assert_non_null(sig);
+	NEED(sig != NULL);
 	BN_bn2binpad(ECDSA_SIG_get0_r(sig), out, alg->sig_len / 2);
 	BN_bn2binpad(ECDSA_SIG_get0_s(sig), out + alg->sig_len / 2,
 	    alg->sig_len / 2);
