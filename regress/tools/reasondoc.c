@@ -1,7 +1,7 @@
 /*
  * Print man/provd_reasons.7 from libutil/reason.def.
  */
-#include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,16 +26,20 @@ static const struct {
 	{ "SYS", "The system" },
 };
 
-/* Lines of at most 72 columns; a backslash is written as mdoc wants it. */
+/*
+ * Lines of at most 72 columns, a new one for each sentence; a backslash is
+ * written as mdoc wants it.
+ */
 static void
 text(FILE *f, const char *s)
 {
 	size_t	column = 0, word;
+	bool	end = false;
 
 	while (*s != '\0') {
 		s += strspn(s, " ");
 		word = strcspn(s, " ");
-		if (column > 0 && column + 1 + word > 72) {
+		if (column > 0 && (end || column + 1 + word > 72)) {
 			fputc('\n', f);
 			column = 0;
 		}
@@ -43,6 +47,7 @@ text(FILE *f, const char *s)
 			fputc(' ', f), column++;
 		else if (*s == '.' || *s == '\'')
 			fputs("\\&", f);
+		end = word > 0 && strchr(".!?", s[word - 1]) != NULL;
 		for (; word > 0; word--, column++, s++)
 			if (*s == '\\')
 				fputs("\\e", f);
