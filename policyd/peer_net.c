@@ -9,7 +9,7 @@
 
 #include "peer.h"
 
-#define TELL_MAX	2000	/* records a turn; the channel queues 4096 */
+#define ROOM_MIN	1024	/* of the queue to netd, kept for the urgent */
 
 static bool	naming;		/* PEERS_END is still to be sent */
 static bool	asked;		/* net_committed() will be called */
@@ -57,21 +57,20 @@ void
 net_pump(void)
 {
 	static const struct msg_peers_end end;
+	struct chan		*c = peers_env.link(IPC_NETD);
 	struct peer		*p;
-	unsigned		 n = 0;
 
-	if (peers_env.link(IPC_NETD) == NULL)
+	if (c == NULL)
 		return;
 	TAILQ_FOREACH(p, &peers, entry) {
 		if (p->tell != TELL_NOW)
 			continue;
-		if (n++ == TELL_MAX || send_set(p) == -1)
+		if (chan_room(c) < ROOM_MIN || send_set(p) == -1)
 			return;		/* the rest with the next tick */
 		p->tell = TELL_NOTHING;
 		p->told = true;
 	}
-	if (naming && chan_send(peers_env.link(IPC_NETD), MSG_PEERS_END, &end,
-	    -1) == 0)
+	if (naming && chan_send(c, MSG_PEERS_END, &end, -1) == 0)
 		naming = false;
 }
 

@@ -1,0 +1,287 @@
+/*
+ * Claims from outside: neighbours of LLDP, and strangers that attest us.
+ * They choose whom policyd asks, and never whom it trusts.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "peers_fake.h"
+
+static const struct proof	proof_b = PROOF_B;
+
+static void
+all_up(void)
+{
+	w_netd_up();
+	w_attestq_up();
+	w_attestr_up();
+	w_pump();
+}
+
+/* The other side of the main job: listed, attested, attests back. */
+static void
+test_configured(void **state)
+{
+	struct peer	*p = peer_byname("bmc-b");
+
+	all_up();
+	w_attested("192.0.2.2");
+	assert_int_equal(p->state, P_ATTESTING);
+	assert_int_equal(w_opens, 1);
+	assert_string_equal(w_dial.address, "192.0.2.2");
+	w_attested("192.0.2.2");	/* one at a time */
+	assert_int_equal(w_opens, 1);
+	w_prove(&proof_b);
+	assert_int_equal(p->state, P_PROVISIONED);
+	/* Trusted: it attests us again, we see no reason to. */
+	w_attested("192.0.2.2");
+	w_pass(5);
+	assert_int_equal(w_opens, 1);
+}
+
+/* The same address as another stack spells it. */
+static void
+test_mapped_address(void **state)
+{
+	all_up();
+	w_attested("::ffff:192.0.2.2");
+	assert_int_equal(w_opens, 1);
+	assert_string_equal(w_dial.address, "192.0.2.2");
+}
+
+static void
+test_stranger(void **state)
+{
+	all_up();
+	w_attested("192.0.2.77");
+	w_attested("not an address");
+	w_attested("");
+	w_pass(5);
+	assert_int_equal(w_opens, 0);
+	assert_int_equal(peers_count(), 1);
+	assert_false(w_attestr.offended);
+}
+
+/* A peer without identity, serial or rule is not ours to attest unasked. */
+static void
+test_unlisted(void **state)
+{
+	struct why	 why;
+	struct peer	*p;
+
+	all_up();
+	p = peer_new("bmc-x", FROM_OPERATOR, "", "", "192.0.2.9", &why);
+	w_attested("192.0.2.9");
+	assert_int_equal(p->state, P_NOTDETERMINED);
+	assert_int_equal(w_opens, 0);
+}
+
+/* A peer that fails is tried again on its knocking, but not at its pace. */
+static void
+test_knocking(void **state)
+{
+	struct proof	 bad = proof_b;
+	struct peer	*p = peer_byname("bmc-b");
+	unsigned	 i, before;
+
+	bad.root = ROOT_B;
+	all_up();
+	w_attested("192.0.2.2");
+	w_prove(&bad);
+	assert_int_equal(p->state, P_ATTESTFAILED);
+	before = w_opens;
+	for (i = 0; i < 300; i++) {
+		w_attested("192.0.2.2");
+		w_pass(1);
+		if (p->job != NULL)
+			w_prove(&bad);
+	}
+	assert_in_range(w_opens - before, 2, 12);
+	assert_int_equal(p->state, P_ATTESTFAILED);
+}
+
+/* Address from LLDP: the neighbour whose system name is the peer's. */
+static void
+test_address_from_lldp(void **state)
+{
+	struct why	 why;
+	struct peer	*p;
+
+	all_up();
+	p = peer_new("bmc-n", FROM_OPERATOR, NODE_C, "", "", &why);
+	peer_step(p, EV_PROVISION, NULL);
+	jobs_pump();
+	w_pump();
+	assert_int_equal(w_opens, 0);
+	assert_int_equal(p->why.reason, R_POL_NO_ADDRESS);
+	w_neighbour(5, "bmc-n", "192.0.2.50");
+	w_until_job(2);
+	assert_string_equal(w_dial.address, "192.0.2.50");
+	w_fail(R_ATT_CLOSED);
+	/* Two of one name: the newest is asked. */
+	w_neighbour(6, "bmc-n", "192.0.2.66");
+	w_until_job(4);
+	assert_string_equal(w_dial.address, "192.0.2.66");
+	w_fail(R_ATT_CLOSED);
+	/* Heard again, unchanged: no newer than before. */
+	w_neighbour(5, "bmc-n", "192.0.2.50");
+	w_until_job(6);
+	assert_string_equal(w_dial.address, "192.0.2.66");
+}
+
+/* A configured address is not for LLDP to change. */
+static void
+test_configured_address_wins(void **state)
+{
+	all_up();
+	w_neighbour(5, "bmc-b", "192.0.2.50");
+	peer_step(peer_byname("bmc-b"), EV_PROVISION, NULL);
+	jobs_pump();
+	w_pump();
+	assert_string_equal(w_dial.address, "192.0.2.2");
+	/* Nor does it make bmc-b ask on another's knock. */
+	w_prove(&proof_b);
+	peer_step(peer_byname("bmc-b"), EV_UNPROVISION, NULL);
+	w_attested("192.0.2.50");
+	assert_int_equal(peer_byname("bmc-b")->state, P_NOTDETERMINED);
+}
+
+/* Attested before the LLDP frame came: remembered for a minute. */
+static void
+test_knock_before_lldp(void **state)
+{
+	struct why	 why;
+	struct peer	*p;
+
+	all_up();
+	p = peer_new("bmc-n", FROM_OPERATOR, NODE_C, "", "", &why);
+	w_attested("192.0.2.50");
+	assert_int_equal(p->state, P_NOTDETERMINED);
+	w_pass(50);
+	w_neighbour(5, "bmc-n", "192.0.2.50");
+	assert_int_equal(p->state, P_ATTESTING);
+	assert_int_equal(w_opens, 1);
+	peer_step(p, EV_UNPROVISION, NULL);
+	p->held = false;
+	peer_leave(p);
+	/* Only once, and not after a minute. */
+	w_neighbour(5, "bmc-n", "192.0.2.51");
+	w_attested("192.0.2.52");
+	w_pass(61);
+	w_neighbour(5, "bmc-n", "192.0.2.52");
+	assert_int_equal(p->state, P_NOTDETERMINED);
+}
+
+/* A neighbour that is no peer becomes one where a rule may accept it. */
+static void
+test_rule_makes_peers(void **state)
+{
+	struct peer	*p;
+	char		 name[32], address[32];
+	int		 i;
+
+	all_up();
+	w_neighbour(1, "bmc-n", "192.0.2.50");
+	w_attested("192.0.2.50");
+	assert_null(peer_byname("bmc-n"));
+	memset(w_accept[1].root, ROOT_A, HASH_LEN);
+	w_accept[1].serial = "ACME-77*";
+	policy.naccepts = 2;
+	w_attested("192.0.2.50");
+	p = peer_byname("bmc-n");
+	assert_non_null(p);
+	assert_int_equal(p->origin, FROM_NEIGHBOUR);
+	assert_int_equal(p->state, P_ATTESTING);
+	w_prove(&proof_b);
+	assert_int_equal(p->state, P_PROVISIONED);
+	/* Bounded, whatever names are shouted. */
+	for (i = 0; i < 600; i++) {
+		snprintf(name, sizeof(name), "loud-%d", i);
+		snprintf(address, sizeof(address), "192.0.2.%d", i % 250 + 1);
+		w_neighbour(2, name, address);
+		w_attested(address);
+	}
+	assert_true(peers_count() <= 2 + 256);
+	policy.naccepts = 1;
+}
+
+static unsigned	counted;
+
+static void
+count(const struct neighbour *n, void *arg)
+{
+	counted++;
+}
+
+static unsigned
+neighbours(void)
+{
+	counted = 0;
+	neighbours_each(count, NULL);
+	return counted;
+}
+
+static void
+test_table(void **state)
+{
+	struct msg_neighbour_gone	gone = { .neighbour = 3 };
+	static const struct msg_neighbours_end end;
+	char				name[32];
+	uint32_t			i;
+
+	all_up();
+	for (i = 1; i <= NEIGHBOURS_MAX + 10; i++) {
+		snprintf(name, sizeof(name), "n%u", i);
+		w_neighbour(i, name, "192.0.2.3");
+	}
+	assert_int_equal(neighbours(), NEIGHBOURS_MAX);
+	w_send(&w_netd, MSG_NEIGHBOUR_GONE, &gone);
+	w_pump();
+	assert_int_equal(neighbours(), NEIGHBOURS_MAX - 1);
+	assert_null(neighbour_byname("n3"));
+	/* netd is killed; the new one knows two of them. */
+	w_down(&w_netd);
+	w_netd_up();
+	w_neighbour(1, "n1", "192.0.2.3");
+	w_neighbour(2, "n2", "192.0.2.3");
+	assert_int_equal(neighbours(), NEIGHBOURS_MAX - 1);
+	w_send(&w_netd, MSG_NEIGHBOURS_END, &end);
+	w_pump();
+	assert_int_equal(neighbours(), 2);
+}
+
+static void
+test_addresses(void **state)
+{
+	assert_true(address_equal("192.0.2.1", "::ffff:192.0.2.1"));
+	assert_true(address_equal("fe80::1%eth0", "fe80:0::1"));
+	assert_false(address_equal("fe80::1", "fe80::2"));
+	assert_false(address_equal("", ""));
+	assert_false(address_equal("bmc-b", "bmc-b"));
+	assert_false(address_equal("192.0.2.1", "192.0.2.10"));
+}
+
+int
+main(void)
+{
+#define T(f)	cmocka_unit_test_setup_teardown(f, w_setup, w_teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_configured),
+		T(test_mapped_address),
+		T(test_stranger),
+		T(test_unlisted),
+		T(test_knocking),
+		T(test_address_from_lldp),
+		T(test_configured_address_wins),
+		T(test_knock_before_lldp),
+		T(test_rule_makes_peers),
+		T(test_table),
+		cmocka_unit_test(test_addresses),
+	};
+
+	return cmocka_run_group_tests_name("inbound", tests, NULL, NULL);
+}
