@@ -286,9 +286,11 @@ ctl_hello(struct chan *c, const struct ipc_call *call, const void *arg)
 	if (m->catalogue.len != HASH_LEN ||
 	    memcmp(m->catalogue.data, ipc_catalogue(), HASH_LEN) != 0)
 		return chan_refuse(c, call, R_IPC_BUILD);
-	chan_set_phase(c, IPC_RUN);
 	IPC_SET_BLOB(w.catalogue, ipc_catalogue(), HASH_LEN);
-	return chan_reply(c, call, MSG_CTL_WELCOME, &w);
+	if (chan_reply(c, call, MSG_CTL_WELCOME, &w) == -1)
+		return -1;
+	chan_set_phase(c, IPC_RUN);	/* the welcome belongs to the start */
+	return 0;
 }
 
 static void

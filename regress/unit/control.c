@@ -1,0 +1,660 @@
+/*
+ * The control socket with real clients: greeting, rows, answers, who may not,
+ * who is too slow.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include <sys/un.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <uv.h>
+
+#include "peers_fake.h"
+#include "../../policyd/control.h"
+
+static const struct proof	proof_b = PROOF_B;
+static uv_loop_t		loop;
+static char			sock_path[96];
+
+/* What a client got as answer. */
+#define ROWS_MAX	700
+static json_t		*rows[ROWS_MAX];
+static unsigned		 nrows;
+static struct msg_refused refused;
+
+static void
+spin(void)
+{
+	uv_run(&loop, UV_RUN_NOWAIT);
+	w_pump();
+	uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+static void
+rows_clear(void)
+{
+	while (nrows > 0)
+		json_decref(rows[--nrows]);
+}
+
+static int
+c_setup(void **state)
+{
+	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
+	int			 fd;
+
+	if (w_setup(state) == -1)
+		return -1;
+	snprintf(sock_path, sizeof(sock_path), "%s/control.sock", dir_path);
+	memcpy(sun.sun_path, sock_path, strlen(sock_path) + 1);
+	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |
+	    SOCK_NONBLOCK, 0)) == -1 ||
+	    bind(fd, (struct sockaddr *)&sun, sizeof(sun)) == -1 ||
+	    listen(fd, 16) == -1)
+		return -1;
+	uv_loop_init(&loop);
+	control_start(&loop, fd);
+	w_netd_up();
+	w_attestq_up();
+	w_pump();
+	return 0;
+}
+
+static int
+c_teardown(void **state)
+{
+	rows_clear();
+	control_stop();
+	uv_run(&loop, UV_RUN_DEFAULT);
+	if (uv_loop_close(&loop) != 0)
+		return -1;
+	unlink(sock_path);
+	return w_teardown(state);
+}
+
+static int
+client(void)
+{
+	struct sockaddr_un	 sun = { .sun_family = AF_UNIX };
+	int			 fd;
+
+	memcpy(sun.sun_path, sock_path, strlen(sock_path) + 1);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	assert_int_equal(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+	return fd;
+}
+
+static void
+say(int fd, enum ipc_type type, uint32_t id, const void *m)
+{
+	uint8_t	buf[IPC_MAX_RECORD];
+	size_t	len;
+
+	assert_int_equal(ipc_encode(type, id, m, buf, sizeof(buf), &len), 0);
+	assert_int_equal(send(fd, buf, len, MSG_NOSIGNAL), len);
+}
+
+/*
+ * Everything until the answer: its type, MSG_NONE if it has not come, or -1
+ * if policyd closed.
+ */
+static int
+hear(int fd)
+{
+	static union ipc_any	 m;
+	uint8_t			 buf[IPC_MAX_RECORD];
+	enum ipc_type		 type;
+	uint32_t		 id;
+	ssize_t			 n;
+	int			 quiet;
+
+	for (quiet = 0; quiet < 20;) {
+		n = recv(fd, buf, sizeof(buf), 0);
+		if (n == 0 || (n == -1 && errno == ECONNRESET))
+			return -1;
+		if (n == -1) {
+			quiet++;
+			spin();
+			continue;
+		}
+		quiet = 0;
+		assert_int_equal(ipc_peek(buf, (size_t)n, &type, &id), 0);
+		assert_int_equal(ipc_decode(type, buf, (size_t)n, &m), 0);
+		if (type == MSG_CTL_ROW) {
+			assert_true(nrows < ROWS_MAX);
+			rows[nrows] = json_loadb((char *)m.ctl_row.json.data,
+			    m.ctl_row.json.len, 0, NULL);
+			assert_non_null(rows[nrows]);
+			assert_true(json_is_string(json_object_get(
+			    rows[nrows], "row")));
+			nrows++;
+			continue;
+		}
+		if (type == MSG_REFUSED)
+			refused = m.refused;
+		return (int)type;
+	}
+	return MSG_NONE;
+}
+
+static int
+greet(void)
+{
+	struct msg_ctl_hello	h;
+	int			fd = client();
+
+	IPC_SET_BLOB(h.catalogue, ipc_catalogue(), HASH_LEN);
+	say(fd, MSG_CTL_HELLO, 1, &h);
+	assert_int_equal(hear(fd), MSG_CTL_WELCOME);
+	return fd;
+}
+
+static int
+ask(int fd, enum ipc_type type, const void *m)
+{
+	rows_clear();
+	say(fd, type, 2, m);
+	return hear(fd);
+}
+
+static const char *
+text(unsigned i, const char *key)
+{
+	const char	*s;
+
+	assert_true(i < nrows);
+	s = json_string_value(json_object_get(rows[i], key));
+	return s != NULL ? s : "";
+}
+
+/* The first row of this type, or fail. */
+static json_t *
+row(const char *type)
+{
+	unsigned	i;
+
+	for (i = 0; i < nrows; i++)
+		if (strcmp(text(i, "row"), type) == 0)
+			return rows[i];
+	fail_msg("no row %s", type);
+	return NULL;
+}
+
+static const char *
+row_text(const char *type, const char *key)
+{
+	const char	*s = json_string_value(json_object_get(row(type), key));
+
+	return s != NULL ? s : "";
+}
+
+static const char *
+why_code(const char *type, const char *key)
+{
+	const char	*s = json_string_value(json_object_get(
+	    json_object_get(row(type), key), "code"));
+
+	return s != NULL ? s : "";
+}
+
+static void
+test_greeting(void **state)
+{
+	struct msg_ctl_hello	h = { 0 };
+	struct msg_ctl_peer_list l;
+	int			fd;
+
+	close(greet());
+	/* Another build. */
+	fd = client();
+	h.catalogue.len = HASH_LEN;
+	say(fd, MSG_CTL_HELLO, 1, &h);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_IPC_BUILD);
+	close(fd);
+	/* A command before the greeting. */
+	fd = client();
+	say(fd, MSG_CTL_PEER_LIST, 1, &l);
+	assert_int_equal(hear(fd), -1);
+	close(fd);
+	/* What provctl may not say at all. */
+	fd = greet();
+	struct msg_evid_end	e = { 0 };
+	say(fd, MSG_EVID_END, 0, &e);
+	assert_int_equal(hear(fd), -1);
+	close(fd);
+}
+
+static void
+test_peer_commands(void **state)
+{
+	struct msg_ctl_peer_add		 add = { 0 };
+	struct msg_ctl_peer_show	 show = { 0 };
+	struct msg_ctl_peer_remove	 rem = { 0 };
+	static const struct msg_ctl_peer_list list;
+	int				 fd = greet();
+
+	assert_int_equal(ask(fd, MSG_CTL_PEER_LIST, &list), MSG_DONE);
+	assert_int_equal(nrows, 1);
+	assert_string_equal(text(0, "name"), "bmc-b");
+	assert_string_equal(text(0, "state"), "NotDetermined");
+	assert_string_equal(text(0, "origin"), "configuration");
+	assert_string_equal(text(0, "address_from"), "configuration");
+	assert_true(json_is_false(json_object_get(rows[0], "provisioned")));
+	IPC_SET_STR(add.name, "bmc-c");
+	IPC_SET_STR(add.identity, "12");
+	assert_int_equal(ask(fd, MSG_CTL_PEER_ADD, &add), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_CTL_VALUE);
+	assert_string_equal(refused.field, "identity");
+	IPC_SET_STR(add.identity, "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC");
+	IPC_SET_STR(add.address, "bmc-c.example");
+	assert_int_equal(ask(fd, MSG_CTL_PEER_ADD, &add), MSG_REFUSED);
+	assert_string_equal(refused.field, "address");
+	IPC_SET_STR(add.address, "2001:db8::3");
+	assert_int_equal(ask(fd, MSG_CTL_PEER_ADD, &add), MSG_DONE);
+	assert_string_equal(text(0, "identity"), NODE_C);
+	assert_int_equal(ask(fd, MSG_CTL_PEER_ADD, &add), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_PEER_EXISTS);
+	assert_int_equal(ask(fd, MSG_CTL_PEER_LIST, &list), MSG_DONE);
+	assert_int_equal(nrows, 2);
+	IPC_SET_STR(show.name, "bmc-q");
+	assert_int_equal(ask(fd, MSG_CTL_PEER_SHOW, &show), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_NO_PEER);
+	IPC_SET_STR(rem.name, "bmc-b");
+	assert_int_equal(ask(fd, MSG_CTL_PEER_REMOVE, &rem), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_CONFIGURED);
+	IPC_SET_STR(rem.name, "bmc-c");
+	assert_int_equal(ask(fd, MSG_CTL_PEER_REMOVE, &rem), MSG_DONE);
+	assert_null(peer_byname("bmc-c"));
+	close(fd);
+	w_kill();
+	w_start();
+	assert_null(peer_byname("bmc-c"));
+}
+
+static void
+provision(int fd, const char *name, const char *identity, bool wait)
+{
+	struct msg_ctl_provision	m = { .wait = wait };
+
+	IPC_SET_STR(m.name, name);
+	IPC_SET_STR(m.identity, identity);
+	rows_clear();
+	say(fd, MSG_CTL_PROVISION, 3, &m);
+}
+
+static void
+test_provision_waits(void **state)
+{
+	struct msg_ctl_peer_show	show = { .name = "bmc-b" };
+	struct msg_job_step		step = { .step = 6,
+	    .detail = "signature verified" };
+	int				fd = greet();
+
+	provision(fd, "bmc-b", "", true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	step.job = w_job.job;
+	w_send(&w_attestq, MSG_JOB_STEP, &step);
+	w_prove(&proof_b);
+	assert_int_equal(hear(fd), MSG_DONE);
+	assert_string_equal(row_text("step", "name"), "CHALLENGE");
+	assert_string_equal(row_text("step", "detail"), "signature verified");
+	assert_string_equal(row_text("transition", "to"), "Attesting");
+	assert_string_equal(row_text("peer", "state"), "Provisioned");
+	assert_string_equal(row_text("peer", "node"), NODE_B);
+	assert_string_equal(why_code("peer", "warning"), "POL-015");
+	assert_int_equal(ask(fd, MSG_CTL_PEER_SHOW, &show), MSG_DONE);
+	assert_string_equal(row_text("evidence", "version"), "1.3");
+	assert_string_equal(row_text("evidence", "algorithm"),
+	    "P-384/SHA-384");
+	assert_string_equal(row_text("measurement", "judged"), "baseline");
+	assert_string_equal(row_text("link", "state"), "none");
+	/* Again: it is trusted already. */
+	provision(fd, "bmc-b", NODE_B, true);
+	assert_int_equal(hear(fd), MSG_DONE);
+	close(fd);
+}
+
+static void
+test_provision_refused(void **state)
+{
+	struct msg_ctl_explain_peer	ex = { .name = "bmc-n" };
+	struct msg_ctl_revoke		rev = { .name = "bmc-n" };
+	struct msg_ctl_unprovision	un = { .name = "bmc-n" };
+	int				fd = greet();
+
+	provision(fd, "bmc-n", "", true);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_NO_PEER);
+	w_neighbour(4, "bmc-n", "192.0.2.44");
+	provision(fd, "bmc-n", "xyz", true);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_CTL_VALUE);
+	provision(fd, "bmc-n", "", true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	w_prove(&proof_b);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_NOT_LISTED);
+	assert_string_equal(refused.seen, NODE_B);
+	assert_int_equal(ask(fd, MSG_CTL_EXPLAIN_PEER, &ex), MSG_DONE);
+	assert_string_equal(row_text("explain", "confirm"), NODE_B);
+	assert_string_equal(why_code("explain", "reason"), "POL-001");
+	/* The operator confirms what was shown. */
+	provision(fd, "bmc-n", NODE_B, true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	w_prove(&proof_b);
+	assert_int_equal(hear(fd), MSG_DONE);
+	/* Another id for a trusted peer: not in passing. */
+	provision(fd, "bmc-n", NODE_C, true);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_IDENTITY);
+	/* Another id than the configuration's. */
+	provision(fd, "bmc-b", NODE_C, true);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_CONFIGURED);
+	assert_int_equal(ask(fd, MSG_CTL_REVOKE, &rev), MSG_DONE);
+	assert_string_equal(row_text("peer", "state"), "Revoked");
+	provision(fd, "bmc-n", "", true);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_REVOKED);
+	assert_int_equal(ask(fd, MSG_CTL_UNPROVISION, &un), MSG_DONE);
+	assert_string_equal(row_text("peer", "state"), "NotDetermined");
+	close(fd);
+}
+
+/* It cannot be reached: told as it goes, and in the end. */
+static void
+test_provision_unreachable(void **state)
+{
+	int		fd = greet();
+	uint64_t	t;
+
+	w_refuse_dial = R_NET_REFUSED;
+	provision(fd, "bmc-b", "", true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	assert_string_equal(why_code("attempt", "reason"), "NET-002");
+	for (t = 0; t < 61; t++) {
+		w_pass(1);
+		control_tick(w_mono);
+		spin();
+	}
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_NET_REFUSED);
+	assert_int_equal(peer_byname("bmc-b")->state, P_ATTESTING);
+	close(fd);
+}
+
+/* The command goes away; what it asked for goes on. */
+static void
+test_client_gone(void **state)
+{
+	int	fd = greet();
+
+	provision(fd, "bmc-b", "", true);
+	spin();
+	close(fd);
+	spin();
+	assert_true(TAILQ_EMPTY(&clients));
+	w_prove(&proof_b);
+	assert_int_equal(peer_byname("bmc-b")->state, P_PROVISIONED);
+}
+
+/* One command at a time on a connection. */
+static void
+test_busy(void **state)
+{
+	struct msg_ctl_peer_show	show = { .name = "bmc-b" };
+	int				fd = greet();
+
+	provision(fd, "bmc-b", "", true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	assert_int_equal(ask(fd, MSG_CTL_PEER_SHOW, &show), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_CTL_BUSY);
+	w_prove(&proof_b);
+	assert_int_equal(hear(fd), MSG_DONE);
+	close(fd);
+}
+
+static void
+test_reference_commands(void **state)
+{
+	struct msg_ctl_reference_learn	learn = { .name = "bmc-b" };
+	struct msg_ctl_reference_show	show = { .name = "bmc-b" };
+	struct msg_ctl_reference_accept	accept_ = { .name = "bmc-b" };
+	int				fd = greet();
+
+	assert_int_equal(ask(fd, MSG_CTL_REFERENCE_LEARN, &learn), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_NOT_ATTESTED);
+	w_provision("bmc-b", &proof_b);
+	assert_int_equal(ask(fd, MSG_CTL_REFERENCE_SHOW, &show), MSG_DONE);
+	assert_int_equal(nrows, 3);
+	assert_string_equal(text(0, "set"), "baseline");
+	assert_int_equal(ask(fd, MSG_CTL_REFERENCE_ACCEPT, &accept_),
+	    MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_NO_PROPOSAL);
+	assert_int_equal(ask(fd, MSG_CTL_REFERENCE_LEARN, &learn), MSG_DONE);
+	assert_int_equal(nrows, 3);
+	assert_string_equal(text(0, "set"), "proposed");
+	assert_int_equal(ask(fd, MSG_CTL_REFERENCE_ACCEPT, &accept_), MSG_DONE);
+	assert_string_equal(text(0, "set"), "accepted");
+	assert_string_equal(text(2, "kind"), "boot id");
+	assert_true(json_is_true(json_object_get(rows[2], "ignore")));
+	/* Accepted: judged at once. */
+	spin();
+	assert_int_equal(w_opens, 2);
+	close(fd);
+}
+
+/* What the operator did is in the log, with who it was. */
+static void
+test_audit(void **state)
+{
+	struct msg_ctl_unprovision	un = { .name = "bmc-b" };
+	struct msg_ctl_audit_show	show = { 0 };
+	char				want[64];
+	int				fd = greet();
+	unsigned			i, n;
+
+	assert_int_equal(ask(fd, MSG_CTL_UNPROVISION, &un), MSG_DONE);
+	assert_int_equal(ask(fd, MSG_CTL_AUDIT_SHOW, &show), MSG_DONE);
+	snprintf(want, sizeof(want), "uid %u: unprovision", getuid());
+	assert_string_equal(text(nrows - 1, "text"), want);
+	assert_string_equal(text(nrows - 1, "kind"), "operator");
+	assert_string_equal(text(nrows - 1, "subject"), "bmc-b");
+	for (i = 0; i < 300; i++)
+		audit_record(AUDIT_KEY, "", R_OK, "record %u", i);
+	assert_int_equal(ask(fd, MSG_CTL_AUDIT_SHOW, &show), MSG_DONE);
+	n = nrows;
+	assert_true(n > 300);
+	assert_string_equal(text(n - 1, "text"), "record 299");
+	show.last = 5;
+	assert_int_equal(ask(fd, MSG_CTL_AUDIT_SHOW, &show), MSG_DONE);
+	assert_int_equal(nrows, 5);
+	assert_string_equal(text(0, "text"), "record 295");
+	show.from = audit_last() + 1;
+	show.last = 0;
+	assert_int_equal(ask(fd, MSG_CTL_AUDIT_SHOW, &show), MSG_DONE);
+	assert_int_equal(nrows, 0);
+	close(fd);
+}
+
+static void
+test_status(void **state)
+{
+	static const struct msg_ctl_status	m;
+	static const struct msg_ctl_identity_show id;
+	static const struct msg_ctl_neighbours	n;
+	int					fd = greet();
+
+	w_provision("bmc-b", &proof_b);
+	w_neighbour(4, "bmc-b", "192.0.2.2");
+	assert_int_equal(ask(fd, MSG_CTL_STATUS, &m), MSG_DONE);
+	assert_string_equal(row_text("node", "name"), "bmc-a");
+	assert_int_equal(json_integer_value(json_object_get(row("peers"),
+	    "provisioned")), 1);
+	row("daemon");
+	row("clock");
+	row("trail");
+	row("warning");
+	assert_int_equal(ask(fd, MSG_CTL_IDENTITY_SHOW, &id), MSG_DONE);
+	row("identity");
+	assert_int_equal(ask(fd, MSG_CTL_NEIGHBOURS, &n), MSG_DONE);
+	assert_string_equal(row_text("neighbour", "peer"), "bmc-b");
+	assert_string_equal(row_text("neighbour", "address4"), "192.0.2.2");
+	close(fd);
+}
+
+static void
+test_log_level(void **state)
+{
+	struct msg_ctl_log_level	m = { .daemon = "sshd", .level = 1 };
+	int				fd = greet();
+
+	assert_int_equal(ask(fd, MSG_CTL_LOG_LEVEL, &m), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_CTL_DAEMON);
+	IPC_SET_STR(m.daemon, "netd");
+	assert_int_equal(ask(fd, MSG_CTL_LOG_LEVEL, &m), MSG_DONE);
+	close(fd);
+}
+
+static void
+test_monitor(void **state)
+{
+	static const struct msg_ctl_monitor	m;
+	int					fd = greet();
+
+	assert_int_equal(ask(fd, MSG_CTL_MONITOR, &m), MSG_NONE);
+	w_provision("bmc-b", &proof_b);
+	w_neighbour(4, "bmc-b", "192.0.2.2");
+	w_peer_link(peer_byname("bmc-b"), 2, R_OK);
+	assert_int_equal(hear(fd), MSG_NONE);
+	row("transition");
+	row("audit");
+	assert_string_equal(row_text("neighbour", "event"), "heard");
+	assert_string_equal(row_text("link", "state"), "connected");
+	close(fd);
+}
+
+/* A monitor that does not read loses rows, is told so, and delays nobody. */
+static void
+test_slow_monitor(void **state)
+{
+	static const struct msg_ctl_monitor	m;
+	int		fd = greet();
+	json_int_t	got = 0, lost = 0;
+	unsigned	i, j;
+
+	assert_int_equal(ask(fd, MSG_CTL_MONITOR, &m), MSG_NONE);
+	for (i = 0; i < 20000; i++)
+		audit_record(AUDIT_KEY, "", R_OK, "record %u", i);
+	audit_record(AUDIT_KEY, "", R_OK, "the last");
+	do {
+		rows_clear();
+		for (i = 0; i < 4 && hear(fd) == MSG_NONE && nrows < 500; i++)
+			;
+		for (j = 0; j < nrows; j++) {
+			if (strcmp(text(j, "row"), "lost") == 0)
+				lost += json_integer_value(json_object_get(
+				    rows[j], "count"));
+			else
+				got++;
+		}
+	} while (nrows > 0);
+	assert_true(lost > 0);
+	assert_int_equal(got + lost, 20001);
+	close(fd);
+}
+
+static void
+test_stalled(void **state)
+{
+	static const struct msg_ctl_monitor	m;
+	int		fd = greet();
+	unsigned	i;
+
+	assert_int_equal(ask(fd, MSG_CTL_MONITOR, &m), MSG_NONE);
+	for (i = 0; i < 20000; i++)
+		audit_record(AUDIT_KEY, "", R_OK, "record %u", i);
+	assert_false(TAILQ_EMPTY(&clients));
+	w_mono += STALL_MS + 1000;
+	control_tick(w_mono);
+	spin();
+	assert_true(TAILQ_EMPTY(&clients));
+	close(fd);
+}
+
+static void
+test_sixteen(void **state)
+{
+	int	fds[CLIENTS_MAX], fd;
+	size_t	i;
+
+	for (i = 0; i < CLIENTS_MAX; i++)
+		fds[i] = greet();
+	fd = client();
+	assert_int_equal(hear(fd), -1);
+	close(fd);
+	close(fds[0]);
+	spin();
+	fds[0] = greet();
+	for (i = 0; i < CLIENTS_MAX; i++)
+		close(fds[i]);
+}
+
+/* A long answer goes out as it is read. */
+static void
+test_long_list(void **state)
+{
+	static const struct msg_ctl_peer_list	m;
+	struct why	why;
+	char		name[32];
+	unsigned	i;
+	int		fd = greet();
+
+	for (i = 0; i < 600; i++) {
+		snprintf(name, sizeof(name), "peer-%u", i);
+		peer_new(name, FROM_OPERATOR, "", "", "", &why);
+	}
+	rows_clear();
+	say(fd, MSG_CTL_PEER_LIST, 2, &m);
+	for (i = 0; i < 50; i++)
+		spin();
+	assert_int_equal(hear(fd), MSG_DONE);
+	assert_int_equal(nrows, 601);
+	assert_string_equal(text(600, "name"), "peer-599");
+	close(fd);
+}
+
+int
+main(void)
+{
+#define T(f)	cmocka_unit_test_setup_teardown(f, c_setup, c_teardown)
+	const struct CMUnitTest tests[] = {
+		T(test_greeting),
+		T(test_peer_commands),
+		T(test_provision_waits),
+		T(test_provision_refused),
+		T(test_provision_unreachable),
+		T(test_client_gone),
+		T(test_busy),
+		T(test_reference_commands),
+		T(test_audit),
+		T(test_status),
+		T(test_log_level),
+		T(test_monitor),
+		T(test_slow_monitor),
+		T(test_stalled),
+		T(test_sixteen),
+		T(test_long_list),
+	};
+
+	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
+}
