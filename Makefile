@@ -67,7 +67,7 @@ UNIT_provctl = provctl
 FUZZ_libipc  = codec chan
 FUZZ_libutil = conf
 FUZZ_netd    = token lldp
-FUZZ_attestd =
+FUZZ_attestd = spdm_req spdm_rsp spdm_chain
 FUZZ_policyd =
 
 # ---- benches and tools --------------------------------------------------------------
