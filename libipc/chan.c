@@ -8,8 +8,6 @@
  */
 #include <sys/types.h>
 #include <sys/queue.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,27 +19,12 @@
 #include "clock.h"
 #include "field.h"
 #include "log.h"
+#include "queue.h"
+#include "wire.h"
 
 #define NITEMS(a)	(sizeof(a) / sizeof((a)[0]))
 #define INPUT_MAX	32	/* records read in one turn of the loop */
 #define OUTPUT_MAX	128	/* records written in one turn */
-#define FDS_MAX		2	/* descriptors received: one too many is seen */
-
-/* A record that waits for the kernel. */
-struct record {
-	TAILQ_ENTRY(record) entry;
-	LIST_ENTRY(record) bucket;	/* of a STATE, by type and key */
-	enum ipc_type	 type;
-	uint32_t	 key;		/* of a STATE */
-	uint32_t	 id;
-	int		 fd;
-	size_t		 len;
-	uint8_t		 data[];
-};
-TAILQ_HEAD(records, record);
-LIST_HEAD(bucket, record);
-
-#define NBUCKETS	64
 
 /* A call of ours: late once its callback has run and its reply has not come. */
 struct sent {
@@ -78,9 +61,7 @@ struct chan {
 	struct sent	*sent;		/* window of them */
 	struct taken	*taken;		/* window of them */
 
-	struct records	 queue;
-	struct bucket	 buckets[NBUCKETS];
-	size_t		 nqueued;	/* without replies, which always fit */
+	struct queue	 queue;
 
 	union ipc_any	 msg;		/* the record being dispatched */
 };
@@ -98,7 +79,6 @@ struct chan *
 chan_new(int fd, const struct chan_conf *conf)
 {
 	struct chan	*c;
-	size_t		 i;
 	int		 flags;
 
 	if ((c = calloc(1, sizeof(*c))) == NULL)
@@ -119,9 +99,7 @@ chan_new(int fd, const struct chan_conf *conf)
 	c->serial = next_serial++;
 	c->conf = *conf;
 	c->phase = IPC_START;
-	TAILQ_INIT(&c->queue);
-	for (i = 0; i < NBUCKETS; i++)
-		LIST_INIT(&c->buckets[i]);
+	queue_init(&c->queue);
 	LIST_INSERT_HEAD(&channels, c, entry);
 	return c;
 }
@@ -257,78 +235,6 @@ trace(enum ipc_role from, enum ipc_role to, enum ipc_type type, uint32_t id,
 
 /* ---- output queue ---------------------------------------------------------------- */
 
-static struct bucket *
-queue_bucket(struct chan *c, enum ipc_type type, uint32_t key)
-{
-	return &c->buckets[(type * 31 + key) % NBUCKETS];
-}
-
-static void
-queue_remove(struct chan *c, struct record *r)
-{
-	TAILQ_REMOVE(&c->queue, r, entry);
-	if (ipc_kind(r->type) == IPC_STATE)
-		LIST_REMOVE(r, bucket);
-	if (ipc_kind(r->type) != IPC_REPLY)
-		c->nqueued--;
-	if (r->fd != -1)
-		close(r->fd);
-	free(r);
-}
-
-/* A STATE that is still queued gives way to its successor. */
-static void
-queue_coalesce(struct chan *c, enum ipc_type type, uint32_t key)
-{
-	struct record	*r;
-
-	LIST_FOREACH(r, queue_bucket(c, type, key), bucket) {
-		if (r->type == type && r->key == key) {
-			queue_remove(c, r);
-			return;
-		}
-	}
-}
-
-static void
-queue_drop(struct chan *c)
-{
-	while (!TAILQ_EMPTY(&c->queue))
-		queue_remove(c, TAILQ_FIRST(&c->queue));
-}
-
-/* 0, or -1 with errno. */
-static int
-send_record(int sock, const struct record *r)
-{
-	union {
-		struct cmsghdr	hdr;
-		char		buf[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec	 iov;
-	struct msghdr	 mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr	*cm;
-	ssize_t		 n;
-	union { const uint8_t *in; void *out; } data = { .in = r->data };
-
-	iov.iov_base = data.out;
-	iov.iov_len = r->len;
-	if (r->fd != -1) {
-		memset(&control, 0, sizeof(control));
-		mh.msg_control = control.buf;
-		mh.msg_controllen = sizeof(control.buf);
-		cm = CMSG_FIRSTHDR(&mh);
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cm), &r->fd, sizeof(int));
-	}
-	do {
-		n = sendmsg(sock, &mh, MSG_DONTWAIT | MSG_NOSIGNAL);
-	} while (n == -1 && errno == EINTR);
-	return n == -1 ? -1 : 0;
-}
-
 /* The reply to this call is in the kernel: its place in the window is free. */
 static void
 taken_free(struct chan *c, uint32_t id)
@@ -344,7 +250,7 @@ taken_free(struct chan *c, uint32_t id)
 }
 
 static void
-queue_failed(struct chan *c, int err)
+chan_send_failed(struct chan *c, int err)
 {
 	if (err == EAGAIN || err == EWOULDBLOCK)
 		return;
@@ -353,44 +259,44 @@ queue_failed(struct chan *c, int err)
 	 * reading finds the end.
 	 */
 	if (err == EPIPE || err == ECONNRESET)
-		queue_drop(c);
+		queue_drop(&c->queue);
 	else
 		chan_doom(c, err == ETOOMANYREFS ? R_IPC_QUEUE : R_OK);
 }
 
 /* Give the kernel what it takes. */
 static void
-queue_flush(struct chan *c)
+chan_flush(struct chan *c)
 {
 	struct record	*r;
 	unsigned	 n;
 
 	for (n = 0; n < OUTPUT_MAX; n++) {
-		if ((r = TAILQ_FIRST(&c->queue)) == NULL)
+		if ((r = queue_first(&c->queue)) == NULL)
 			return;
-		if (send_record(c->fd, r) == -1) {
-			queue_failed(c, errno);
+		if (wire_send(c->fd, r->data, r->len, r->fd) == -1) {
+			chan_send_failed(c, errno);
 			return;
 		}
 		trace(c->conf.self, c->conf.peer, r->type, r->id, r->len);
 		if (ipc_kind(r->type) == IPC_REPLY)
 			taken_free(c, r->id);
-		queue_remove(c, r);
+		queue_remove(&c->queue, r);
 	}
 }
 
 size_t
 chan_room(const struct chan *c)
 {
-	if (c == NULL || c->closing || c->doomed || c->nqueued >= IPC_QUEUE_MAX)
+	if (c == NULL || c->closing || c->doomed || c->queue.n >= IPC_QUEUE_MAX)
 		return 0;
-	return IPC_QUEUE_MAX - c->nqueued;
+	return IPC_QUEUE_MAX - c->queue.n;
 }
 
 bool
 chan_wants_output(const struct chan *c)
 {
-	return !TAILQ_EMPTY(&c->queue);
+	return queue_first(&c->queue) != NULL;
 }
 
 int
@@ -400,9 +306,9 @@ chan_output(struct chan *c)
 
 	chan_hold(c);
 	if (!chan_met_doom(c)) {
-		queue_flush(c);
+		chan_flush(c);
 		chan_changed(c);
-		if (TAILQ_EMPTY(&c->queue) && c->conf.drained != NULL)
+		if (queue_first(&c->queue) == NULL && c->conf.drained != NULL)
 			c->conf.drained(c);
 	}
 	ret = chan_met_doom(c) ? -1 : 0;
@@ -410,52 +316,23 @@ chan_output(struct chan *c)
 	return ret;
 }
 
-static struct record *
-record_new(enum ipc_type type, uint32_t id, const void *msg, int fd)
-{
-	static uint8_t	 buf[IPC_MAX_RECORD];
-	struct record	*r;
-	size_t		 len;
-
-	if (ipc_encode(type, id, msg, buf, sizeof(buf), &len) == -1)
-		return NULL;
-	if ((r = malloc(sizeof(*r) + len)) == NULL)
-		fatal("ipc: %s", ipc_name(type));
-	memset(r, 0, sizeof(*r));
-	r->type = type;
-	r->id = id;
-	r->fd = fd;
-	r->len = len;
-	memcpy(r->data, buf, len);
-	return r;
-}
-
 /* Encode and queue; send at once if nothing is in the way. */
 static int
 chan_put(struct chan *c, enum ipc_type type, uint32_t id, const void *msg,
     int fd)
 {
-	struct record	*r;
-	bool		 idle = TAILQ_EMPTY(&c->queue);
+	bool	idle = queue_first(&c->queue) == NULL;
 
 	if (c->closing || c->doomed ||
 	    !ipc_route(type, c->conf.self, c->conf.peer, c->phase) ||
 	    ipc_takes_fd(type) != (fd != -1) ||
-	    (r = record_new(type, id, msg, fd)) == NULL)
+	    queue_put(&c->queue, type, id, msg, fd) == -1)
 		return -1;
-	if (ipc_kind(type) == IPC_STATE) {
-		r->key = ipc_state_key(type, msg);
-		queue_coalesce(c, type, r->key);
-		LIST_INSERT_HEAD(queue_bucket(c, type, r->key), r, bucket);
-	}
-	if (ipc_kind(type) != IPC_REPLY)
-		c->nqueued++;
-	TAILQ_INSERT_TAIL(&c->queue, r, entry);
 	if (idle)
-		queue_flush(c);
-	if (c->nqueued > IPC_QUEUE_MAX)
+		chan_flush(c);
+	if (c->queue.n > IPC_QUEUE_MAX)
 		chan_doom(c, R_IPC_QUEUE);
-	if (!TAILQ_EMPTY(&c->queue))
+	if (queue_first(&c->queue) != NULL)
 		chan_changed(c);
 	return 0;
 }
@@ -642,75 +519,6 @@ chan_refuse(struct chan *c, const struct ipc_call *call, enum reason reason)
 
 /* ---- input: every check, in one order ------------------------------------------------------ */
 
-struct arrival {
-	uint8_t		 buf[IPC_MAX_RECORD];
-	size_t		 len;
-	bool		 truncated;	/* longer than a record may be */
-	bool		 lost;		/* the kernel kept descriptors back */
-	int		 fds[FDS_MAX];
-	unsigned	 nfds;
-};
-
-static void
-arrival_close(struct arrival *a)
-{
-	while (a->nfds > 0)
-		close(a->fds[--a->nfds]);
-}
-
-static void
-arrival_fds(struct arrival *a, struct msghdr *mh)
-{
-	struct cmsghdr	*cm;
-	size_t		 i, n;
-	int		 fd;
-
-	for (cm = CMSG_FIRSTHDR(mh); cm != NULL; cm = CMSG_NXTHDR(mh, cm)) {
-		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-			continue;
-		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int), sizeof(fd));
-			if (a->nfds < FDS_MAX)
-				a->fds[a->nfds++] = fd;
-			else
-				close(fd);
-		}
-	}
-}
-
-/* 1 a record, 0 nothing there, -1 the peer has gone. */
-static int
-arrival_read(struct arrival *a, int sock)
-{
-	union {
-		struct cmsghdr	hdr;
-		char		buf[CMSG_SPACE(FDS_MAX * sizeof(int))];
-	} control;
-	struct iovec	 iov = { a->buf, sizeof(a->buf) };
-	struct msghdr	 mh = { .msg_iov = &iov, .msg_iovlen = 1,
-	    .msg_control = control.buf, .msg_controllen = sizeof(control.buf) };
-	ssize_t		 n;
-
-	do {
-		n = recvmsg(sock, &mh, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-		/* ECONNRESET comes once, before what was sent earlier. */
-	} while (n == -1 && (errno == EINTR || errno == ECONNRESET));
-	if (n == -1)
-		return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : -1;
-	a->nfds = 0;
-	arrival_fds(a, &mh);
-	a->len = (size_t)n;
-	a->truncated = (mh.msg_flags & MSG_TRUNC) != 0;
-	a->lost = (mh.msg_flags & MSG_CTRUNC) != 0;
-	if (n == 0) {
-		/* The end. An empty record looks the same and is no better. */
-		arrival_close(a);
-		return -1;
-	}
-	return 1;
-}
-
 static ipc_fn
 handler_find(const struct chan *c, enum ipc_type type)
 {
@@ -841,7 +649,7 @@ chan_input(struct chan *c)
 
 	chan_hold(c);
 	for (n = 0; n < INPUT_MAX && !chan_met_doom(c); n++) {
-		if ((got = arrival_read(&a, c->fd)) != 1)
+		if ((got = wire_recv(c->fd, &a)) != 1)
 			break;
 		reason = check(c, &a, &type);
 		arrival_close(&a);
@@ -870,7 +678,7 @@ chan_finish(struct chan *c, enum reason reason, unsigned type)
 		c->watch->closing(c, c->watch_arg);
 	close(c->fd);
 	c->fd = -1;
-	queue_drop(c);
+	queue_drop(&c->queue);
 	for (i = 0; i < c->window; i++) {
 		if (c->sent[i].state == SENT_PENDING) {
 			c->sent[i].state = SENT_FREE;

@@ -26,7 +26,7 @@
 #define HELLO_RETRY	200	/* ms; the old instance of a role is dying */
 #define HELLO_TRIES	50
 #define RETRY_MIN	50	/* ms; waiting for policyd's socket */
-#define RETRY_MAX	2000
+#define RETRY_MAX	500
 #define COUNTER_DELAY	250	/* ms between reports of counters */
 #define HANDLERS_MAX	64	/* of policyd, the hub's own with them */
 
@@ -54,7 +54,7 @@ static struct hub {
 
 static void	hub_greet(struct chan *);
 static int	hub_attach(int);
-static void	reconnect_later(void);
+static void	hub_reconnect_later(void);
 
 /* ---- connecting ----------------------------------------------------------------- */
 
@@ -220,11 +220,11 @@ hub_reconnect(uv_timer_t *t)
 	}
 	if (!hub_absent(errno))
 		fatal("hub: %s", hub.conf.path);
-	reconnect_later();
+	hub_reconnect_later();
 }
 
 static void
-reconnect_later(void)
+hub_reconnect_later(void)
 {
 	timer_start(&hub.retry, hub_reconnect, hub.delay);
 	if ((hub.delay *= 2) > RETRY_MAX)
@@ -242,7 +242,7 @@ hub_gone(void)
 	}
 	log_info("hub: policyd has gone, waiting for it");
 	hub.again = true;
-	reconnect_later();
+	hub_reconnect_later();
 }
 
 static void
