@@ -21,9 +21,20 @@ lldpd_start() {
 	    -I eth1 >>"$W/lldpd.log" 2>&1 &
 	LLDPD=$!
 	await 30 test -S "$W/lldpd.sock" >/dev/null
-	lldp configure system hostname switch-b
+	lldpd_name switch-b
 	lldp configure lldp tx-interval 1
 	lldp configure lldp tx-hold 3
+}
+
+# A daemon that has just started may forget a name that it took.
+named() {
+	lldpcli -u "$W/lldpd.sock" configure system hostname "$1" >/dev/null &&
+	    lldpcli -u "$W/lldpd.sock" show chassis | grep -q "SysName: *$1\$"
+}
+
+lldpd_name() {
+	await 30 named "$1" >/dev/null
+	lldp update
 }
 
 lldpd_end() {
@@ -75,8 +86,7 @@ hub name bmc-new
 ok 'a new name is announced at once' await 30 sees '^lldp.eth1.chassis.name=bmc-new$'
 in_ns a ip addr add 192.0.2.101/24 dev eth1
 ok 'so is a new address' await 30 sees '^lldp.eth1.chassis.mgmt-ip=192.0.2.101$'
-lldp configure system hostname switch-c
-lldp update
+lldpd_name switch-c
 ok 'a new name of theirs is told' hub_says a '^neighbour .*name switch-c '
 
 # ---- the hub goes and comes back
@@ -99,8 +109,7 @@ wire a b
 address a 192.0.2.1/24
 address b 192.0.2.2/24
 lldpd_start
-lldp configure system hostname switch-d
-lldp update
+lldpd_name switch-d
 ok 'on the interface that came back, we hear' hub_says a '^neighbour .*name switch-d '
 ok 'and are heard' await 30 sees '^lldp.eth1.chassis.name=bmc-new$'
 
@@ -118,7 +127,6 @@ ok 'their shutdown frame removes them' hub_says a '^gone '
 # ---- time to live
 : >"$W/a/out"
 lldpd_start
-lldp update
 ok 'they are there again' hub_says a '^neighbour .*name switch-b .*'
 # the last frame gives 3 s, three intervals of one second
 pkill -KILL -P "$LLDPD" 2>/dev/null
