@@ -209,9 +209,9 @@ check_socket(struct check *c, const char *path, const char *group)
 	else if (!S_ISSOCK(st.st_mode))
 		say(c, FAIL, "socket", "remove it and start policyd anew",
 		    "%s is no socket", path);
-	else
-		check_owner(c, "socket", path, &st, "_policyd", group, 0660,
-		    "start policyd anew");
+	else	/* bound before policyd gave up root, or without it */
+		check_owner(c, "socket", path, &st, st.st_uid == 0 ? "root" :
+		    "_policyd", group, 0660, "start policyd anew");
 }
 
 static void
