@@ -129,6 +129,8 @@ key_free(struct key *k)
 	if (k == NULL)
 		return;
 	local_free(k->local);
+	if (k->object != NULL && k->object->handle != ESYS_TR_NONE)
+		tpm_forget(ring.conf.tpm, k->object);
 	free(k->object);
 	free(k);
 }

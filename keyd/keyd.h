@@ -153,6 +153,8 @@ enum reason tpm_make(struct tpm *, const struct curve *,
 /* Read the counter (0), or move it to advance if it stands one below. */
 enum reason tpm_counter(struct tpm *, uint64_t advance, tpm_done_fn, void *);
 enum reason tpm_pcrs(struct tpm *, tpm_done_fn, void *arg);
+/* The object is about to be freed: no job may use it any more. */
+void	tpm_forget(struct tpm *, struct tpm_object *);
 
 /* ---- tpm_rc.c: what a response code means ---------------------------------- */
 

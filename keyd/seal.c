@@ -143,7 +143,7 @@ seal_create(struct tpm *t, ESYS_TR session, const TPM2B_PUBLIC *in,
 
 	sensitive.sensitive.data.size = KEK_LEN;
 	memcpy(sensitive.sensitive.data.buffer, kek, KEK_LEN);
-	TPM_RUN(t, rc,
+	TPM_RUN_FOR(t, rc, TPM_SLOW,
 	    Esys_Create_Async(t->esys, t->srk, session, ESYS_TR_NONE,
 	    ESYS_TR_NONE, &sensitive, in, &outside, &pcrs),
 	    Esys_Create_Finish(t->esys, &private, &public, &data, &hash,

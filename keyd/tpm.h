@@ -85,11 +85,12 @@ void	tpm_begin(struct tpm *, unsigned slow);
 TSS2_RC	tpm_wait(struct tpm *);
 bool	tpm_again(TSS2_RC);
 #define TPM_SLOW	6	/* times the patience: keys are made */
-#define TPM_RUN(t, rc, async, finish) do {				\
+#define TPM_RUN(t, rc, async, finish)	TPM_RUN_FOR(t, rc, 1, async, finish)
+#define TPM_RUN_FOR(t, rc, patience, async, finish) do {		\
 	(rc) = (async);							\
 	if ((rc) != TSS2_RC_SUCCESS)					\
 		break;							\
-	tpm_begin((t), TPM_SLOW);					\
+	tpm_begin((t), (patience));					\
 	do								\
 		(rc) = (finish);					\
 	while (tpm_again(rc) && ((rc) = tpm_wait(t)) == TSS2_RC_SUCCESS); \

@@ -25,6 +25,20 @@ cache_forget(struct tpm *t)
 	}
 }
 
+/* It stays in its slot until the next keyd flushes it. */
+void
+tpm_forget(struct tpm *t, struct tpm_object *o)
+{
+	unsigned	 i;
+
+	for (i = 0; i < t->ncache; i++)
+		if (t->cache[i] == o) {
+			(void)Esys_TR_Close(t->esys, &o->handle);
+			cache_drop(t, i);
+			return;
+		}
+}
+
 static unsigned
 cache_oldest(const struct tpm *t)
 {

@@ -22,6 +22,9 @@
 #define RECORD_MAGIC	"PROVDTPM"
 #define RECORD_VERSION	1
 #define HANDLES_MAX	64
+/* TPM 2.0 part 2, 7.2 (tss2's own constants shift into a sign bit) */
+#define TRANSIENT_FIRST	0x80000000U
+#define SESSION_FIRST	0x02000000U
 
 static const TPMA_NV counter_attributes = TPMA_NV_AUTHREAD |
     TPMA_NV_AUTHWRITE | TPMA_NV_OWNERREAD | TPMA_NV_NO_DA |
@@ -238,7 +241,7 @@ srk_make(struct tpm *t, struct why *w)
 	TSS2_RC				 rc;
 
 	srk_template(&in);
-	TPM_RUN(t, rc,
+	TPM_RUN_FOR(t, rc, TPM_SLOW,
 	    Esys_CreatePrimary_Async(t->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD,
 	    ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &in, &outside, &pcrs),
 	    Esys_CreatePrimary_Finish(t->esys, &key, &public, &data, &hash,
@@ -440,8 +443,8 @@ tpm_start(struct tpm *t, const char *dir, struct why *w)
 	if (record_load(dir, &r, w) != R_OK)
 		return w->reason;
 	if (tpm_identify(t, w) != R_OK ||
-	    tpm_flush(t, TPM2_TRANSIENT_FIRST, w) != R_OK ||
-	    tpm_flush(t, TPM2_LOADED_SESSION_FIRST, w) != R_OK ||
+	    tpm_flush(t, TRANSIENT_FIRST, w) != R_OK ||
+	    tpm_flush(t, SESSION_FIRST, w) != R_OK ||
 	    srk_open(t, dir, &r, w) != R_OK) {
 		t->state = w->reason;
 		return w->reason;
