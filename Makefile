@@ -81,7 +81,7 @@ TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc
 TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer
-TOOLS_policyd =
+TOOLS_policyd = fsmdoc
 
 # ---- rules ------------------------------------------------------------------------------
 
