@@ -69,7 +69,6 @@ struct chan {
 /* Live channels, so that an answer given later finds its channel or nothing. */
 static LIST_HEAD(, chan) channels = LIST_HEAD_INITIALIZER(channels);
 static uint64_t	next_serial = 1;
-static bool	tracing;
 
 static void	chan_finish(struct chan *, enum reason, unsigned);
 
@@ -218,17 +217,12 @@ chan_find(const struct ipc_call *call)
 	return NULL;
 }
 
-void
-chan_trace(bool on)
-{
-	tracing = on;
-}
-
+/* With -v: one line for each message, never its payload. */
 static void
 trace(enum ipc_role from, enum ipc_role to, enum ipc_type type, uint32_t id,
     size_t len)
 {
-	if (tracing)
+	if (log_level_now() >= LOG_LVL_DEBUG)
 		log_debug("ipc: %s > %s %s %u %zu", ipc_role_name(from),
 		    ipc_role_name(to), ipc_name(type), id, len);
 }

@@ -179,13 +179,6 @@ counters_all(void)
 	counters_send(NULL);
 }
 
-/* With -v, or at the operator's wish: one line for each message. */
-static void
-trace_or_not(void)
-{
-	chan_trace(log_level_now() >= LOG_LVL_DEBUG);
-}
-
 /* ---- links ---------------------------------------------------------------------------------- */
 
 struct chan *
@@ -235,7 +228,7 @@ static void
 hub_gone(void)
 {
 	if (!hub.conf.keep) {
-		log_warnx("hub: policyd has gone");
+		log_debug("hub: policyd has gone");
 		hub.lost = true;
 		uv_stop(hub.loop);
 		return;
@@ -362,7 +355,6 @@ hub_log_level(struct chan *c, const struct ipc_call *call, const void *arg)
 	const struct msg_log_level	*m = arg;
 
 	log_level((enum log_level)m->level);
-	trace_or_not();
 	return 0;
 }
 
@@ -429,7 +421,6 @@ hub_welcome(const struct ipc_reply *r, void *arg)
 		hub.links[i].generation = 0;
 	clock_set(m->now);
 	log_level((enum log_level)m->log_level);
-	trace_or_not();
 	chan_set_phase(c, IPC_RUN);
 	link_up(IPC_POLICYD);
 	counters_all();
@@ -482,7 +473,6 @@ hub_start(struct uv_loop_s *loop, int fd, const struct hub_conf *conf)
 	hub.tries = 0;
 	hub.delay = RETRY_MIN;
 	hub.nhandlers = 0;
-	trace_or_not();
 	for (i = 0; i < sizeof(from_hub) / sizeof(from_hub[0]); i++)
 		hub.handlers[hub.nhandlers++] = from_hub[i];
 	if ((p = peer_find(IPC_POLICYD)) != NULL) {

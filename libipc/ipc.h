@@ -203,7 +203,6 @@ int	chan_output(struct chan *);	/* send what is queued; 0 or -1 */
 bool	chan_wants_output(const struct chan *);
 /* Fail calls whose deadline passed; milliseconds to the next one, or -1. */
 int64_t	chan_deadlines(struct chan *, uint64_t now_ms);
-void	chan_trace(bool on);		/* one line a message, never its payload */
 
 /* ---- ipc_uv.c -------------------------------------------------------------------- */
 

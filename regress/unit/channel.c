@@ -927,14 +927,12 @@ test_trace(void **state)
 	err = dup(2);
 	dup2(pipes[1], 2);
 	log_init("test", true);
-	log_level(LOG_LVL_TRACE);
-	chan_trace(true);
+	log_level(LOG_LVL_DEBUG);
 	pair_make(answers);
 	chan_call(pair.netd, MSG_TLS_SIGN_REQ, &secret, -1, 1000, got, NULL);
 	chan_input(pair.keyd);
 	chan_input(pair.netd);
 	pair_close();
-	chan_trace(false);
 	log_level(LOG_LVL_WARN);
 	dup2(err, 2);
 	close(err);
