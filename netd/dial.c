@@ -218,7 +218,7 @@ dial_stop(void)
 		finish(d, R_IPC_CLOSED);
 }
 
-/* ---- SPDM: for a job that policyd opened at attestd -Q ----------------------- */
+/* ---- SPDM: for a job that policyd opened at attestd -Q ----------------- */
 
 struct job {
 	struct ipc_call	call;		/* to answer */

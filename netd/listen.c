@@ -14,7 +14,7 @@
 #include "netd.h"
 
 #define BACKLOG		64
-#define ACCEPTS_TURN	16	/* connections accepted in one turn of the loop */
+#define ACCEPTS_TURN	16	/* accepted in one turn of the loop */
 
 struct port {
 	const char	*name;
@@ -39,7 +39,7 @@ static uint32_t		session_ms;	/* the longest SPDM session */
  */
 static int		reserve = -1;
 
-/* ---- what becomes of a connection ------------------------------------------------ */
+/* ---- what becomes of a connection -------------------------------------- */
 
 /* Closes what is let in by no limit; the first of each reason is logged. */
 static void
@@ -113,7 +113,7 @@ spdm_accepted(int fd, const struct sockaddr_storage *from)
 	}
 }
 
-/* ---- accepting --------------------------------------------------------------------- */
+/* ---- accepting --------------------------------------------------------- */
 
 /* No descriptor is left: give up the reserve for long enough to say no. */
 static bool
@@ -183,7 +183,7 @@ ready(uv_poll_t *h, int status, int events)
 		;
 }
 
-/* ---- opening ------------------------------------------------------------------------ */
+/* ---- opening ----------------------------------------------------------- */
 
 static int
 bound_socket(const struct sockaddr_storage *ss, socklen_t len)

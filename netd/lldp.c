@@ -45,7 +45,7 @@ struct out {
 	bool	 full;
 };
 
-/* ---- decode ------------------------------------------------------------------- */
+/* ---- decode ------------------------------------------------------------ */
 
 /*
  * The value of a UTF-8 sequence at p and its length, or 0 if it is not one
@@ -327,7 +327,7 @@ lldp_decode(const uint8_t *buf, size_t len, struct lldpdu *p)
 	return t.len == 0 ? R_OK : R_LLD_END;
 }
 
-/* ---- encode ------------------------------------------------------------------- */
+/* ---- encode ------------------------------------------------------------ */
 
 static void
 put(struct out *o, const void *data, size_t len)

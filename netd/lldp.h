@@ -13,9 +13,9 @@
 #include "reason.h"
 
 #define LLDP_ETHERTYPE		0x88cc
-#define LLDP_MAX		1500	/* bytes of an LLDPDU: one Ethernet frame */
+#define LLDP_MAX		1500	/* bytes of an LLDPDU: one frame */
 #define LLDP_STR_MAX		255	/* bytes of a string or an id (8.5) */
-#define LLDP_ADDRS		4	/* management addresses kept, each family */
+#define LLDP_ADDRS		4	/* addresses kept, each family */
 
 /* 8.5.2.2 and 8.5.3.2: the subtypes that we send ourselves. */
 #define LLDP_CHASSIS_MAC	4
@@ -37,7 +37,7 @@ struct lldp_id {
  */
 struct lldpdu {
 	struct lldp_id	chassis, port;
-	uint16_t	ttl;		/* seconds; 0: the sender says goodbye */
+	uint16_t	ttl;		/* s; 0: the sender says goodbye */
 	char		port_description[LLDP_STR_MAX + 1];
 	char		system_name[LLDP_STR_MAX + 1];
 	char		system_description[LLDP_STR_MAX + 1];
@@ -55,7 +55,7 @@ struct lldpdu {
 	enum reason	discarded;
 };
 
-/* ---- lldp.c ------------------------------------------------------------------- */
+/* ---- lldp.c ------------------------------------------------------------ */
 
 /* 0 and the length, or -1 if a field is out of bounds or buf too small. */
 int	lldp_encode(const struct lldpdu *, uint8_t *buf, size_t size,
@@ -64,7 +64,7 @@ int	lldp_encode(const struct lldpdu *, uint8_t *buf, size_t size,
 enum reason lldp_decode(const uint8_t *buf, size_t len, struct lldpdu *);
 bool	lldp_id_same(const struct lldp_id *, const struct lldp_id *);
 
-/* ---- neighbour.c ---------------------------------------------------------------- */
+/* ---- neighbour.c ------------------------------------------------------- */
 
 #define NEIGHBOUR_MAX	64
 
@@ -72,7 +72,7 @@ struct neighbour {
 	uint32_t	id;		/* never used twice */
 	struct lldpdu	pdu;
 	uint64_t	expires;	/* monotonic ms */
-	uint64_t	reported;	/* monotonic ms of the last ops->heard */
+	uint64_t	reported;	/* monotonic ms; last ops->heard */
 	bool		dirty;		/* changed since it was reported */
 };
 
@@ -82,7 +82,7 @@ struct neighbour_ops {
 	void	(*fresh)(void);		/* a new one: announce ourselves fast */
 };
 
-int	neighbour_init(const struct neighbour_ops *);	/* 0, or -1: no memory */
+int	neighbour_init(const struct neighbour_ops *);	/* 0 or -1 */
 /*
  * A decoded LLDPDU arrived at now (monotonic ms). R_OK, or the reason for
  * which it changes nothing (table full, too much news).

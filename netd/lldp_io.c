@@ -26,7 +26,7 @@
 #define TICK_MS		1000	/* 9.2.4: txTick */
 #define FAST_SENDS	4	/* txFastInit: frames sent fast, */
 #define FAST_MS		1000	/* msgFastTx: this far apart */
-#define CREDIT_MAX	5	/* txCreditMax: frames in a burst; one more a tick */
+#define CREDIT_MAX	5	/* txCreditMax: a burst; one more a tick */
 
 /* 7.1: nearest bridge, nearest non-TPMR bridge, nearest customer bridge. */
 static const uint8_t	groups[][ETH_ALEN] = {
@@ -46,11 +46,11 @@ static struct {
 	char		 name[LLDP_STR_MAX + 1];
 	unsigned	 joined;	/* interface whose groups we are in */
 	unsigned	 credit, fast;
-	bool		 pending;	/* something changed and was not sent yet */
+	bool		 pending;	/* a change was not sent yet */
 	uint64_t	 next;		/* monotonic ms of the next frame */
 } io = { .fd = -1 };
 
-/* ---- the filter ----------------------------------------------------------------- */
+/* ---- the filter -------------------------------------------------------- */
 
 /*
  * Only frames of our ethertype, to a group address of LLDP, that came from
@@ -92,7 +92,7 @@ lock_filter(int fd)
 	return 0;
 }
 
-/* ---- sending ---------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------- */
 
 /* Group memberships vanish with the interface that they were on. */
 static void
@@ -236,7 +236,7 @@ lldp_changed(void)
 	send_soon();
 }
 
-/* ---- what neighbours say -------------------------------------------------------------- */
+/* ---- what neighbours say ----------------------------------------------- */
 
 /* A global address before one that only this cable knows. */
 static const struct in6_addr *
@@ -392,7 +392,7 @@ ticked(uv_timer_t *h)
 		send_now(now);
 }
 
-/* ---- start and end ---------------------------------------------------------------------- */
+/* ---- start and end ----------------------------------------------------- */
 
 int
 lldp_open(const struct conf *conf)

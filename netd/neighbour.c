@@ -23,7 +23,7 @@ static struct neighbour			*table;	/* NEIGHBOUR_MAX rows */
 static unsigned				 nused;	/* the first nused are in use */
 static uint32_t				 last_id;
 static unsigned				 news;	/* that may still come now */
-static uint64_t				 news_at;	/* ms of the last refill */
+static uint64_t				 news_at;	/* ms; last refill */
 
 static struct neighbour *
 find(const struct lldpdu *p)

@@ -25,7 +25,7 @@ static uv_loop_t	loop;
 static uv_signal_t	sigterm, sigint;
 static bool		ready;		/* said so to this policyd */
 
-/* ---- links -------------------------------------------------------------------- */
+/* ---- links ------------------------------------------------------------- */
 
 /* Confined, and every link was up: tell policyd, and the service manager. */
 static void
@@ -60,7 +60,7 @@ link_down(enum ipc_role role)
 	peers_hub(role, false);
 }
 
-/* ---- the end --------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------- */
 
 static void
 stop(uv_signal_t *h, int signum)
@@ -85,7 +85,7 @@ catch_signals(void)
 	uv_signal_start(&sigint, stop, SIGINT);
 }
 
-/* ---- start -------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------- */
 
 /* What needs names, files or capabilities, before there are none. */
 static void

@@ -22,7 +22,7 @@ struct uv_loop_s;
 
 #define NETD_ADDR_MAX	65	/* text of an address with its zone, and NUL */
 
-/* ---- dispatch.c: who may send what ------------------------------------------ */
+/* ---- dispatch.c: who may send what ------------------------------------- */
 
 extern const struct hub_peer	netd_peers[];
 extern const size_t		netd_npeers;
@@ -33,11 +33,11 @@ int	netd_peer_drop(struct chan *, const struct ipc_call *, const void *);
 int	netd_peers_end(struct chan *, const struct ipc_call *, const void *);
 int	netd_dial_spdm(struct chan *, const struct ipc_call *, const void *);
 
-/* ---- filter.c ------------------------------------------------------------------- */
+/* ---- filter.c ---------------------------------------------------------- */
 
 extern const struct confine	netd_confine;
 
-/* ---- addr.c: addresses as text and as sockaddr, pure ---------------------------- */
+/* ---- addr.c: addresses as text and as sockaddr, pure ------------------- */
 
 struct link;
 
@@ -47,13 +47,13 @@ struct link;
  */
 int	addr_parse(const char *text, uint16_t port, const struct link *,
 	    struct sockaddr_storage *, socklen_t *);
-/* "192.0.2.1", "2001:db8::1", "fe80::1"; mapped IPv4 as IPv4, no zone, no port. */
+/* "192.0.2.1", "fe80::1": mapped IPv4 as IPv4, no zone, no port. */
 void	addr_text(const struct sockaddr_storage *, char *, size_t);
 /* The same host? Ports are ignored, mapped IPv4 is IPv4. */
 bool	addr_same(const struct sockaddr_storage *,
 	    const struct sockaddr_storage *);
 
-/* ---- limit.c: how much a stranger may take --------------------------------------- */
+/* ---- limit.c: how much a stranger may take ----------------------------- */
 
 enum limit_class {
 	LIMIT_TLS,	/* TLS connections that strangers opened */
@@ -70,13 +70,14 @@ void	limit_release(const struct sockaddr_storage *, enum limit_class);
 unsigned limit_total(enum limit_class);
 void	limit_free(void);
 
-/* ---- listen.c: the mtls and spdm ports --------------------------------------------- */
+/* ---- listen.c: the mtls and spdm ports --------------------------------- */
 
-int	listen_open(const struct conf *);	/* before confinement; 0, or -1 logged */
+/* Before confinement; 0, or -1 logged. */
+int	listen_open(const struct conf *);
 int	listen_start(struct uv_loop_s *);
 void	listen_stop(void);
 
-/* ---- dial.c: connections that we open ------------------------------------------------ */
+/* ---- dial.c: connections that we open ---------------------------------- */
 
 struct dial;
 
@@ -88,7 +89,7 @@ struct dial;
 typedef void (*dial_fn)(int fd, enum reason, void *arg);
 
 void	dial_init(struct uv_loop_s *);
-/* NULL only if no memory or too many are under way (then the caller retries). */
+/* NULL if too many are under way, or no memory: the caller tries again. */
 struct dial *dial_start(const char *address, uint16_t port,
 	    uint32_t timeout_ms, dial_fn done, void *arg);
 void	dial_cancel(struct dial *);	/* done is not called; NULL is fine */
@@ -96,29 +97,30 @@ void	dial_stop(void);		/* the end: done gets R_IPC_CLOSED */
 /* TCP_NODELAY and keepalive, for every connection; 0 or -1. */
 int	dial_tune(int fd);
 
-/* ---- lldp.c: the LLDPDU of IEEE 802.1AB-2016, pure ------------------------------------ */
+/* ---- lldp.c: the LLDPDU of IEEE 802.1AB-2016, pure --------------------- */
 /* see lldp.h */
 
-/* ---- neighbour.c: who was heard ---------------------------------------------------------- */
+/* ---- neighbour.c: who was heard ---------------------------------------- */
 /* see lldp.h */
 
-/* ---- lldp_io.c: the packet socket ----------------------------------------------------------- */
+/* ---- lldp_io.c: the packet socket -------------------------------------- */
 
-int	lldp_open(const struct conf *);	/* before CAP_NET_RAW goes; 0, or -1 logged */
+/* Before CAP_NET_RAW goes; 0, or -1 logged. */
+int	lldp_open(const struct conf *);
 int	lldp_start(struct uv_loop_s *, const struct conf *);
 void	lldp_name(const char *);	/* the system name we announce */
-void	lldp_report(void);		/* every neighbour to policyd, then the end mark */
-void	lldp_changed(void);		/* the link or our addresses: announce anew */
+void	lldp_report(void);	/* every neighbour to policyd, then the end mark */
+void	lldp_changed(void);	/* the link or our addresses: announce anew */
 void	lldp_stop(void);		/* shutdown frame, then closed */
 
-/* ---- netlink.c: the interface comes, goes, has addresses ------------------------------------- */
+/* ---- netlink.c: the interface comes, goes, has addresses --------------- */
 
 #define LINK_ADDRS	8
 
 struct link {
 	char		name[IF_NAMESIZE];	/* empty: none is configured */
 	unsigned	index;		/* 0: there is no such interface */
-	bool		up;		/* running: carrier and administratively up */
+	bool		up;		/* has a carrier, and is not shut */
 	bool		ethernet;
 	uint8_t		mac[6];	/* if ethernet */
 	uint8_t		naddr4, naddr6;
@@ -126,15 +128,17 @@ struct link {
 	struct in6_addr	addr6[LINK_ADDRS];	/* link-local last */
 };
 
-int	link_open(const struct conf *);	/* before confinement; 0, or -1 logged */
+/* Before confinement; 0, or -1 logged. */
+int	link_open(const struct conf *);
 int	link_start(struct uv_loop_s *);
 const struct link *link_now(void);
 void	link_stop(void);
 
-/* ---- provider.c, tls.c, verify.c, token.c, peer.c, peerlink.c, backoff.c ---------------------- */
+/* ---- tls.c, peers.c, peerlink.c: the peer channel; see tls.h ------------- */
 
-int	tls_init(const struct conf *);	/* before confinement: all that OpenSSL loads lazily */
-int	peers_init(struct uv_loop_s *, const struct conf *);	/* before confinement */
+/* Before confinement: all that OpenSSL loads lazily. */
+int	tls_init(const struct conf *);
+int	peers_init(struct uv_loop_s *, const struct conf *);
 /*
  * A connection on the mtls port, already counted under LIMIT_TLS and
  * LIMIT_HALF for this address; takes fd, and owes both limit_release().
@@ -143,7 +147,7 @@ int	peers_init(struct uv_loop_s *, const struct conf *);	/* before confinement *
 int	peerlink_accept(int fd, const struct sockaddr_storage *from);
 /* Our interface lost its carrier (or vanished), or has it back: redial now. */
 void	peers_link(bool up);
-/* A link to this sister is up or gone. policyd up: tell every PEER_LINK anew. */
+/* A link to this sister is up or gone; with policyd, tell PEER_LINKs anew. */
 void	peers_hub(enum ipc_role, bool up);
 void	peers_stop(void);		/* close every connection */
 

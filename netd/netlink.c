@@ -36,7 +36,7 @@ static struct {
 	struct link	 now;
 } nl = { .fd = -1 };
 
-/* ---- asking --------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------ */
 
 static int
 ask(const void *msg, size_t len)
@@ -102,7 +102,7 @@ scan(void)
 	ask_link();
 }
 
-/* ---- hearing ---------------------------------------------------------------------- */
+/* ---- hearing ----------------------------------------------------------- */
 
 static const void *
 attribute(void *first, size_t left, unsigned type, size_t *len)
@@ -300,7 +300,7 @@ readable(uv_poll_t *h, int status, int events)
 		scan();
 }
 
-/* ---- start and end ---------------------------------------------------------------------- */
+/* ---- start and end ----------------------------------------------------- */
 
 /* The first look, while waiting is still allowed. */
 static int
@@ -327,7 +327,8 @@ int
 link_open(const struct conf *conf)
 {
 	struct sockaddr_nl	sa = { .nl_family = AF_NETLINK,
-	    .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR };
+	    .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR |
+	    RTMGRP_IPV6_IFADDR };
 	socklen_t		len = sizeof(sa);
 
 	if (conf->interface == NULL)

@@ -1,4 +1,4 @@
-/* neighbour: the table of who was heard, bounded and aged. Time is chosen here. */
+/* neighbour: who was heard; bounded and aged. Time is chosen here. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -50,7 +50,7 @@ under_filter(void (*f)(void))
 	return 0;
 }
 
-/* ---- what netd needs ---------------------------------------------------------- */
+/* ---- what netd needs --------------------------------------------------- */
 
 static void
 dials(void)
@@ -107,7 +107,7 @@ test_needed(void **state)
 	assert_int_equal(under_filter(joins_a_group), 0);
 }
 
-/* ---- what it must not do -------------------------------------------------------- */
+/* ---- what it must not do ----------------------------------------------- */
 
 static void
 packet_socket(void)
