@@ -9,11 +9,11 @@
  */
 #include <sys/random.h>
 
-#include <inttypes.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "clock.h"
 #include "policyd.h"
@@ -284,6 +284,21 @@ intent_forget(void)
 }
 
 static void
+cert_record(enum identity_cert c)
+{
+	time_t		t = (time_t)id.not_after;
+	char		until[32] = "";
+	struct tm	tm;
+
+	if (gmtime_r(&t, &tm) != NULL)
+		strftime(until, sizeof(until), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	audit_record(AUDIT_CERT, "keyd", R_OK, "%s issued, serial "
+	    "%02x%02x%02x%02x..., until %s", certs[c].name, id.serial[0],
+	    id.serial[1], id.serial[2], id.serial[3], until);
+	log_info("identity: %s issued, until %s", certs[c].name, until);
+}
+
+static void
 got_cert(const struct ipc_reply *rep, void *arg)
 {
 	static struct store_sql		 put = STORE_SQL("UPDATE issued"
@@ -317,11 +332,7 @@ got_cert(const struct ipc_reply *rep, void *arg)
 	}
 	cert_keep(c, id.serial, id.not_before, id.not_after,
 	    m->certificate.data, m->certificate.len);
-	audit_record(AUDIT_CERT, "keyd", R_OK, "%s issued, serial "
-	    "%02x%02x%02x%02x..., until %" PRIu64, certs[c].name,
-	    id.serial[0], id.serial[1], id.serial[2], id.serial[3],
-	    id.not_after);
-	log_info("identity: %s issued", certs[c].name);
+	cert_record(c);
 	id.changed = true;
 	store_after_commit(cert_stored, NULL);
 }

@@ -287,23 +287,42 @@ store_failed(void)
 	return store.failed;
 }
 
-/* A commit of its own, so never while the turn's transaction is open. */
+/*
+ * Commits of their own, so never while the turn's transaction is open. They
+ * are as large as a busy turn: a store for which there is room for one page
+ * only would fail at the first real commit, again and again. The log keeps
+ * the room that it took.
+ */
+static int
+probe_write(void)
+{
+	static struct store_sql	 put = STORE_SQL("INSERT INTO meta"
+	    " VALUES ('probe', zeroblob(65536))"
+	    " ON CONFLICT (name) DO UPDATE SET value = zeroblob(65536)");
+	static struct store_sql	 del = STORE_SQL(
+	    "DELETE FROM meta WHERE name = 'probe'");
+	int			 rc;
+
+	rc = sqlite3_step(store_stmt(&put));
+	sqlite3_reset(put.st);
+	if (rc != SQLITE_DONE)
+		return rc;
+	rc = sqlite3_step(store_stmt(&del));
+	sqlite3_reset(del.st);
+	return rc;
+}
+
 enum reason
 store_probe(void)
 {
-	static struct store_sql	 put = STORE_SQL(
-	    "INSERT INTO meta VALUES ('probe', 1)"
-	    " ON CONFLICT (name) DO UPDATE SET value = 1 - value");
-	enum reason		 r;
-	int			 rc;
+	enum reason	r;
+	int		rc;
 
 	if (store.open)
 		return store.state;
 	if (sqlite3_db_readonly(store.db, "main") == 1)
 		return store.state = R_SYS_STORE_READONLY;
-	rc = sqlite3_step(store_stmt(&put));
-	if (rc == SQLITE_DONE) {
-		sqlite3_reset(put.st);
+	if ((rc = probe_write()) == SQLITE_DONE) {
 		if (store.state != R_OK)
 			log_info("store: can be written again");
 		return store.state = R_OK;
@@ -311,7 +330,6 @@ store_probe(void)
 	r = store_reason(rc);
 	if (store.state != r)
 		(void)store_complain(rc, "nothing can be written");
-	sqlite3_reset(put.st);
 	return store.state = r;
 }
 
