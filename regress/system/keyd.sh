@@ -16,7 +16,7 @@ chmod 755 "$W"
 mkfifo "$W/never"
 TPM=
 KEYD=
-getent group provd >/dev/null && getent passwd _attestr >/dev/null ||
+getent passwd _attestr >/dev/null ||
     systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
 
 finish() {
