@@ -491,6 +491,51 @@ test_never_ready(void **state)
 	assert_int_equal(t.waits, 32);
 }
 
+/* A slow keyd: ResponseNotReady, and the answer to RESPOND_IF_READY. */
+static void
+test_deferred(void **state)
+{
+	t.defer = 1;
+	run_expect(R_OK);
+	assert_int_equal(t.waits, 2);
+	t.defer = 3;
+	run_expect(R_OK);
+	assert_int_equal(t.waits, 6);
+	t.qc.caps.data_transfer = t.qc.caps.max_msg = 300;
+	run_expect(R_OK);
+	t.no_key = true;
+	run_expect(R_ATT_BUSY);
+}
+
+/* Who asks something else meanwhile gets that, and the old answer never. */
+static void
+test_deferred_forgotten(void **state)
+{
+	static const uint8_t	version[4] = { 0x10, 0x84, 0, 0 };
+	uint8_t			again[4] = { 0x13, 0xff, 0x83, 0 };
+	uint8_t			sig[SPDM_SIG_MAX] = { 0 };
+	uint32_t		serial;
+
+	t.defer = 1;
+	t.requester = requester_new(&t.qc, t.nonce);
+	t.responder = responder_new(&t.rc);
+	assert_int_equal(requester_start(t.requester), SPDM_SEND);
+	while (talk_exchange(&t) == SPDM_SEND)
+		continue;
+	assert_int_equal(responder_error(t.responder), SPDM_E_NOT_READY);
+	serial = responder_sign(t.responder)->serial;
+	again[3] = (uint8_t)(serial + 1);	/* another token */
+	responder_feed(t.responder, again, 4);
+	assert_int_equal(responder_error(t.responder),
+	    SPDM_E_INVALID_REQUEST);
+	responder_feed(t.responder, version, 4);
+	assert_int_equal(responder_error(t.responder), 0);
+	assert_false(responder_signed(t.responder, serial, sig));
+	again[3] = (uint8_t)serial;
+	responder_feed(t.responder, again, 4);
+	assert_int_equal(responder_error(t.responder), SPDM_E_UNEXPECTED);
+}
+
 /* keyd is away for good: Busy, and the requester gives up. */
 static void
 test_no_key(void **state)
@@ -622,6 +667,8 @@ main(void)
 		HOSTILE(test_digests),
 		HOSTILE(test_endless_delays),
 		HOSTILE(test_never_ready),
+		HOSTILE(test_deferred),
+		HOSTILE(test_deferred_forgotten),
 		HOSTILE(test_no_key),
 		HOSTILE(test_other_answer),
 		HOSTILE(test_summary),

@@ -22,6 +22,8 @@ struct talk {
 	uint8_t			 nonce[SPDM_NONCE];
 	EVP_PKEY		*sign_key;	/* the soft identity's, or not */
 	bool			 no_key;	/* keyd is away */
+	unsigned		 defer;		/* keyd takes so many askings */
+	unsigned		 asked;
 	/* Called with every message; changes it, and its length. */
 	void			(*request)(struct talk *, uint8_t *, size_t *);
 	void			(*response)(struct talk *, uint8_t *, size_t *);
@@ -97,27 +99,43 @@ talk_free(struct talk *t)
 		spdm_slot_clear(&t->slots[i]);
 }
 
+/* keyd's answer, now or when it was asked for often enough. */
+static inline void
+talk_sign(struct talk *t, bool again)
+{
+	const struct responder_sign	*sg = responder_sign(t->responder);
+	uint8_t				 sig[SPDM_SIG_MAX];
+
+	if (!again)
+		t->asked = 0;
+	if (t->asked++ < t->defer) {
+		if (!again)
+			responder_defer(t->responder);
+		return;
+	}
+	if (!t->no_key)
+		soft_sign(t->sign_key, t->soft->alg, sg->version, sg->context,
+		    sg->hash, sig);
+	/* True: it goes out at once, because nothing was deferred. */
+	NEED(responder_signed(t->responder, sg->serial,
+	    t->no_key ? NULL : sig) == !again);
+}
+
 /* One exchange: what the requester wants to send, and what comes of it. */
 static inline enum spdm_act
 talk_exchange(struct talk *t)
 {
-	const struct responder_sign	*sg;
-	uint8_t				 sig[SPDM_SIG_MAX];
-	const uint8_t			*p;
-	size_t				 len;
+	const uint8_t	*p;
+	size_t		 len;
 
 	p = requester_out(t->requester, &len);
 	memcpy(t->buf, p, len);
 	if (t->request != NULL)
 		t->request(t, t->buf, &len);
-	if (responder_feed(t->responder, t->buf, len) == RESPONDER_SIGN) {
-		sg = responder_sign(t->responder);
-		if (!t->no_key)
-			soft_sign(t->sign_key, t->soft->alg, sg->version,
-			    sg->context, sg->hash, sig);
-		NEED(responder_signed(t->responder, sg->serial,
-		    t->no_key ? NULL : sig));
-	}
+	if (t->buf[1] == SPDM_RESPOND_IF_READY && t->asked > 0)
+		talk_sign(t, true);
+	if (responder_feed(t->responder, t->buf, len) == RESPONDER_SIGN)
+		talk_sign(t, false);
 	p = responder_out(t->responder, &len);
 	NEED(len <= TALK_MSG);
 	memcpy(t->buf, p, len);
