@@ -201,8 +201,9 @@ install: programs
 	@$(PUT); put 644 etc/provd.conf "$(SHARE)/doc/provd/examples/provd.conf"
 
 # Files in the tree that are made from a table; a unit test compares each.
-generated: $(O)/tools/reasondoc $(O)/tools/msgdoc
+generated: $(O)/tools/reasondoc $(O)/tools/msgdoc $(O)/tools/fsmdoc
 	$(O)/tools/reasondoc >man/provd_reasons.7
+	$(O)/tools/fsmdoc man man/policyd.8 >$(O)/policyd.8 && cp $(O)/policyd.8 man/policyd.8
 	$(O)/tools/msgdoc man >man/ipc_messages.7
 	$(O)/tools/msgdoc dict >regress/fuzz/ipc.dict
 	@rm -rf regress/fuzz/seeds/codec && mkdir -p regress/fuzz/seeds/codec

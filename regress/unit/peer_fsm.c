@@ -12,8 +12,10 @@
 
 #include <cmocka.h>
 
-#include "../../policyd/peer.h"
+#define FSMDOC_TEST
+#include "../tools/fsmdoc.c"
 
+#define MANUAL	"man/policyd.8"
 #define GOLDEN	"regress/unit/peer_fsm.ok"
 
 const struct conf	*conf;
@@ -176,6 +178,54 @@ test_no_double_row(void **state)
 		    &rows[i], sizeof(rows[i]));
 }
 
+/* The manual has the section that would be made now. */
+static void
+test_manual(void **state)
+{
+	char	*have = NULL, *want = NULL;
+	size_t	 n, m;
+	FILE	*in, *out;
+
+	in = fopen(MANUAL, "r");
+	assert_non_null(in);
+	out = open_memstream(&want, &m);
+	assert_non_null(out);
+	assert_int_equal(man_replace(in, out), 0);
+	fclose(out);
+	rewind(in);
+	have = calloc(1, m + 2);
+	assert_non_null(have);
+	n = fread(have, 1, m + 1, in);
+	fclose(in);
+	if (n != m || memcmp(have, want, n) != 0)
+		fail_msg("%s is old: make generated", MANUAL);
+	free(have);
+	free(want);
+}
+
+/* The model has every row. */
+static void
+test_model(void **state)
+{
+	char	*text = NULL, want[64];
+	size_t	 n;
+	FILE	*f;
+	int	 s, e;
+
+	f = open_memstream(&text, &n);
+	assert_non_null(f);
+	promela(f);
+	fclose(f);
+	for (s = 0; s < P_NSTATES; s++)
+		for (e = 0; e < EV_N; e++) {
+			snprintf(want, sizeof(want),
+			    ":: state == %d && event == %d &&", s, e);
+			assert_int_equal(strstr(text, want) != NULL,
+			    fsm_find(s, e) != NULL);
+		}
+	free(text);
+}
+
 int
 main(void)
 {
@@ -185,6 +235,8 @@ main(void)
 		cmocka_unit_test(test_links_grant_nothing),
 		cmocka_unit_test(test_operator_and_failures),
 		cmocka_unit_test(test_no_double_row),
+		cmocka_unit_test(test_manual),
+		cmocka_unit_test(test_model),
 	};
 
 	return cmocka_run_group_tests_name("peer_fsm", tests, NULL, NULL);
