@@ -85,6 +85,9 @@ static const struct layout {
 	    { "dialled by us", "dialled" }, { "since", "since" },
 	    { "reason", "reason" } },
 	    "{peer}: connection {state} {address} {reason}" },
+	{ "attempt", TABLE, { { "PEER", "peer" }, { "ATTEMPT", "attempts" },
+	    { "NEXT", "next" }, { "REASON", "reason" } },
+	    "{peer}: attempt {attempts}: {reason}" },
 	{ "transition", TABLE, { { "TIME", "time" }, { "PEER", "peer" },
 	    { "FROM", "from" }, { "TO", "to" }, { "CAUSE", "cause" },
 	    { "REASON", "reason" } },
@@ -165,35 +168,43 @@ member(const json_t *o, const char *name)
 	return s == NULL || s[0] == '\0' ? NULL : s;
 }
 
-/* "ATT-014 measurement 3: expected X, seen Y"; with text in a block. */
+static void
+put_member(FILE *f, const json_t *o, const char *before, const char *name,
+    const char *after)
+{
+	const char	*s = member(o, name);
+
+	if (s == NULL)
+		return;
+	fputs(before, f);
+	row_text(f, s);
+	fputs(after, f);
+}
+
+/*
+ * "ATT-014: It differs. (measurement 3: expected aa, seen bb)"; in a block
+ * what is in the parentheses and the remedy stand on lines of their own.
+ */
 static void
 put_why(FILE *f, const json_t *w, bool block)
 {
-	const char	*s;
+	bool	check = member(w, "field") != NULL ||
+	    member(w, "expected") != NULL || member(w, "seen") != NULL;
 
-	if ((s = member(w, "code")) != NULL)
-		row_text(f, s);
-	if ((s = member(w, "text")) != NULL && block) {
-		fputs(": ", f);
-		row_text(f, s);
+	put_member(f, w, "", "code", "");
+	put_member(f, w, ": ", "text", "");
+	if (check) {
+		fputs(block ? "\n\t" : " (", f);
+		put_member(f, w, "", "field", member(w, "expected") != NULL ||
+		    member(w, "seen") != NULL ? ": " : "");
+		put_member(f, w, "expected ", "expected",
+		    member(w, "seen") != NULL ? ", " : "");
+		put_member(f, w, "seen ", "seen", "");
+		if (!block)
+			fputc(')', f);
 	}
-	if ((s = member(w, "field")) != NULL) {
-		fputs(block ? "\n\t" : " ", f);
-		row_text(f, s);
-	}
-	if ((s = member(w, "expected")) != NULL) {
-		fputs(member(w, "field") != NULL ? ": expected " :
-		    block ? "\n\texpected " : " expected ", f);
-		row_text(f, s);
-	}
-	if ((s = member(w, "seen")) != NULL) {
-		fputs(", seen ", f);
-		row_text(f, s);
-	}
-	if ((s = member(w, "remedy")) != NULL && block) {
-		fputs("\n\tremedy: ", f);
-		row_text(f, s);
-	}
+	if (block)
+		put_member(f, w, "\n\tremedy: ", "remedy", "");
 }
 
 static void
@@ -317,13 +328,18 @@ print_table(FILE *f, const struct layout *l, const json_t *list)
 	free(cells);
 }
 
+/* A member that is null leaves nothing, and no blank at the end. */
 static void
-print_line(FILE *f, const char *format, const json_t *row)
+print_line(FILE *out, const char *format, const json_t *row)
 {
 	const json_t	*v;
 	const char	*end;
-	char		 name[32];
+	char		*line, name[32];
+	size_t		 len;
+	FILE		*f;
 
+	if ((f = open_memstream(&line, &len)) == NULL)
+		abort();
 	for (; *format != '\0'; format++) {
 		if (*format != '{' || (end = strchr(format, '}')) == NULL) {
 			fputc(*format, f);
@@ -336,7 +352,11 @@ print_line(FILE *f, const char *format, const json_t *row)
 			put_value(f, v, false);
 		format = end;
 	}
-	fputc('\n', f);
+	fclose(f);
+	while (len > 0 && line[len - 1] == ' ')
+		len--;
+	fprintf(out, "%.*s\n", (int)len, line);
+	free(line);
 }
 
 static void

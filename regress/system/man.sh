@@ -39,6 +39,17 @@ while read -r line; do
 done <"${TMPDIR:-/tmp}/commands.$$"
 rm -f "${TMPDIR:-/tmp}/commands.$$"
 
+# Every row that policyd sends, and every member of one, is in provctl.8.
+doc=$(sed -n '/^.Sh JSON/,/^.Sh FILES/p' man/provctl.8)
+for r in $(grep -ohE 'row_new\("[a-z]+"' policyd/*.c | sed 's/.*"\(.*\)"/\1/' | sort -u); do
+	like "provctl.8 has the row $r" "$doc" "^\.It Sy $r No"
+	like "provctl knows how to show $r" "$(cat provctl/row.c)" "\{ \"$r\", "
+done
+for m in $(sed '/\*\//,$d' policyd/control.c |
+    grep -oE '[ ,][a-z_0-9]+ (str|num|bool|time|hex|id|why)[|, ]' | tr -d , | cut -d' ' -f2 | sort -u); do
+	like "provctl.8 has the member $m" "$doc" "^\.Va.* $m( |\$)"
+done
+
 # Every keyword of the grammar is in provd.conf(5).
 text=$(mandoc -Tascii man/provd.conf.5 | col -b)
 for w in $(sed -n '/keywords\[\]/,/^};/p' libutil/conf.y |

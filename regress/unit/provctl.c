@@ -398,7 +398,7 @@ test_table(void **state)
 	assert_string_equal(out,
 	    "PEER   STATE              PROVISIONED  CONNECTED     ADDRESS    ID                                        REASON\n"
 	    "bmc-b  Connected          yes          Connected     192.0.2.2  " ID "  -\n"
-	    "c      AttestationFailed  no           NotConnected  -          -                                         ATT-014 index 3: expected aa, seen bb\n");
+	    "c      AttestationFailed  no           NotConnected  -          -                                         ATT-014: It differs. (index 3: expected aa, seen bb)\n");
 	with_policyd(&s, "--json peer list", EX_GOOD, "{\"row\":\"peer\"");
 	assert_non_null(strstr(out, "}\n{\"row\":\"peer\",\"name\":\"c\""));
 }
@@ -466,7 +466,7 @@ test_stream(void **state)
 	(void)state;
 	with_policyd(&s, "provision b", EX_GOOD, "");
 	assert_string_equal(out, "b: VERSION: 1.3\n"
-	    "t b: Attesting -> Provisioned (verdict) \n");
+	    "t b: Attesting -> Provisioned (verdict)\n");
 }
 
 static void

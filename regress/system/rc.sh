@@ -1,0 +1,77 @@
+#!/bin/bash
+# The rc scripts, as installed, on a system of their own: any order, in the
+# background, found again without pid files. In namespaces, so that daemons of
+# other tests are not seen.
+. "$(dirname "$0")/lib.sh"
+need_root
+need unshare jq systemd-sysusers
+if [ "${1:-}" != inside ]; then
+	getent passwd _attestr >/dev/null ||
+	    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
+	exec unshare --net --pid --fork --mount-proc --kill-child -- "$0" inside
+fi
+
+W=$(mktemp -d /tmp/rc.XXXXXX) || exit 1
+chmod 755 "$W"
+trap 'rm -rf "$W"' EXIT
+ip link set lo up
+ok "make install" make -s -C "$TOP" O="$O" PREFIX="$W/usr" SYSCONFDIR="$W/etc" install
+cat >"$W/provd.conf" <<-EOF
+node "rc" interface "lo"
+run directory "$W/run"
+state directory "$W/state"
+key backend soft
+EOF
+export provd_conf=$W/provd.conf
+ctl() {
+	"$W/usr/bin/provctl" -f "$provd_conf" "$@"
+}
+rc() {
+	"$W/etc/rc.d/provd_$1" "$2"
+}
+mkfifo "$W/never"
+await() {
+	local end=$((SECONDS + 60))
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		read -r -t 0.05 <>"$W/never"
+	done
+	return 0
+}
+ready() {
+	[ "$(ctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 4 ]
+}
+
+# policyd last: the others wait for it
+for r in attestd_r netd keyd attestd_q policyd; do
+	ok "$r: configtest" rc $r configtest
+	nok "$r: check says that it is down" rc $r check
+	ok "$r: start returns once it is confined" rc $r start
+	ok "$r: check" rc $r check
+	like "$r: status" "$(rc $r status)" 'up, pid [0-9]+'
+done
+ok "all of them find each other" await ready
+like "start again starts nothing" "$(rc keyd start)" 'runs already'
+old=$(rc keyd status)
+ok "restart" rc keyd restart
+ok "the new one is found" rc keyd check
+is "and it is another one" "$([ "$old" != "$(rc keyd status)" ] && echo yes)" yes
+ok "and greets policyd" await ready
+ok "provctl check finds nothing amiss" ctl check
+for r in policyd attestd_r netd keyd attestd_q; do
+	ok "$r: stop" rc $r stop
+	nok "$r: is down" rc $r check
+done
+like "status says so" "$(rc netd status)" 'netd: down'
+
+# The errors of a start are seen where it was started.
+echo 'nonsense' >>"$W/provd.conf"
+out=$(rc keyd start 2>&1)
+is "a bad configuration: start fails" "$?" 1
+like "and says where" "$out" "provd.conf:5: "
+sed -i '$d' "$W/provd.conf"
+rm -rf "$W/run" && echo >"$W/run"
+out=$(rc netd start 2>&1)
+is "no directory to live in: start fails" "$?" 1
+like "and says which" "$out" "$W/run"
+done_testing
