@@ -54,7 +54,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
-UNIT_libipc  = codec channel queue events hub routes msgdoc
+UNIT_libipc  = codec channel offence queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial netd_filter
@@ -74,7 +74,7 @@ FUZZ_policyd =
 # ---- benches and tools --------------------------------------------------------------
 
 BENCH_libipc = bench_ipc
-BENCH_keyd   =
+BENCH_keyd   = bench_keyd
 BENCH_netd   =
 BENCH_attestd = bench_attest
 BENCH_policyd = bench_store

@@ -61,12 +61,13 @@ same_refusal(const struct refusal *a, const struct refusal *b)
 	    strcmp(a->seen, b->seen) == 0;
 }
 
+/* Attempts that follow a failed one are not progress until they succeed. */
 static uint32_t
 link_state(const struct peer *p)
 {
 	if (p->live != NULL)
 		return 2;
-	return TAILQ_EMPTY(&p->links) ? 0 : 1;
+	return TAILQ_EMPTY(&p->links) || p->failures > 0 ? 0 : 1;
 }
 
 static void
@@ -209,14 +210,16 @@ dial_end(struct peer *p)
 static void
 dial_now(struct peer *p)
 {
+	p->failures = 0;
 	backoff_reset(&p->backoff);
 	redial_cancel(p);
 	dial_peer(p);
 }
 
 /*
- * A peer that cannot be reached is reported once, not at each attempt: 1 is
- * told when there is a connection, 0 when its reason is a new one.
+ * Each report is a record of the audit log, so a peer that cannot be reached
+ * or refuses us is reported once, not at each attempt: 1 is told at the first
+ * one, 0 when its reason is a new one.
  */
 void
 peers_changed(struct peer *p, const struct refusal *why)
@@ -229,8 +232,10 @@ peers_changed(struct peer *p, const struct refusal *why)
 	if (why != NULL && state == 0) {
 		new_reason = !same_refusal(&p->why, why);
 		p->why = *why;
+		p->failures++;
 	}
 	if (p->live != NULL) {
+		p->failures = 0;
 		backoff_reset(&p->backoff);
 		redial_cancel(p);
 	}

@@ -83,6 +83,7 @@ cert_verify(X509_STORE_CTX *store, void *arg)
 		X509_STORE_CTX_set_error(store, verify_alert(t->why.reason));
 		return 0;
 	}
+	t->why.reason = R_OK;
 	X509_STORE_CTX_set_error(store, X509_V_OK);
 	return 1;
 }

@@ -215,6 +215,7 @@ struct peer {
 	/* peers.c */
 	struct dial	*dial;
 	struct backoff	 backoff;
+	unsigned	 failures;	/* since the last success, or fresh start */
 	uv_timer_t	*redial;	/* NULL: not armed */
 	uint32_t	 reported;	/* state of the last PEER_LINK, or UINT32_MAX */
 	bool		 relinked;	/* another connection is the live one */

@@ -11,16 +11,24 @@
 #define URN		"urn:provd:node:"
 #define NODE_DIGITS	40
 
+static void
+cut(char *out, size_t size, const char *text)
+{
+	size_t n = text == NULL ? 0 : strnlen(text, size - 1);
+
+	if (n > 0)
+		memcpy(out, text, n);
+	out[n] = '\0';
+}
+
 void
 refusal_set(struct refusal *why, enum reason reason, const char *field,
     const char *expected, const char *seen)
 {
 	why->reason = reason;
-	snprintf(why->field, sizeof(why->field), "%s",
-	    field == NULL ? "" : field);
-	snprintf(why->expected, sizeof(why->expected), "%s",
-	    expected == NULL ? "" : expected);
-	snprintf(why->seen, sizeof(why->seen), "%s", seen == NULL ? "" : seen);
+	cut(why->field, sizeof(why->field), field);
+	cut(why->expected, sizeof(why->expected), expected);
+	cut(why->seen, sizeof(why->seen), seen);
 }
 
 static int
@@ -285,7 +293,6 @@ verify_leaf(X509 *leaf, X509 *const *anchors, size_t nanchors, bool server,
 
 	if (verify_form(leaf, server, why) == -1)
 		return -1;
-	refuse_anchor(why, leaf, "another CA");
 	for (i = 0; i < nanchors; i++) {
 		if (!claims_issuer(leaf, anchors[i]))
 			continue;
@@ -294,7 +301,7 @@ verify_leaf(X509 *leaf, X509 *const *anchors, size_t nanchors, bool server,
 		if (why->reason != R_TLS_WRONG_ANCHOR)
 			return -1;
 	}
-	return -1;
+	return refuse_anchor(why, leaf, "another CA");
 }
 
 /*

@@ -7,7 +7,8 @@
  * What netd sends becomes lines on the standard output, one each; what is
  * read from the standard input is done:
  *
- *   dial JOB ADDRESS PORT	DIAL_SPDM; "dialled JOB" or "refused JOB CODE SEEN"
+ *   dial JOB ADDRESS PORT	DIAL_SPDM; "dialled JOB", or
+ *				"refused JOB CODE SEEN"
  *   name NAME			NET_IDENTITY with this system name and no leaf
  *   answer			end the oldest SPDM session (DONE)
  *   link ROLE			introduce a sister (keyd, attestd-q, attestd-r)
@@ -61,7 +62,7 @@ say(const char *fmt, ...)
 	fflush(stdout);
 }
 
-/* ---- as policyd ----------------------------------------------------------------- */
+/* ---- as policyd -------------------------------------------------------- */
 
 static void
 introduce(enum ipc_role role)
@@ -193,7 +194,7 @@ static const struct ipc_handler from_netd[] = {
 	{ MSG_OFFENCE,		on_offence },
 };
 
-/* ---- as keyd and attestd --------------------------------------------------------------- */
+/* ---- as keyd and attestd ----------------------------------------------- */
 
 static int
 on_link_hello(struct chan *c, const struct ipc_call *call, const void *arg)
@@ -268,7 +269,7 @@ sister_conf(struct chan_conf *conf, enum ipc_role role)
 	conf->closed = link_closed;
 }
 
-/* ---- commands ---------------------------------------------------------------------------- */
+/* ---- commands ---------------------------------------------------------- */
 
 static void
 dial_over(const struct ipc_reply *r, void *arg)
@@ -386,7 +387,7 @@ commands(uv_poll_t *h, int status, int events)
 	}
 }
 
-/* ---- start ----------------------------------------------------------------------------------- */
+/* ---- start ------------------------------------------------------------- */
 
 static void
 connected(uv_poll_t *h, int status, int events)
