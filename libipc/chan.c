@@ -51,7 +51,7 @@ struct chan {
 	struct chan_conf conf;
 	enum ipc_phase	 phase;
 	bool		 closing;
-	bool		 doomed;	/* to be closed by the loop's next turn */
+	bool		 doomed;	/* closes at the loop's next turn */
 	enum reason	 doom;
 	const struct chan_watch *watch;
 	void		*watch_arg;
@@ -72,7 +72,7 @@ static uint64_t	next_serial = 1;
 
 static void	chan_finish(struct chan *, enum reason, unsigned);
 
-/* ---- life --------------------------------------------------------------------- */
+/* ---- life ---- */
 
 struct chan *
 chan_new(int fd, const struct chan_conf *conf)
@@ -227,7 +227,7 @@ trace(enum ipc_role from, enum ipc_role to, enum ipc_type type, uint32_t id,
 		    ipc_role_name(to), ipc_name(type), id, len);
 }
 
-/* ---- output queue ---------------------------------------------------------------- */
+/* ---- output queue ---- */
 
 /* The reply to this call is in the kernel: its place in the window is free. */
 static void
@@ -236,7 +236,8 @@ taken_free(struct chan *c, uint32_t id)
 	unsigned	i;
 
 	for (i = 0; i < c->window; i++) {
-		if (c->taken[i].state == TAKEN_ANSWERED && c->taken[i].id == id) {
+		if (c->taken[i].state == TAKEN_ANSWERED &&
+		    c->taken[i].id == id) {
 			c->taken[i].state = TAKEN_FREE;
 			return;
 		}
@@ -340,7 +341,7 @@ chan_send(struct chan *c, enum ipc_type type, const void *msg, int fd)
 	return chan_put(c, type, 0, msg, fd);
 }
 
-/* ---- our calls ----------------------------------------------------------------------- */
+/* ---- our calls ---- */
 
 static struct sent *
 sent_find(struct chan *c, uint32_t id)
@@ -435,7 +436,7 @@ chan_deadlines(struct chan *c, uint64_t now)
 	for (i = 0; i < c->window && !chan_met_doom(c); i++) {
 		if (c->sent[i].state == SENT_PENDING &&
 		    c->sent[i].deadline <= now) {
-			/* The peer still owes the reply: its place stays taken. */
+			/* The reply is still owed: its place stays taken. */
 			c->sent[i].state = SENT_LATE;
 			sent_fail(&c->sent[i], R_IPC_DEADLINE);
 		}
@@ -446,7 +447,7 @@ chan_deadlines(struct chan *c, uint64_t now)
 	return next;
 }
 
-/* ---- our replies ------------------------------------------------------------------------- */
+/* ---- our replies ---- */
 
 int
 chan_reply(struct chan *c, const struct ipc_call *call, enum ipc_type type,
@@ -459,7 +460,8 @@ chan_reply(struct chan *c, const struct ipc_call *call, enum ipc_type type,
 	if (c == NULL || c->closing || c->serial != call->chan)
 		return -1;
 	for (i = 0; i < c->window && t == NULL; i++) {
-		if (c->taken[i].state == TAKEN_OPEN && c->taken[i].id == call->id)
+		if (c->taken[i].state == TAKEN_OPEN &&
+		    c->taken[i].id == call->id)
 			t = &c->taken[i];
 	}
 	if (t == NULL || !ipc_answers(t->type, type))
@@ -511,7 +513,7 @@ chan_refuse(struct chan *c, const struct ipc_call *call, enum reason reason)
 	return chan_refuse_why(c, call, reason, NULL, NULL, NULL);
 }
 
-/* ---- input: every check, in one order ------------------------------------------------------ */
+/* ---- input: every check, in one order ---- */
 
 static ipc_fn
 handler_find(const struct chan *c, enum ipc_type type)
@@ -657,7 +659,7 @@ chan_input(struct chan *c)
 	return got;
 }
 
-/* ---- the end --------------------------------------------------------------------------------- */
+/* ---- the end ---- */
 
 static void
 chan_finish(struct chan *c, enum reason reason, unsigned type)

@@ -21,7 +21,8 @@
 #define ROLES_ATTESTR	BIT(IPC_ATTESTR)
 #define ROLES_PROVCTL	BIT(IPC_PROVCTL)
 /* Those who greet policyd; links among them begin with LINK_HELLO. */
-#define ROLES_DAEMONS	(ROLES_KEYD | ROLES_NETD | ROLES_ATTESTQ | ROLES_ATTESTR)
+#define ROLES_DAEMONS	(ROLES_KEYD | ROLES_NETD | ROLES_ATTESTQ | \
+			    ROLES_ATTESTR)
 #define ROLES_ANYONE	(BIT(IPC_NROLES) - 1)
 
 #define PHASES_START	BIT(IPC_START)
@@ -34,7 +35,7 @@
 #define LINK(a, b, window)
 #define ANSWER(call, reply)
 
-/* ---- fields: one table a message -------------------------------------------- */
+/* ---- fields: one table a message ---- */
 
 #define MSG(NAME, name, kind, from, to, phase, fd, text)		\
 	static const struct field fields_##name[] = {
@@ -49,7 +50,7 @@
 #define FIELD(name, kind, field, bound)
 #define END(name)
 
-/* ---- messages ------------------------------------------------------------------ */
+/* ---- messages ---- */
 
 struct message {
 	const char	*name;
@@ -107,7 +108,7 @@ static const char *const role_names[IPC_NROLES] = {
 	"policyd", "keyd", "netd", "attestd-q", "attestd-r", "provctl"
 };
 
-/* ---- what the catalogue says ---------------------------------------------------- */
+/* ---- what the catalogue says ---- */
 
 bool
 ipc_known(uint32_t type)
@@ -214,7 +215,7 @@ ipc_state_key(enum ipc_type type, const void *msg)
 	return *(const uint32_t *)((const char *)msg + f->offset);
 }
 
-/* ---- filling fields ---------------------------------------------------------------- */
+/* ---- filling fields ---- */
 
 bool
 ipc_utf8(const char *s, size_t len)
@@ -278,7 +279,7 @@ ipc_set_blob(uint32_t *len, uint8_t *data, size_t size, const void *p, size_t n)
 	return 0;
 }
 
-/* ---- writing ------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 struct writer {
 	uint8_t	*buf;
@@ -388,7 +389,7 @@ ipc_encode(enum ipc_type type, uint32_t id, const void *msg, uint8_t *buf,
 	return 0;
 }
 
-/* ---- reading --------------------------------------------------------------------------- */
+/* ---- reading ---- */
 
 enum form { IS_UINT, IS_NEGATIVE, IS_BOOL, IS_STR, IS_BIN, IS_ARRAY };
 

@@ -40,12 +40,12 @@ struct link {
 static struct hub {
 	struct hub_conf	 conf;
 	uv_loop_t	*loop;
-	struct link	 links[IPC_NROLES];	/* [IPC_POLICYD]: the hub itself */
+	struct link	 links[IPC_NROLES];	/* policyd's: the hub itself */
 	struct ipc_handler handlers[HANDLERS_MAX];
 	size_t		 nhandlers;
 	bool		 running, stopping, lost, again;
-	unsigned	 tries;		/* HELLOs refused since the last success */
-	uint32_t	 delay;		/* ms, before the next attempt to connect */
+	unsigned	 tries;		/* HELLOs refused in a row */
+	uint32_t	 delay;		/* ms, before connecting again */
 	uv_timer_t	*retry;
 	uv_timer_t	*report;	/* NULL or closing: not armed */
 	uint64_t	 counts[R_COUNT];
@@ -56,7 +56,7 @@ static void	hub_greet(struct chan *);
 static int	hub_attach(int);
 static void	hub_reconnect_later(void);
 
-/* ---- connecting ----------------------------------------------------------------- */
+/* ---- connecting ---- */
 
 /* A connected socket, or -1 with errno. */
 static int
@@ -110,7 +110,7 @@ hub_connect(const struct hub_conf *conf)
 	return fd;
 }
 
-/* ---- timers --------------------------------------------------------------------------- */
+/* ---- timers ---- */
 
 static void
 timer_free(uv_handle_t *h)
@@ -137,7 +137,7 @@ timer_start(uv_timer_t **t, uv_timer_cb cb, uint64_t ms)
 	uv_timer_start(*t, cb, ms, 0);
 }
 
-/* ---- counters ---------------------------------------------------------------------------- */
+/* ---- counters ---- */
 
 static void
 counters_send(uv_timer_t *t)
@@ -179,7 +179,7 @@ counters_all(void)
 	counters_send(NULL);
 }
 
-/* ---- links ---------------------------------------------------------------------------------- */
+/* ---- links ---- */
 
 struct chan *
 hub_link(enum ipc_role role)
@@ -282,7 +282,7 @@ peer_find(enum ipc_role role)
 	return NULL;
 }
 
-/* ---- introductions ------------------------------------------------------------------------------ */
+/* ---- introductions ---- */
 
 static int
 link_hello(struct chan *c, const struct ipc_call *call, const void *arg)
@@ -373,7 +373,7 @@ static const struct ipc_handler from_hub[] = {
 	{ MSG_TRUSTED_TIME,	hub_trusted_time },
 };
 
-/* ---- the greeting -------------------------------------------------------------------------------- */
+/* ---- the greeting ---- */
 
 static void
 hub_greet_again(uv_timer_t *t)

@@ -46,7 +46,7 @@ enum key_algorithm {
 enum cert_profile {
 	CERT_NODE_CA,		/* self-signed, the node's own CA */
 	CERT_SPDM_LEAF,		/* slot 1: over the SPDM key */
-	CERT_TLS_LEAF,		/* client and server, SAN URI urn:provd:node:ID */
+	CERT_TLS_LEAF,		/* both sides, SAN URI urn:provd:node:ID */
 	CERT_NPROFILES
 };
 
@@ -57,7 +57,7 @@ enum cert_profile {
 /* The enum ipc_type (MSG_HELLO, ...), and struct msg_hello, ... */
 #include "ipc_types.h"
 
-/* ---- codec.c: pure functions ------------------------------------------------ */
+/* ---- codec.c: pure functions ---- */
 
 /*
  * Encode *msg (struct msg_X of the type) with call id into buf. Returns 0
@@ -86,12 +86,14 @@ unsigned ipc_window(enum ipc_role, enum ipc_role);
 bool	ipc_answers(enum ipc_type call, enum ipc_type reply);
 const uint8_t *ipc_catalogue(void);	/* 32 bytes */
 #define IPC_SET_STR(f, s)	ipc_set_str((f), sizeof(f), (s))
-#define IPC_SET_BLOB(f, p, n)	ipc_set_blob(&(f).len, (f).data, sizeof((f).data), (p), (n))
+#define IPC_SET_BLOB(f, p, n)						\
+	ipc_set_blob(&(f).len, (f).data, sizeof((f).data), (p), (n))
 /* 0, or -1 if it does not fit (then the field is empty). */
 int	ipc_set_str(char *field, size_t size, const char *);
-int	ipc_set_blob(uint32_t *len, uint8_t *data, size_t size, const void *, size_t);
+int	ipc_set_blob(uint32_t *len, uint8_t *data, size_t size, const void *,
+	    size_t);
 
-/* ---- chan.c: channels -------------------------------------------------------- */
+/* ---- chan.c: channels ---- */
 
 struct chan;
 
@@ -146,7 +148,7 @@ struct chan_conf {
 
 /* Takes fd (connected SOCK_SEQPACKET; made non-blocking). NULL if no memory. */
 struct chan *chan_new(int fd, const struct chan_conf *);
-void	chan_close(struct chan *);	/* closed() is called; freed when unused */
+void	chan_close(struct chan *);	/* calls closed(); freed when unused */
 int	chan_fd(const struct chan *);
 enum ipc_role chan_peer(const struct chan *);
 uint32_t chan_generation(const struct chan *);
@@ -179,7 +181,7 @@ size_t	chan_room(const struct chan *);
  */
 int	chan_call(struct chan *, enum ipc_type, const void *msg, int fd,
 	    uint32_t timeout, ipc_reply_fn cb, void *arg);
-unsigned chan_window(const struct chan *);	/* calls that may still go out */
+unsigned chan_window(const struct chan *);	/* calls that may go out now */
 /*
  * Answer a call; c may be chan_find()'s NULL. -1 if the channel has gone, the
  * call was answered before, or this type is no answer to it. A message that
@@ -204,13 +206,13 @@ bool	chan_wants_output(const struct chan *);
 /* Fail calls whose deadline passed; milliseconds to the next one, or -1. */
 int64_t	chan_deadlines(struct chan *, uint64_t now_ms);
 
-/* ---- ipc_uv.c -------------------------------------------------------------------- */
+/* ---- ipc_uv.c ---- */
 
 struct uv_loop_s;
 /* chan_new() plus a poll and a timer handle on the loop. */
 struct chan *chan_open(struct uv_loop_s *, int fd, const struct chan_conf *);
 
-/* ---- hub.c: a daemon's side of the hub --------------------------------------------- */
+/* ---- hub.c: a daemon's side of the hub ---- */
 
 struct hub_peer {
 	enum ipc_role	 role;
@@ -222,7 +224,7 @@ struct hub_conf {
 	enum ipc_role	 self;
 	const char	*path;		/* hub.sock as seen after the chroot */
 	bool		 developer;
-	bool		 keep;		/* netd: outlive policyd, greet it again */
+	bool		 keep;		/* netd: outlive policyd */
 	const struct hub_peer *peers;	/* policyd's row too */
 	size_t		 npeers;
 	/* The link to this role is up (greeted both ways), or gone. */

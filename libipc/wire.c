@@ -58,7 +58,8 @@ arrival_fds(struct arrival *a, struct msghdr *mh)
 			continue;
 		n = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		for (i = 0; i < n; i++) {
-			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int), sizeof(fd));
+			memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int),
+			    sizeof(fd));
 			if (a->nfds < WIRE_FDS_MAX)
 				a->fds[a->nfds++] = fd;
 			else

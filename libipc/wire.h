@@ -19,6 +19,6 @@ struct arrival {
 int	wire_send(int sock, const uint8_t *, size_t, int fd);
 /* 1 a record, 0 nothing there, -1 the peer has gone. */
 int	wire_recv(int sock, struct arrival *);
-void	arrival_close(struct arrival *);	/* the descriptors nobody took */
+void	arrival_close(struct arrival *);	/* descriptors nobody took */
 
 #endif

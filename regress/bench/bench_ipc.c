@@ -50,7 +50,7 @@ pin(int cpu)
 		err(1, "sched_setaffinity");
 }
 
-/* ---- the one that answers -------------------------------------------------------- */
+/* ---- the one that answers ---- */
 
 static int
 answer(struct chan *c, const struct ipc_call *call, const void *msg)
@@ -98,7 +98,7 @@ serve_loop(int fd)
 	uv_loop_close(&loop);
 }
 
-/* ---- the one that asks --------------------------------------------------------------- */
+/* ---- the one that asks ---- */
 
 struct way {
 	const char	*name;

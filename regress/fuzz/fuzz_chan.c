@@ -21,7 +21,7 @@ int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 static struct {
 	enum ipc_role	self, peer;
 	enum ipc_phase	phase;
-	unsigned	open;		/* calls of the peer without an answer */
+	unsigned	open;		/* unanswered calls of the peer */
 	unsigned	ours, over;	/* calls of ours */
 	unsigned	ended;
 } run;

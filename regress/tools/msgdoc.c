@@ -15,7 +15,7 @@
 
 #define NITEMS(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* ---- the catalogue as words --------------------------------------------------- */
+/* ---- the catalogue as words ---- */
 
 struct words {
 	const char	*kind, *from, *to, *phase, *fd;
@@ -74,7 +74,7 @@ role_phrase(const char *word)
 	errx(1, "no role %s", word);
 }
 
-/* ---- the manual page ------------------------------------------------------------- */
+/* ---- the manual page ---- */
 
 static const char	intro[] =
 ".\\\" Made from libipc/messages.def by 'make generated'.\n"
@@ -95,9 +95,9 @@ static const char	intro[] =
 ".Dl [type, id, field, ...]\n"
 ".Pp\n"
 "in its one canonical form: every number, length and count in its shortest\n"
-"spelling, exactly the fields listed here in this order, each within its bound,\n"
-"and nothing after the last.\n"
-"Calls and replies are numbered from 1; a reply carries the number of its call.\n"
+"spelling, exactly the fields listed here in this order, each within its\n"
+"bound, and nothing after the last.\n"
+"Calls and replies are numbered from 1; a reply has the number of its call.\n"
 "For what wants no answer the number is 0.\n"
 "A descriptor travels with a record only where it says so below.\n"
 ".Pp\n"
@@ -112,8 +112,8 @@ static const char	intro[] =
 ".It EVENT\n"
 "wants no answer and keeps its order.\n"
 ".It STATE\n"
-"is an event of which only the newest counts: while it waits to be sent, a newer\n"
-"one with the same first field takes its place, at the end of the queue.\n"
+"is an event of which only the newest counts: while it waits to be sent, a\n"
+"newer one with the same first field takes its place, at the end of the queue.\n"
 ".El\n"
 ".Pp\n"
 "The kinds of fields:\n"
@@ -131,9 +131,10 @@ static const char	intro[] =
 ".El\n"
 ".Pp\n"
 "Every record is checked in this order: may this peer send this type in this\n"
-"direction, may it now, is its form canonical and within bounds, was exactly the\n"
-"right number of descriptors sent, is there a call that it answers or a place in\n"
-"the window that it takes, is there a handler, and does the handler accept it.\n"
+"direction, may it now, is its form canonical and within bounds, was exactly\n"
+"the right number of descriptors sent, is there a call that it answers or a\n"
+"place in the window that it takes, is there a handler, and does the handler\n"
+"accept it.\n"
 "The first check that fails closes the link and is reported to\n"
 ".Xr policyd 8\n"
 "with a reason of the IPC group of\n"
@@ -151,7 +152,7 @@ static const char	outro[] =
 ".Xr netd 8 ,\n"
 ".Xr policyd 8\n";
 
-/* Lines of at most 72 columns, beginning with a capital and ending in a stop. */
+/* Lines of at most 72 columns, from a capital letter to a full stop. */
 static void
 sentence(FILE *f, const char *s)
 {
@@ -293,7 +294,7 @@ msgdoc_man(FILE *f)
 	fputs(outro, f);
 }
 
-/* ---- the dictionary ----------------------------------------------------------------- */
+/* ---- the dictionary ---- */
 
 static void
 dict_bytes(FILE *f, const char *name, const uint8_t *p, size_t len)
@@ -331,7 +332,7 @@ msgdoc_dict(FILE *f)
 	}
 }
 
-/* ---- seeds ----------------------------------------------------------------------------- */
+/* ---- seeds ---- */
 
 /* The seed of a message; its length. */
 size_t	msgdoc_seed(enum ipc_type, uint8_t *, size_t);

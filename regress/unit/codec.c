@@ -116,7 +116,7 @@ raw_with(struct raw *r, enum ipc_type type, size_t place, const void *bytes,
 	}
 }
 
-/* ---- round trips ---------------------------------------------------------------- */
+/* ---- round trips ---- */
 
 static void
 test_round_trip(void **state)
@@ -189,7 +189,7 @@ test_no_fields(void **state)
 	assert_int_equal(decode(MSG_DONE, buf, len, NULL), 0);
 }
 
-/* ---- bounds ---------------------------------------------------------------------- */
+/* ---- bounds ---- */
 
 /* Spell a value one above the bound, 0 if no spelling of this kind has one. */
 static size_t
@@ -319,7 +319,7 @@ test_encode_above_bound(void **state)
 	}
 }
 
-/* ---- forms ------------------------------------------------------------------------ */
+/* ---- forms ---- */
 
 /* Spellings that are wrong wherever they stand. */
 static const struct {
@@ -413,7 +413,8 @@ test_wrong_kind(void **state)
 		const char	bytes[3];
 		size_t		len;
 	} kinds[] = {
-		{ F_U32, "\x00", 1 }, { F_U64, "\x00", 1 }, { F_I64, "\x00", 1 },
+		{ F_U32, "\x00", 1 }, { F_U64, "\x00", 1 },
+		{ F_I64, "\x00", 1 },
 		{ F_FLAG, "\xc2", 1 }, { F_STR, "\xa0", 1 },
 		{ F_BLOB, "\xc4\x00", 2 },
 	};
@@ -444,7 +445,8 @@ test_wrong_kind(void **state)
 static void
 test_string_is_utf8(void **state)
 {
-	static const char	 good[] = "\xa9" "\xc3\xa9\xe2\x82\xac\xf0\x9f\x94\x91";
+	static const char	 good[] =
+	    "\xa9" "\xc3\xa9\xe2\x82\xac\xf0\x9f\x94\x91";
 	static struct raw	 r;
 	struct msg_ctl_peer_show m;
 
@@ -578,7 +580,7 @@ test_number(void **state)
 	assert_int_equal(decode(MSG_READY, buf, len, NULL), -1);
 }
 
-/* ---- mutation ----------------------------------------------------------------------- */
+/* ---- mutation ---- */
 
 static uint32_t
 next_random(uint32_t *seed)
@@ -616,7 +618,7 @@ test_mutation(void **state)
 	}
 }
 
-/* ---- filling and asking --------------------------------------------------------------- */
+/* ---- filling and asking ---- */
 
 static void
 test_set(void **state)

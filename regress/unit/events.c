@@ -142,7 +142,7 @@ test_offence(void **state)
 	assert_int_equal(last, R_IPC_CLOSED);
 }
 
-/* ---- an end with much left to read ------------------------------------------------ */
+/* ---- an end with much left to read ---- */
 
 static unsigned	drops;
 
@@ -180,7 +180,7 @@ test_last_words(void **state)
 	assert_int_equal(ends[0].reason, R_OK);
 }
 
-/* ---- a queue that fills ---------------------------------------------------------- */
+/* ---- a queue that fills ---- */
 
 static unsigned	rows;
 

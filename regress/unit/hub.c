@@ -24,7 +24,7 @@ static uv_loop_t	loop;
 static uv_timer_t	patience;
 static char		dir[64], path[100];
 
-/* ---- policyd, played here -------------------------------------------------------- */
+/* ---- policyd, played here ---- */
 
 static struct {
 	int		 listener;
@@ -144,7 +144,7 @@ policyd_stop(void)
 	policyd.chan = NULL;
 }
 
-/* ---- netd, the hub client under test ------------------------------------------------ */
+/* ---- netd, the hub client under test ---- */
 
 static struct {
 	unsigned	up[IPC_NROLES], down[IPC_NROLES];
@@ -197,7 +197,7 @@ netd_start(bool keep)
 	assert_int_equal(hub_start(&loop, fd, &conf), 0);
 }
 
-/* ---- the loop ------------------------------------------------------------------------- */
+/* ---- the loop ---- */
 
 static void
 out_of_patience(uv_timer_t *t)
@@ -256,7 +256,7 @@ hello(int fd, uint32_t generation, uint8_t spoil)
 	raw_msg(fd, MSG_LINK_HELLO, 0, &m);
 }
 
-/* ---- greeting -------------------------------------------------------------------------- */
+/* ---- greeting ---- */
 
 static void
 test_greeting(void **state)
@@ -345,7 +345,7 @@ test_welcome_of_another_build(void **state)
 	expect_fatal("IPC-010");
 }
 
-/* ---- introductions ------------------------------------------------------------------------ */
+/* ---- introductions ---- */
 
 static void
 test_introduction(void **state)
@@ -495,7 +495,7 @@ test_link_offence(void **state)
 	assert_non_null(hub_link(IPC_POLICYD));
 }
 
-/* ---- losing policyd -------------------------------------------------------------------------- */
+/* ---- losing policyd ---- */
 
 static void
 test_lost(void **state)
@@ -576,7 +576,7 @@ test_connect_waits(void **state)
 	close(fds[1]);
 }
 
-/* ---- counters ---------------------------------------------------------------------------------- */
+/* ---- counters ---- */
 
 static void
 test_counters(void **state)

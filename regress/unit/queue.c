@@ -111,7 +111,7 @@ expect_drop(uint32_t peer)
 	assert_int_equal(any.peer_drop.peer, peer);
 }
 
-/* ---- order and coalescing ------------------------------------------------------- */
+/* ---- order and coalescing ---- */
 
 static void
 test_order(void **state)
@@ -180,7 +180,7 @@ test_no_coalescing_when_sent(void **state)
 	expect_set(1, 11);
 }
 
-/* Many states of many keys, each the newest, in the order of their last word. */
+/* Many states of many keys, each the newest, in the order of the last word. */
 static void
 test_coalesce_many(void **state)
 {
@@ -199,7 +199,7 @@ test_coalesce_many(void **state)
 	assert_int_equal(chan_room(c), IPC_QUEUE_MAX);
 }
 
-/* ---- the bound ------------------------------------------------------------------------ */
+/* ---- the bound ---- */
 
 static void
 test_bound(void **state)
@@ -281,7 +281,7 @@ test_descriptors_dropped(void **state)
 	assert_int_equal(fds_open(), before - 1);
 }
 
-/* ---- replies --------------------------------------------------------------------------- */
+/* ---- replies ---- */
 
 static struct ipc_call	waiting[64];
 static unsigned		nwaiting;
