@@ -14,7 +14,7 @@
  *
  * node         status        node id|null, name str, developer bool, catalogue hex,
  *                            started time, state str (ready, starting, degraded)
- * daemon       status        role str, state str (absent, greeted, ready), pid num|null,
+ * daemon       status        role str, state str (absent, greeted, ready), ready bool, pid num|null,
  *                            uid num|null, developer bool, generation num (how often it
  *                            greeted), since time|null, offences num, log_level num
  * keyd         status        backend str (tpm, sealed, soft), condition why|null,

@@ -1,5 +1,6 @@
 /* Commands about this node as it stands: status and log level. */
 #include <string.h>
+#include <unistd.h>
 
 #include "confine.h"
 #include "control.h"
@@ -60,13 +61,13 @@ node_row(struct client *cl)
 }
 
 static void
-daemon_row(struct client *cl, enum ipc_role role)
+daemon_row(struct client *cl, enum ipc_role role, const struct hubd_row *h)
 {
-	const struct hubd_row	*h = hubd_row(role);
-	json_t			*o = row_new("daemon");
+	json_t	*o = row_new("daemon");
 
 	row_str(o, "role", ipc_role_name(role));
 	row_str(o, "state", !h->up ? "absent" : h->ready ? "ready" : "greeted");
+	row_bool(o, "ready", h->up && h->ready);
 	if (h->up) {
 		row_num(o, "pid", h->pid);
 		row_num(o, "uid", h->uid);
@@ -80,6 +81,25 @@ daemon_row(struct client *cl, enum ipc_role role)
 	row_num(o, "offences", (int64_t)h->offences);
 	row_num(o, "log_level", h->log_level);
 	client_row(cl, o);
+}
+
+static void
+daemon_rows(struct client *cl)
+{
+	static const enum ipc_role	 roles[] = { IPC_KEYD, IPC_NETD,
+	    IPC_ATTESTQ, IPC_ATTESTR };
+	struct hubd_row			 self = { .up = true, .ready = true };
+	size_t				 i;
+
+	self.pid = getpid();
+	self.uid = getuid();
+	self.developer = confine_developer();
+	self.generation = 1;
+	self.since = peers_env.now() - peers_age() / 1000;
+	self.log_level = (uint32_t)log_level_now();
+	daemon_row(cl, IPC_POLICYD, &self);
+	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+		daemon_row(cl, roles[i], hubd_row(roles[i]));
 }
 
 static void
@@ -196,10 +216,7 @@ ctl_status(struct chan *c, const struct ipc_call *call, const void *arg)
 	if ((cl = client_begin(c, call)) == NULL)
 		return 0;
 	node_row(cl);
-	daemon_row(cl, IPC_KEYD);
-	daemon_row(cl, IPC_NETD);
-	daemon_row(cl, IPC_ATTESTQ);
-	daemon_row(cl, IPC_ATTESTR);
+	daemon_rows(cl);
 	keyd_row(cl);
 	clock_row(cl);
 	peers_row(cl);

@@ -87,8 +87,8 @@ policy_transient(enum reason r)
 {
 	static const enum reason transient[] = {
 		R_ATT_CLOSED, R_ATT_TIMEOUT, R_ATT_BUSY, R_ATT_NOT_READY,
-		R_ATT_ERROR, R_ATT_DIGEST, R_ATT_NO_IDENTITY, R_ATT_NO_ANCHOR,
-		R_ATT_CHANGED, R_ATT_JOB_LIMIT, R_ATT_JOB_UNKNOWN,
+		R_ATT_ERROR, R_ATT_DIGEST, R_ATT_NO_ANCHOR, R_ATT_CHANGED,
+		R_ATT_JOB_LIMIT, R_ATT_JOB_UNKNOWN,
 		R_ATT_JOB_EXISTS, R_POL_NO_ADDRESS, R_POL_TIMEOUT
 	};
 	const char	*code = reason_code(r);
