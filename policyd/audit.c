@@ -140,7 +140,8 @@ audit_record(enum audit_kind kind, const char *subject, enum reason reason,
 	}
 	audit.head.sequence = row.sequence;
 	memcpy(audit.head.chain, row.hash, HASH_LEN);
-	if (kind == AUDIT_OPERATOR || kind == AUDIT_OFFENCE)
+	if (kind == AUDIT_OPERATOR || kind == AUDIT_OFFENCE ||
+	    kind == AUDIT_KEY)
 		audit.wanted = true;
 	control_event(&row);
 }
@@ -191,6 +192,8 @@ audit_start(void)
 		fatalx("audit: no SHA-256");
 	audit.backoff = RETRY_MIN;
 	audit_load();
+	/* not a clean stop: cover what it left as soon as keyd is there */
+	audit.wanted = audit.head.sequence > audit.last.sequence;
 	if (audit.have_last && audit.head.sequence < audit.last.sequence) {
 		log_warnx("audit: %s: record %" PRIu64 " is the last, the"
 		    " checkpoint covers %" PRIu64,

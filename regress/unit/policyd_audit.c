@@ -447,17 +447,19 @@ test_counter_below(void **state)
 static void
 test_not_before_it_is_due(void **state)
 {
+	checkpoint();
+	assert_int_equal(fake.checkpoints, 1);
+	mono -= config.checkpoint;	/* when it was made */
 	records(5);
-	audit_tick(mono);
 	mono += config.checkpoint - 1;
 	audit_tick(mono);
 	fake_pump();
-	assert_int_equal(fake.checkpoints, 0);
+	assert_int_equal(fake.checkpoints, 1);
 	mono += 1;
 	audit_tick(mono);
 	fake_pump();
-	assert_int_equal(fake.checkpoints, 1);
-	assert_int_equal(fake.counter, 1001);
+	assert_int_equal(fake.checkpoints, 2);
+	assert_int_equal(fake.counter, 1002);
 }
 
 static void
@@ -474,17 +476,32 @@ test_nothing_new_no_checkpoint(void **state)
 static void
 test_privileged(void **state)
 {
+	checkpoint();
 	audit_record(AUDIT_OPERATOR, "bmc-b", R_OK, "provision");
 	audit_record(AUDIT_OPERATOR, "bmc-b", R_OK, "unprovision");
 	store_turn();
 	mono += 1000;
 	audit_tick(mono);
 	fake_pump();
-	assert_int_equal(fake.checkpoints, 1);
+	assert_int_equal(fake.checkpoints, 2);
 	mono += 1000;
 	audit_tick(mono);
 	fake_pump();
-	assert_int_equal(fake.checkpoints, 1);
+	assert_int_equal(fake.checkpoints, 2);
+}
+
+/* What a killed policyd left uncovered does not wait either. */
+static void
+test_covered_after_kill(void **state)
+{
+	checkpoint();
+	records(5);
+	restart();
+	audit_tick(mono);
+	fake_pump();
+	assert_int_equal(fake.checkpoints, 2);
+	assert_int_equal(verify(), R_OK);
+	assert_int_equal(result.uncovered, 0);
 }
 
 static unsigned	stops;
@@ -799,6 +816,7 @@ main(void)
 		T(test_not_before_it_is_due),
 		T(test_nothing_new_no_checkpoint),
 		T(test_privileged),
+		T(test_covered_after_kill),
 		T(test_clean_stop),
 		T(test_stop_covers_the_rest),
 		T(test_stop_without_keyd),
