@@ -109,7 +109,7 @@ int	dial_tune(int fd);
 int	lldp_open(const struct conf *);
 int	lldp_start(struct uv_loop_s *, const struct conf *);
 void	lldp_name(const char *);	/* the system name we announce */
-void	lldp_report(void);	/* every neighbour to policyd, then the end mark */
+void	lldp_report(void);	/* every neighbour to policyd */
 void	lldp_changed(void);	/* the link or our addresses: announce anew */
 void	lldp_stop(void);		/* shutdown frame, then closed */
 

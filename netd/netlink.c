@@ -370,6 +370,8 @@ link_start(struct uv_loop_s *loop)
 		return -1;
 	}
 	nl.started = true;
+	if (!nl.now.up)
+		peers_link(false);
 	return 0;
 }
 
