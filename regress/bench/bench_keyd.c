@@ -1,0 +1,375 @@
+/*
+ * TLS signatures a second through keyd's own dispatch in another process, 32
+ * under way at once, beside what is below it: OpenSSL in this process (one
+ * context, signing the digest), and ESYS over the same kind of descriptor to
+ * a software TPM. In turns, so that a drifting machine drifts for all. Prints
+ *
+ *     name  median  /s  ratio to what is below it
+ */
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+
+#include <err.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../keyd/keyd.h"
+#include "../unit/keyd_dir.h"
+#include "../unit/keyd_swtpm.h"
+
+#define ROUNDS	7
+#define FLIGHT	32
+
+/* ---- keyd in a process of its own ------------------------------------------------- */
+
+struct way {
+	const char	*name;
+	double		 (*round)(struct way *);	/* signatures a second */
+	unsigned	 signatures;	/* a round */
+	int		 below;		/* index of what it is compared with */
+	double		 rate[ROUNDS];
+	/* of keyd */
+	struct chan	*chan;
+	pid_t		 pid;
+	struct swtpm	 sw;
+	enum key_algorithm algorithm;
+	bool		 tpm;
+};
+
+static struct msg_tls_sign_req	 request = { .key = 0, .scheme = 0x0403 };
+
+static double
+seconds(void)
+{
+	struct timespec	ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void
+closed(struct chan *c, enum reason why, unsigned type)
+{
+	_exit(0);
+}
+
+static const struct hub_peer *
+for_netd(void)
+{
+	size_t	 i;
+
+	for (i = 0; i < keyd_npeers; i++)
+		if (keyd_peers[i].role == IPC_NETD)
+			return &keyd_peers[i];
+	errx(1, "netd is no peer");
+}
+
+static void
+serve(struct chan *c, struct tpm *t)
+{
+	struct pollfd	 pfd[2];
+	nfds_t		 n = t != NULL ? 2 : 1;
+
+	for (;;) {
+		pfd[0] = (struct pollfd){ chan_fd(c), POLLIN, 0 };
+		if (chan_wants_output(c))
+			pfd[0].events |= POLLOUT;
+		if (t != NULL)
+			pfd[1] = (struct pollfd){ tpm_fd(t), POLLIN, 0 };
+		if (poll(pfd, n, -1) == -1)
+			err(1, "poll");
+		if (t != NULL && pfd[1].revents != 0)
+			tpm_ready(t);
+		if (pfd[0].revents & ~POLLOUT && chan_input(c) == -1)
+			_exit(0);
+		if (pfd[0].revents & POLLOUT && chan_output(c) == -1)
+			_exit(0);
+	}
+}
+
+static void
+keyd_main(struct way *w, int fd)
+{
+	const struct hub_peer	*p = for_netd();
+	struct chan_conf	 cc = {
+		.self = IPC_KEYD, .peer = IPC_NETD, .closed = closed,
+		.handlers = p->handlers, .nhandlers = p->nhandlers,
+	};
+	struct key_conf		 ring = { .dir = test_dir, .kek = test_kek };
+	struct keyd_conf	 kc = { .backend = KEY_BACKEND_SOFT };
+	struct test_made	 m = { .calls = 0 };
+	struct chan		*c;
+	struct why		 why;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ring.backend = KEY_BACKEND_SOFT;
+	if (w->tpm) {
+		kc.backend = ring.backend = KEY_BACKEND_TPM;
+		if ((ring.tpm = tpm_new(w->sw.fd, TEST_PATIENCE)) == NULL ||
+		    tpm_start(ring.tpm, test_dir, &why) != R_OK)
+			errx(1, "software TPM");
+		kc.tpm = ring.tpm;
+	}
+	keyd_serve(&kc);
+	if (key_open(&ring, &why) == -1)
+		errx(1, "keys");
+	key_make("tls", KEY_TLS, w->algorithm, test_made_cb, &m);
+	if (w->tpm && !swtpm_serve(ring.tpm, &m.calls))
+		errx(1, "key");
+	if (m.key == NULL || (c = chan_new(fd, &cc)) == NULL)
+		errx(1, "key");
+	chan_set_phase(c, IPC_RUN);
+	serve(c, ring.tpm);
+}
+
+static void
+way_open(struct way *w)
+{
+	struct chan_conf	 cc = {
+		.self = IPC_NETD, .peer = IPC_KEYD, .closed = closed,
+	};
+	int			 sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv) == -1)
+		err(1, "socketpair");
+	if (test_dir_make(NULL) == -1 ||
+	    (w->tpm && swtpm_start(&w->sw) == -1))
+		errx(1, "directory or software TPM");
+	if ((w->pid = fork()) == 0) {
+		close(sv[0]);
+		keyd_main(w, sv[1]);
+	}
+	close(sv[1]);
+	if (w->tpm) {
+		close(w->sw.fd);
+		w->sw.fd = -1;
+	}
+	if ((w->chan = chan_new(sv[0], &cc)) == NULL)
+		err(1, "channel");
+	chan_set_phase(w->chan, IPC_RUN);
+}
+
+static unsigned	 done;
+
+static void
+signed_one(const struct ipc_reply *r, void *arg)
+{
+	if (r->type != MSG_TLS_SIGN_REP)
+		errx(1, "refused: %s", reason_text(r->reason));
+	done++;
+}
+
+static double
+round_keyd(struct way *w)
+{
+	struct pollfd	 pfd = { chan_fd(w->chan), POLLIN, 0 };
+	unsigned	 sent = 0;
+	double		 start = seconds();
+
+	request.scheme = curve_get(w->algorithm)->tls_scheme;
+	for (done = 0; done < w->signatures;) {
+		while (sent < w->signatures && sent - done < FLIGHT) {
+			if (chan_call(w->chan, MSG_TLS_SIGN_REQ, &request, -1,
+			    60000, signed_one, NULL) == -1)
+				errx(1, "call");
+			sent++;
+		}
+		pfd.events = POLLIN | (chan_wants_output(w->chan) ? POLLOUT : 0);
+		if (poll(&pfd, 1, -1) == -1)
+			err(1, "poll");
+		if (pfd.revents & POLLOUT)
+			chan_output(w->chan);
+		if (pfd.revents & ~POLLOUT)
+			chan_input(w->chan);
+	}
+	return w->signatures / (seconds() - start);
+}
+
+/* ---- what is below it ------------------------------------------------------------------ */
+
+static double
+round_openssl(struct way *w)
+{
+	static struct local	*keys[KEY_NALGORITHMS];
+	const struct curve	*c = curve_get(w->algorithm);
+	uint8_t			 scalar[SCALAR_MAX], point[KEY_POINT_MAX];
+	uint8_t			 digest[48], der[SIG_DER_MAX];
+	size_t			 len;
+	unsigned		 i;
+	double			 start;
+
+	if (keys[w->algorithm] == NULL) {
+		if (local_make(c, scalar, point) == -1)
+			errx(1, "key");
+		keys[w->algorithm] = local_new(c, scalar, point);
+	}
+	start = seconds();
+	for (i = 0; i < w->signatures; i++)
+		if (curve_digest(c, request.content.data, request.content.len,
+		    digest) == -1 || local_sign(keys[w->algorithm], digest,
+		    c->hash, der, &len) == -1)
+			errx(1, "sign");
+	return w->signatures / (seconds() - start);
+}
+
+/* One loaded key, ESYS called directly. */
+static struct {
+	struct swtpm	 sw;
+	TSS2_TCTI_CONTEXT *tcti;
+	ESYS_CONTEXT	*esys;
+	ESYS_TR		 key;
+} raw;
+
+#define RAW(async, finish) do {						\
+	struct pollfd	 pfd_ = { raw.sw.fd, POLLIN, 0 };		\
+	TSS2_RC		 rc_ = (async);					\
+									\
+	if (rc_ != TSS2_RC_SUCCESS)					\
+		errx(1, "ESYS: 0x%x", rc_);				\
+	while ((rc_ = (finish)) != TSS2_RC_SUCCESS) {			\
+		if ((rc_ & 0xffff) != TSS2_BASE_RC_TRY_AGAIN)		\
+			errx(1, "ESYS: 0x%x", rc_);			\
+		poll(&pfd_, 1, -1);					\
+	}								\
+} while (0)
+
+static void
+raw_open(void)
+{
+	const TPM2B_SENSITIVE_CREATE	 sensitive = { .size = 0 };
+	const TPM2B_DATA		 outside = { .size = 0 };
+	const TPML_PCR_SELECTION	 pcrs = { .count = 0 };
+	TPM2B_PUBLIC			 in = { .size = 0 }, *public;
+	TPMT_PUBLIC			*p = &in.publicArea;
+	TPM2B_CREATION_DATA		*data;
+	TPM2B_DIGEST			*hash;
+	TPMT_TK_CREATION		*ticket;
+
+	if (swtpm_start(&raw.sw) == -1 ||
+	    (raw.tcti = tcti_new(raw.sw.fd)) == NULL ||
+	    Esys_Initialize(&raw.esys, raw.tcti, NULL) != TSS2_RC_SUCCESS)
+		errx(1, "software TPM");
+	p->type = TPM2_ALG_ECC;
+	p->nameAlg = TPM2_ALG_SHA256;
+	p->objectAttributes = TPMA_OBJECT_FIXEDTPM | TPMA_OBJECT_FIXEDPARENT |
+	    TPMA_OBJECT_SENSITIVEDATAORIGIN | TPMA_OBJECT_USERWITHAUTH |
+	    TPMA_OBJECT_SIGN_ENCRYPT;
+	p->parameters.eccDetail.symmetric.algorithm = TPM2_ALG_NULL;
+	p->parameters.eccDetail.scheme.scheme = TPM2_ALG_ECDSA;
+	p->parameters.eccDetail.scheme.details.ecdsa.hashAlg = TPM2_ALG_SHA256;
+	p->parameters.eccDetail.curveID = TPM2_ECC_NIST_P256;
+	p->parameters.eccDetail.kdf.scheme = TPM2_ALG_NULL;
+	RAW(Esys_CreatePrimary_Async(raw.esys, ESYS_TR_RH_OWNER,
+	    ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &in,
+	    &outside, &pcrs), Esys_CreatePrimary_Finish(raw.esys, &raw.key,
+	    &public, &data, &hash, &ticket));
+	Esys_Free(public);
+	Esys_Free(data);
+	Esys_Free(hash);
+	Esys_Free(ticket);
+}
+
+static double
+round_esys(struct way *w)
+{
+	const TPMT_TK_HASHCHECK	 ticket = {
+		.tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL,
+	};
+	const TPMT_SIG_SCHEME	 scheme = { .scheme = TPM2_ALG_NULL };
+	TPM2B_DIGEST		 digest = { .size = 32 };
+	TPMT_SIGNATURE		*sig;
+	unsigned		 i;
+	double			 start;
+
+	if (raw.esys == NULL)
+		raw_open();
+	start = seconds();
+	for (i = 0; i < w->signatures; i++) {
+		RAW(Esys_Sign_Async(raw.esys, raw.key, ESYS_TR_PASSWORD,
+		    ESYS_TR_NONE, ESYS_TR_NONE, &digest, &scheme, &ticket),
+		    Esys_Sign_Finish(raw.esys, &sig));
+		Esys_Free(sig);
+	}
+	return w->signatures / (seconds() - start);
+}
+
+/* ---- all of them, in turns ------------------------------------------------------------------ */
+
+static struct way	 ways[] = {
+	{ .name = "openssl_p256", .round = round_openssl, .signatures = 4000,
+	    .algorithm = KEY_P256, .below = 0 },
+	{ .name = "keyd_soft_p256", .round = round_keyd, .signatures = 4000,
+	    .algorithm = KEY_P256, .below = 0 },
+	{ .name = "openssl_p384", .round = round_openssl, .signatures = 200,
+	    .algorithm = KEY_P384, .below = 2 },
+	{ .name = "keyd_soft_p384", .round = round_keyd, .signatures = 200,
+	    .algorithm = KEY_P384, .below = 2 },
+	{ .name = "esys_p256", .round = round_esys, .signatures = 300,
+	    .algorithm = KEY_P256, .below = 4 },
+	{ .name = "keyd_tpm_p256", .round = round_keyd, .signatures = 300,
+	    .algorithm = KEY_P256, .below = 4, .tpm = true },
+};
+#define NWAYS	(sizeof(ways) / sizeof(ways[0]))
+
+static int
+compare(const void *a, const void *b)
+{
+	const double	*x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+int
+main(void)
+{
+	double	 rate, ratios[ROUNDS];
+	char	 dirs[NWAYS][64];
+	size_t	 i;
+	int	 r;
+
+	signal(SIGPIPE, SIG_IGN);
+	setenv("TSS2_LOG", "all+none", 1);
+	request.content.len = TLS13_CONTENT_MIN;
+	memset(request.content.data, ' ', 64);
+	memcpy(request.content.data + 64, "TLS 1.3, server CertificateVerify",
+	    34);
+	for (i = 0; i < NWAYS; i++)
+		if (ways[i].round == round_keyd) {
+			way_open(&ways[i]);
+			memcpy(dirs[i], test_dir, sizeof(dirs[i]));
+		}
+	for (r = 0; r < ROUNDS; r++)
+		for (i = 0; i < NWAYS; i++)
+			ways[i].rate[r] = ways[i].round(&ways[i]);
+	/* From the last: what is below is compared unsorted, and comes first. */
+	for (i = NWAYS; i-- > 0;) {
+		for (r = 0; r < ROUNDS; r++)
+			ratios[r] = ways[i].rate[r] /
+			    ways[ways[i].below].rate[r];
+		qsort(ratios, ROUNDS, sizeof(ratios[0]), compare);
+		qsort(ways[i].rate, ROUNDS, sizeof(rate), compare);
+		rate = ways[i].rate[ROUNDS / 2];
+		printf("%s %.0f /s %.2f\n", ways[i].name, rate,
+		    ratios[ROUNDS / 2]);
+		if (ways[i].round != round_keyd)
+			continue;
+		kill(ways[i].pid, SIGKILL);
+		waitpid(ways[i].pid, NULL, 0);
+		test_dir_empty(dirs[i]);
+		rmdir(dirs[i]);
+		if (ways[i].tpm) {
+			swtpm_stop(&ways[i].sw);
+			swtpm_remove(&ways[i].sw);
+		}
+	}
+	swtpm_stop(&raw.sw);
+	swtpm_remove(&raw.sw);
+	return 0;
+}
