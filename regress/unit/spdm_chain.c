@@ -455,6 +455,21 @@ test_ber(void **state)
 			fail_msg("form %zu passes", i);
 }
 
+/* A chain is looked at for BER before anything of it is believed. */
+static void
+test_ber_chain(void **state)
+{
+	X509		*certs[2] = { soft.root, soft.leaf };
+	static const uint8_t truth[] = { 0x01, 0x01, 0xff };
+	uint8_t		*p;
+
+	fill(soft.root, certs, 2);
+	p = memmem(content + 36, content_len - 36, truth, sizeof(truth));
+	assert_non_null(p);
+	p[2] = 0x01;			/* TRUE in BER only */
+	read_expect(R_ATT_CHAIN_FORM);
+}
+
 /* ---- slot 1 -------------------------------------------------------------- */
 
 static void
@@ -543,6 +558,7 @@ main(void)
 		CHAIN(test_root_not_self_issued),
 		CHAIN(test_form),
 		CHAIN(test_ber),
+		CHAIN(test_ber_chain),
 		CHAIN(test_anchor),
 		CHAIN(test_anchor_three),
 	};

@@ -154,6 +154,146 @@ test_other_key(void **state)
 	run_expect(R_ATT_CHALLENGE);
 }
 
+/* Fields that are compared before the signature is looked at. */
+static void
+flip_at(struct talk *k, uint8_t *msg, size_t *len)
+{
+	if (msg[1] == k->code)
+		msg[k->at < *len ? k->at : *len - (SIZE_MAX - k->at)] ^= 0x01;
+}
+
+#define FROM_END(n)	(SIZE_MAX - (n))
+
+static void
+field(uint8_t code, size_t at, enum reason want)
+{
+	t.response = flip_at;
+	t.code = code;
+	t.at = at;
+	run_expect(want);
+}
+
+static void
+test_fields(void **state)
+{
+	field(SPDM_CHALLENGE_AUTH, 2, R_ATT_CHALLENGE_FIELD);	/* slot */
+	field(SPDM_CHALLENGE_AUTH, 3, R_ATT_CHALLENGE_FIELD);	/* mask */
+	field(SPDM_CHALLENGE_AUTH, 4, R_ATT_CHALLENGE_FIELD);	/* chain */
+	field(SPDM_CHALLENGE_AUTH, FROM_END(64 + 8), R_ATT_CHALLENGE_FIELD);
+	field(SPDM_CHALLENGE_AUTH, 4 + 32, R_ATT_CHALLENGE);	/* nonce */
+	field(SPDM_CHALLENGE_AUTH, 4 + 64, R_ATT_CHALLENGE);	/* summary */
+	field(SPDM_MEASUREMENTS, 3, R_ATT_MEASURE_FIELD);	/* slot */
+	field(SPDM_MEASUREMENTS, FROM_END(64 + 8), R_ATT_MEASURE_FIELD);
+}
+
+/* ---- a peer that holds its key and signs what it likes ------------------- */
+
+static void
+evil_request(struct talk *k, uint8_t *msg, size_t *len)
+{
+	if (msg[1] == SPDM_GET_VERSION)
+		transcript_reset(&k->evil);
+	memcpy(k->last, msg, *len);
+	k->last_len = *len;
+}
+
+/* Changes one byte of MEASUREMENTS, then signs it. */
+static void
+evil_response(struct talk *k, uint8_t *msg, size_t *len)
+{
+	uint8_t	h[SPDM_HASH_MAX];
+	size_t	body = *len - k->soft->alg->sig_len;
+
+	if (k->evil.alg == NULL) {
+		transcript_a(&k->evil, k->last, k->last_len);
+		transcript_a(&k->evil, msg, *len);
+		if (msg[1] == SPDM_ALGORITHMS)
+			transcript_negotiated(&k->evil, k->soft->alg);
+	}
+	if (msg[1] != SPDM_MEASUREMENTS)
+		return;
+	msg[k->at] ^= k->code;
+	transcript_m(&k->evil, k->last, k->last_len, msg, body);
+	transcript_m_hash(&k->evil, h);
+	soft_sign(k->soft->key, k->soft->alg, msg[0], SPDM_CTX_MEASUREMENTS,
+	    h, msg + body);
+}
+
+static void
+evil(size_t at, uint8_t bits, enum reason want)
+{
+	assert_int_equal(transcript_init(&t.evil), 0);
+	t.request = evil_request;
+	t.response = evil_response;
+	t.at = at;
+	t.code = bits;
+	run_expect(want);
+	transcript_free(&t.evil);
+}
+
+static void
+test_evil_signer(void **state)
+{
+	evil(3, 0, R_OK);
+	evil(3, 0x30, R_ATT_CHANGED);		/* 2 becomes 1 */
+	evil(3, 0x20, R_OK);			/* cannot tell */
+	evil(4, 1, R_ATT_MEASURE_FORM);		/* number of blocks */
+	evil(5, 1, R_ATT_FORM);			/* length of the record */
+	evil(9, 2, R_ATT_MEASURE_FORM);		/* specification */
+	evil(10, 1, R_ATT_MEASURE_FORM);	/* size of a block */
+	evil(13, 1, R_ATT_MEASURE_FORM);	/* size of a value */
+	evil(15, 1, R_ATT_SUMMARY);		/* a value */
+	evil(12, 0x80, R_ATT_SUMMARY);		/* raw or digest */
+}
+
+/* ---- transcripts that begin anew ----------------------------------------- */
+
+/* Somebody else asks in between, on the same connection. */
+static void
+asks_between(struct talk *k, uint8_t *msg, size_t *len)
+{
+	static const uint8_t	unsigned_one[] = { 0x12, 0xe0, 0, 1 };
+	static const uint8_t	digests[] = { 0x12, 0x81, 0, 0 };
+
+	if (msg[1] != SPDM_GET_MEASUREMENTS || k->hits++ > 0)
+		return;
+	responder_feed(k->responder, unsigned_one, sizeof(unsigned_one));
+	assert_int_equal(responder_error(k->responder), 0);
+	if (k->code == 0)
+		return;
+	responder_feed(k->responder, digests, sizeof(digests));
+	assert_int_equal(responder_error(k->responder), 0);
+}
+
+static void
+test_m_begins_anew(void **state)
+{
+	t.qc.versions = SPDM_ALLOW_12;
+	t.request = asks_between;
+	t.code = 0;		/* what was asked before belongs to L1/L2 */
+	run_expect(R_ATT_MEASURE_SIGNATURE);
+	t.code = 1;		/* any other request starts it anew */
+	run_expect(R_OK);
+}
+
+/* A CHALLENGE that was answered ends B. */
+static void
+test_b_begins_anew(void **state)
+{
+	static const struct spdm_step	steps[] = {
+		{ SPDM_GET_VERSION, 0 }, { SPDM_GET_CAPABILITIES, 0 },
+		{ SPDM_NEGOTIATE_ALGORITHMS, 0 }, { SPDM_GET_DIGESTS, 0 },
+		{ SPDM_GET_CERTIFICATE, 0 }, { SPDM_GET_CERTIFICATE, 1 },
+		{ SPDM_CHALLENGE, 0 }, { SPDM_CHALLENGE, 0 },
+		{ SPDM_GET_DIGESTS, 0 }, { SPDM_GET_MEASUREMENTS, 0 },
+		{ SPDM_CHALLENGE, 0 },
+	};
+
+	t.qc.steps = steps;
+	t.qc.nsteps = sizeof(steps) / sizeof(steps[0]);
+	run_expect(R_OK);
+}
+
 /* ---- answers played back ------------------------------------------------- */
 
 static void
@@ -654,6 +794,10 @@ main(void)
 		HOSTILE(test_flipped_request),
 		HOSTILE(test_signatures),
 		HOSTILE(test_other_key),
+		HOSTILE(test_fields),
+		HOSTILE(test_evil_signer),
+		HOSTILE(test_m_begins_anew),
+		HOSTILE(test_b_begins_anew),
 		HOSTILE(test_replayed_measurements),
 		HOSTILE(test_replayed_challenge),
 		HOSTILE(test_stale_nonce),

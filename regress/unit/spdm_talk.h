@@ -32,6 +32,9 @@ struct talk {
 	unsigned		 hits, waits, messages;
 	struct vec_copy { uint8_t p[TALK_MSG]; size_t len; } kept;
 	uint8_t			 buf[TALK_MSG];
+	struct transcript	 evil;		/* of who signs what he likes */
+	uint8_t			 last[SPDM_REQUEST_MAX];	/* request */
+	size_t			 last_len;
 	unsigned		 seed;		/* not 0: random repeats */
 };
 
