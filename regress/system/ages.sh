@@ -16,7 +16,7 @@ for n in a b; do
 	NODE_BACKEND=soft node_new $n "$W/acme/root.pem"
 	cat >>"$W/$n/conf" <<-EOF
 	accept root "$W/acme/root.pem" serial "SN-?"
-	reattest 2 s
+	reattest every 2 s
 	EOF
 done
 echo 'peer "b" { address 192.0.2.2 }' >>"$W/a/conf"

@@ -266,7 +266,7 @@ await_peer() {
 }
 
 node_ready() {	# is every daemon of this node ready?
-	[ "$(ctl "$1" --json status | jq -s 'flatten | map(select(.row == "daemon" and .ready)) | length')" = 5 ]
+	[ "$(ctl "$1" --json status | jq -s 'flatten | map(select(.row == "daemon" and .state == "ready")) | length')" = 5 ]
 }
 
 await_ready() {	# await_ready NODE [SECONDS]
@@ -274,7 +274,7 @@ await_ready() {	# await_ready NODE [SECONDS]
 }
 
 node_id() {
-	ctl "$1" --json identity show | jq -rs 'flatten | map(select(.row == "identity"))[0].id'
+	ctl "$1" --json identity show | jq -rs 'flatten | map(select(.row == "identity"))[0].node'
 }
 
 # node_identity NODE AUTHORITY: CSR out, chain in
