@@ -26,7 +26,14 @@ static const struct filter_row	rows[] = {
 	    "hub: policyd was started anew"),
 	FILTER_ANY(connect, "dial.c; hub: policyd was started anew"),
 	FILTER_ANY(accept4, "listen.c"),
-	FILTER_IS(setsockopt, 1, IPPROTO_TCP, "dial_tune()"),
+	FILTER_BOTH(setsockopt, 1, IPPROTO_TCP, 2, UINT32_MAX, TCP_NODELAY,
+	    "dial_tune()"),
+	FILTER_BOTH(setsockopt, 1, IPPROTO_TCP, 2, UINT32_MAX, TCP_KEEPIDLE,
+	    "dial_tune()"),
+	FILTER_BOTH(setsockopt, 1, IPPROTO_TCP, 2, UINT32_MAX, TCP_KEEPINTVL,
+	    "dial_tune()"),
+	FILTER_BOTH(setsockopt, 1, IPPROTO_TCP, 2, UINT32_MAX, TCP_KEEPCNT,
+	    "dial_tune()"),
 	FILTER_BOTH(setsockopt, 1, SOL_SOCKET, 2, UINT32_MAX, SO_KEEPALIVE,
 	    "dial_tune()"),
 	FILTER_BOTH(setsockopt, 1, SOL_PACKET, 2, UINT32_MAX,
@@ -40,8 +47,11 @@ const struct confine	netd_confine = {
 	.role = "netd",
 	.user = "_netd",
 	.caps = 1ULL << CAP_NET_RAW,
-	/* connections in all, sessions of SPDM, dials, and ourselves */
-	.nofile = 4096 + 256,
+	/*
+	 * What the kernel gives as the hard limit where nobody said else; a
+	 * process without capabilities cannot have more.
+	 */
+	.nofile = 4096,
 	.filter = rows,
 	.nfilter = sizeof(rows) / sizeof(rows[0]),
 };

@@ -71,6 +71,7 @@ bool	lldp_id_same(const struct lldp_id *, const struct lldp_id *);
 struct neighbour {
 	uint32_t	id;		/* never used twice */
 	struct lldpdu	pdu;
+	uint64_t	heard;		/* monotonic ms; the last time */
 	uint64_t	expires;	/* monotonic ms */
 	uint64_t	reported;	/* monotonic ms; last ops->heard */
 	bool		dirty;		/* changed since it was reported */

@@ -2,8 +2,9 @@
  * Who was heard over LLDP: a bounded table, one row for each chassis and
  * port, aged by the time to live that its sender gave (IEEE 802.1AB-2016,
  * 9.1 and 9.2). All of it is claims of whoever is on the cable. A full table
- * refuses the newcomer, and news is let through no faster than policyd can
- * be expected to follow.
+ * refuses the newcomer, unless a row was not heard of for long: else a burst
+ * of strangers with a great time to live would shut the others out for hours.
+ * News is let through no faster than policyd can be expected to follow.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,12 +12,13 @@
 #include "lldp.h"
 
 /*
- * News are rows that come, go or change. A burst is a whole table; after
- * that, a few a second. A repeated LLDPDU that changes nothing is free.
+ * News are rows that come or change. A burst is a whole table; after that,
+ * one a second. A repeated LLDPDU that changes nothing is free.
  */
 #define NEWS_BURST	NEIGHBOUR_MAX
-#define NEWS_EVERY	250	/* ms for each */
+#define NEWS_EVERY	1000	/* ms for each */
 #define REPORT_EVERY	1000	/* ms between two reports of one row */
+#define STALE		120000	/* ms; four intervals of 30 s, the default */
 
 static const struct neighbour_ops	*ops;
 static struct neighbour			*table;	/* NEIGHBOUR_MAX rows */
@@ -96,18 +98,34 @@ static void
 set(struct neighbour *n, const struct lldpdu *p, uint64_t now)
 {
 	n->pdu = *p;
+	n->heard = now;
 	n->expires = now + p->ttl * 1000ULL;
+}
+
+/* The row that was heard of longest ago, if that is too long; or NULL. */
+static struct neighbour *
+stale(uint64_t now)
+{
+	struct neighbour	*n = &table[0];
+	unsigned		 i;
+
+	for (i = 1; i < nused; i++)
+		if (table[i].heard < n->heard)
+			n = &table[i];
+	return now - n->heard >= STALE ? n : NULL;
 }
 
 static enum reason
 enter(const struct lldpdu *p, uint64_t now)
 {
-	struct neighbour	*n;
+	struct neighbour	*n = NULL;
 
-	if (nused == NEIGHBOUR_MAX)
+	if (nused == NEIGHBOUR_MAX && (n = stale(now)) == NULL)
 		return R_LLD_TABLE;
 	if (!take_news(now))
 		return R_LLD_RATE;
+	if (n != NULL)
+		drop(n);
 	n = &table[nused++];
 	memset(n, 0, sizeof(*n));
 	n->id = ++last_id;

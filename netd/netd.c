@@ -65,6 +65,8 @@ link_down(enum ipc_role role)
 static void
 stop(uv_signal_t *h, int signum)
 {
+	if (uv_is_closing((uv_handle_t *)h))
+		return;		/* both signals in one turn */
 	log_info("ending");
 	lldp_stop();
 	listen_stop();

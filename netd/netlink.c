@@ -208,6 +208,13 @@ scanned(void)
 		scan();
 }
 
+/* The interface that we know, or the one that this scan has found. */
+static bool
+is_ours(unsigned index)
+{
+	return index != 0 && (index == nl.now.index || index == nl.found.index);
+}
+
 /* Does a notification concern our interface? A rename keeps the index. */
 static bool
 concerns_us(struct nlmsghdr *h)
@@ -219,13 +226,13 @@ concerns_us(struct nlmsghdr *h)
 
 	if (h->nlmsg_type == RTM_NEWADDR || h->nlmsg_type == RTM_DELADDR)
 		return h->nlmsg_len >= NLMSG_LENGTH(sizeof(*a)) &&
-		    a->ifa_index == nl.now.index;
+		    is_ours(a->ifa_index);
 	if ((h->nlmsg_type != RTM_NEWLINK && h->nlmsg_type != RTM_DELLINK) ||
 	    h->nlmsg_len < NLMSG_LENGTH(sizeof(*i)))
 		return false;
 	name = attribute(IFLA_RTA(i), IFLA_PAYLOAD(h), IFLA_IFNAME, &len);
-	return (unsigned)i->ifi_index == nl.now.index || (name != NULL &&
-	    len > 0 && name[len - 1] == '\0' && strcmp(name, nl.now.name) == 0);
+	return is_ours((unsigned)i->ifi_index) || (name != NULL && len > 0 &&
+	    name[len - 1] == '\0' && strcmp(name, nl.now.name) == 0);
 }
 
 static void

@@ -117,10 +117,17 @@ ok 'and are heard' await 30 sees '^lldp.eth1.chassis.name=bmc-new$'
 netd_end a
 result $? 'netd ends cleanly'
 ok 'lldpd forgets us at our shutdown frame' await 30 sees_nobody
+lldpd_end TERM
+ip -n "$(ns_of a)" link del eth1
 netd_start a
-result $? 'netd starts again'
-ok 'and is heard again' await 30 sees '^lldp.eth1.chassis.name=a$'
-ok 'and hears' hub_says a '^neighbour .*name switch-d '
+result $? 'netd starts without its interface'
+wire a b
+address a 192.0.2.1/24
+address b 192.0.2.2/24
+lldpd_start
+ok 'and is heard when it comes' await 30 sees '^lldp.eth1.chassis.name=a$'
+ok 'with its address' await 30 sees '^lldp.eth1.chassis.mgmt-ip=192.0.2.1$'
+ok 'and hears' hub_says a '^neighbour .*name switch-b '
 lldpd_end TERM
 ok 'their shutdown frame removes them' hub_says a '^gone '
 

@@ -212,6 +212,32 @@ test_full_table_refuses(void **state)
 	    R_OK);
 }
 
+/* Strangers who said "18 hours" and left do not shut others out so long. */
+static void
+test_full_table_of_the_silent(void **state)
+{
+	unsigned	i;
+	uint32_t	first = 0;
+
+	for (i = 0; i < NEIGHBOUR_MAX; i++) {
+		neighbour_heard(pdu(i, 1, "a", UINT16_MAX), T0);
+		if (i == 0)
+			first = heard_id;
+	}
+	for (i = 1; i < NEIGHBOUR_MAX; i++)
+		neighbour_heard(pdu(i, 1, "a", UINT16_MAX), T0 + 60000);
+	assert_int_equal(neighbour_heard(pdu(999, 1, "x", 120), T0 + 119999),
+	    R_LLD_TABLE);
+	assert_int_equal(neighbour_heard(pdu(999, 1, "x", 120), T0 + 120000),
+	    R_OK);
+	assert_int_equal(ngone, 1);
+	assert_int_equal(gone_id, first);
+	assert_int_equal(neighbour_count(), NEIGHBOUR_MAX);
+	/* the others were heard of a minute ago: they stay */
+	assert_int_equal(neighbour_heard(pdu(998, 1, "y", 120), T0 + 121000),
+	    R_LLD_TABLE);
+}
+
 /* Rows that come and go at line rate do not become messages at line rate. */
 static void
 test_news_are_bounded(void **state)
@@ -227,8 +253,8 @@ test_news_are_bounded(void **state)
 	assert_int_equal(refused, 10000 - NEIGHBOUR_MAX);
 	/* later there is room again, for a few */
 	for (i = 0; i < 10; i++)
-		neighbour_heard(pdu(i, 1, "a", 120), T0 + 1000);
-	assert_int_equal(nheard, NEIGHBOUR_MAX + 4);
+		neighbour_heard(pdu(i, 1, "a", 120), T0 + 3000);
+	assert_int_equal(nheard, NEIGHBOUR_MAX + 3);
 }
 
 static void
@@ -265,6 +291,7 @@ main(void)
 		TEST(test_refresh_keeps),
 		TEST(test_ttl_zero_removes),
 		TEST(test_full_table_refuses),
+		TEST(test_full_table_of_the_silent),
 		TEST(test_news_are_bounded),
 		TEST(test_each),
 	};
