@@ -67,7 +67,7 @@ UNIT_provctl = provctl
 FUZZ_libipc  = codec chan
 FUZZ_libutil = conf
 FUZZ_keyd    = keyfile
-FUZZ_netd    = token lldp
+FUZZ_netd    = token verify lldp
 FUZZ_attestd = spdm_req spdm_rsp spdm_chain
 FUZZ_policyd =
 
@@ -75,7 +75,7 @@ FUZZ_policyd =
 
 BENCH_libipc = bench_ipc
 BENCH_keyd   = bench_keyd
-BENCH_netd   =
+BENCH_netd   = bench_tls
 BENCH_attestd = bench_attest
 BENCH_policyd = bench_store
 TOOLS_libipc = msgdoc

@@ -8,7 +8,7 @@
 
 #include "../../netd/tls.h"
 
-#define MAX	4096
+#define STREAM_MAX	4096
 
 static size_t
 read_all(const uint8_t *p, size_t len, size_t cut, enum token *out)
@@ -17,7 +17,7 @@ read_all(const uint8_t *p, size_t len, size_t cut, enum token *out)
 	size_t			used, n = 0, end = cut;
 	enum token		t;
 
-	while (n < MAX) {
+	while (n < STREAM_MAX) {
 		t = token_next(&r, p, end, &used);
 		if (used > end || (t == TOKEN_NONE && used != end))
 			abort();
@@ -42,10 +42,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 int
 LLVMFuzzerTestOneInput(const uint8_t *p, size_t len)
 {
-	static enum token	whole[MAX], cut[MAX];
+	static enum token	whole[STREAM_MAX], cut[STREAM_MAX];
 	size_t			n, i;
 
-	if (len > MAX)
+	if (len > STREAM_MAX)
 		return 0;
 	n = read_all(p, len, len, whole);
 	for (i = 0; i <= len && i < 64; i++)
