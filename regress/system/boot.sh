@@ -1,0 +1,115 @@
+#!/bin/bash
+# The units, under a systemd that really boots: an overlay of this machine's
+# root in a container with no network. What systemd-analyze promises is looked
+# at in the running processes.
+. "$(dirname "$0")/lib.sh"
+need_root
+need systemd-nspawn nsenter jq systemd-sysusers mount
+W=$(mktemp -d /tmp/boot.XXXXXX) || exit 1
+NSPAWN=
+finish() {
+	trap - EXIT
+	[ -z "$NSPAWN" ] || {
+		inside systemctl poweroff --no-block
+		wait "$NSPAWN"
+	} >/dev/null 2>&1
+	umount "$W/root" 2>/dev/null
+	umount "$W/mem" 2>/dev/null
+	rm -rf "$W"
+}
+trap finish EXIT
+mkfifo "$W/never"
+await() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || return 1
+		read -r -t 0.1 <>"$W/never"
+	done
+	return 0
+}
+
+# The container's PID 1: nspawn's newest child, looked up each time.
+leader() {
+	ps -o pid= --ppid "$NSPAWN" --sort=-start_time | awk 'NR == 1 { print $1 }'
+}
+inside() {
+	local l
+	l=$(leader)
+	[ -n "$l" ] && nsenter -t "$l" -m -u -i -n -p -C -r -w -- "$@"
+}
+
+getent passwd _attestr >/dev/null ||
+    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
+mkdir "$W/mem" "$W/root"
+mount -t tmpfs -o mode=755 boot "$W/mem" || skip_all "no tmpfs here"
+mkdir "$W/mem/up" "$W/mem/work"
+mount -t overlay -o "lowerdir=/,upperdir=$W/mem/up,workdir=$W/mem/work" boot "$W/root" ||
+    skip_all "no overlayfs here"
+make -s -C "$TOP" O="$O" DESTDIR="$W/root" install || exit 1
+# Nothing of this machine but systemd and ours.
+rm -rf "$W/root"/etc/systemd/system/*.wants "$W/root"/etc/rc?.d "$W/root/etc/machine-id"
+for s in lldpd mosquitto nginx postgresql cron exim4 ssh runit; do
+	ln -sf /dev/null "$W/root/etc/systemd/system/$s.service"
+done
+mkdir -p "$W/root"/etc/systemd/system/{multi-user,provd}.target.wants
+ln -s /lib/systemd/system/provd.target "$W/root/etc/systemd/system/multi-user.target.wants/"
+for r in policyd keyd netd attestd-q attestd-r; do
+	ln -s "/lib/systemd/system/provd-$r.service" "$W/root/etc/systemd/system/provd.target.wants/"
+done
+cat >"$W/root/etc/provd.conf" <<-EOF
+node "boot" interface "host0"
+key backend soft
+EOF
+
+systemd-nspawn -q -D "$W/root" --register=no --keep-unit --private-network \
+    --rlimit=MEMLOCK=8M --system-call-filter='@memlock memfd_secret' \
+    --console=pipe -b </dev/null >"$W/console" 2>&1 &
+NSPAWN=$!
+if ! await 60 inside systemctl is-active multi-user.target; then
+	NSPAWN_SAID=$(tail -n 3 "$W/console")
+	skip_all "systemd does not boot in a container here: $NSPAWN_SAID"
+fi
+
+service() {	# service ROLE PROPERTY
+	inside systemctl show -P "$2" "provd-$1.service"
+}
+all_active() {
+	[ "$(inside systemctl is-active provd-{policyd,keyd,netd,attestd-q,attestd-r}.service |
+	    grep -c '^active')" = 5 ]
+}
+ok "all five services come up" await 60 all_active
+state() {	# state ROLE FIELD of /proc/PID/status
+	inside awk -v "f=$2:" '$1 == f { print $2; exit }' "/proc/$(service "$1" MainPID)/status"
+}
+for r in policyd keyd netd attestd-q attestd-r; do
+	user=$(service "$r" User)
+	is "$r: runs as $user" "$(state $r Uid)" "$(inside id -u "$user")"
+	is "$r: no capability is left" "$(state $r CapEff)$(state $r CapPrm)$(state $r CapAmb)" \
+	    000000000000000000000000000000000000000000000000
+	is "$r: no new privileges" "$(state $r NoNewPrivs)" 1
+	ok "$r: two filters, systemd's and its own" test "$(state $r Seccomp_filters)" -ge 2
+	is "$r: one thread" "$(state $r Threads)" 1
+	unlike "$r: its root is its own" \
+	    "$(inside readlink "/proc/$(service "$r" MainPID)/root")" '^/$'
+done
+ok "provctl check finds nothing amiss" inside provctl check
+for r in policyd keyd netd attestd-q attestd-r; do
+	old=$(service $r MainPID)
+	inside kill -9 "$old"
+	other() {
+		[ "$(service "$r" ActiveState)" = active ] && [ "$(service "$r" MainPID)" != "$old" ]
+	}
+	ok "$r: comes back after SIGKILL" await 30 other
+done
+ready() {
+	[ "$(inside provctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 4 ]
+}
+ok "and all of them greet policyd again" await 30 ready
+inside systemctl stop provd.target
+for r in policyd keyd netd attestd-q attestd-r; do
+	is "$r: stops with the target, in good order" \
+	    "$(service $r ActiveState) $(service $r Result)" "inactive success"
+done
+[ "$TAP_FAILED" -eq 0 ] || diag "$(inside journalctl -b --no-pager -u 'provd-*' | tail -n 40)"
+done_testing
