@@ -13,11 +13,16 @@ finish() {
 		inside systemctl poweroff --no-block
 		wait "$NSPAWN"
 	} >/dev/null 2>&1
+	# what nspawn leaves behind, in both hierarchies
+	find /sys/fs/cgroup -depth -type d \( -path '*/payload*' -o -path '*/supervisor*' \) \
+	    -exec rmdir {} + 2>/dev/null
 	umount "$W/root" 2>/dev/null
 	umount "$W/mem" 2>/dev/null
 	rm -rf "$W"
 }
 trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 mkfifo "$W/never"
 await() {
 	local end=$((SECONDS + $1))
