@@ -505,8 +505,8 @@ key_sign(const struct key *k, const void *msg, size_t len, key_signed_fn cb,
 	g->curve = key_curve(k);
 	g->cb = cb;
 	g->arg = arg;
-	reason = tpm_sign(ring.conf.tpm, k->object, g->curve, digest,
-	    signing_tpm, g);
+	reason = tpm_sign(ring.conf.tpm, k->purpose, k->object, g->curve,
+	    digest, signing_tpm, g);
 	if (reason != R_OK) {
 		free(g);
 		signing_fail(reason, cb, arg);

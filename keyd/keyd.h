@@ -142,12 +142,12 @@ void	tpm_tick(struct tpm *, uint64_t now_ms);
 int64_t	tpm_timeout(const struct tpm *, uint64_t now_ms);	/* ms, or -1 */
 
 /*
- * Queue a job. R_OK: done runs once, later, in the order of the queue.
- * Otherwise the reason, and done never runs. Objects and digests are copied
- * or owned by the caller until done.
+ * Queue a job. R_OK: done runs once, in the order of the lane; at once only
+ * if the TPM is lost now. Otherwise the reason, and done never runs. Objects
+ * are the caller's until done; digests are copied.
  */
-enum reason tpm_sign(struct tpm *, struct tpm_object *, const struct curve *,
-	    const uint8_t *digest, tpm_done_fn, void *arg);
+enum reason tpm_sign(struct tpm *, enum key_purpose lane, struct tpm_object *,
+	    const struct curve *, const uint8_t *digest, tpm_done_fn, void *);
 enum reason tpm_make(struct tpm *, const struct curve *,
 	    const uint8_t binding[32], tpm_done_fn, void *arg);
 /* Read the counter (0), or move it to advance if it stands one below. */

@@ -26,6 +26,7 @@
 #define SOFT_FILE	"soft.secret"
 #define SOFT_MAGIC	"PROVDSOF"
 #define VERSION		1
+#define NO_OBJECT	0x7fffffffU	/* a number that ESYS never gives */
 
 static const TPMT_SYM_DEF aes_cfb = {
 	.algorithm = TPM2_ALG_AES,
@@ -127,6 +128,24 @@ policy_digest(struct tpm *t, TPM2B_DIGEST *out, struct why *w)
 
 /* ---- the sealed object -------------------------------------------------------- */
 
+/*
+ * ESYS keeps what was last given to Esys_Create(), the secret included. It
+ * takes this and refuses it, since no object has this number: nothing is
+ * sent. (regress/unit/keyd_tpm looks for copies.)
+ */
+static void
+seal_scrub_input(struct tpm *t)
+{
+	const TPM2B_SENSITIVE_CREATE	 nothing = { .size = 0 };
+	const TPM2B_PUBLIC		 public = { .size = 0 };
+	const TPM2B_DATA		 outside = { .size = 0 };
+	const TPML_PCR_SELECTION	 pcrs = { .count = 0 };
+
+	(void)Esys_Create_Async(t->esys, NO_OBJECT,
+	    ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &nothing, &public,
+	    &outside, &pcrs);
+}
+
 static enum reason
 seal_create(struct tpm *t, ESYS_TR session, const TPM2B_PUBLIC *in,
     const uint8_t *kek, struct sealed *s, struct why *w)
@@ -149,6 +168,7 @@ seal_create(struct tpm *t, ESYS_TR session, const TPM2B_PUBLIC *in,
 	    Esys_Create_Finish(t->esys, &private, &public, &data, &hash,
 	    &ticket));
 	explicit_bzero(&sensitive, sizeof(sensitive));
+	seal_scrub_input(t);
 	if (rc != TSS2_RC_SUCCESS)
 		return tpm_start_failed(t, "TPM2_Create", rc, w);
 	s->public = *public;
@@ -224,6 +244,29 @@ seal_unseal(struct tpm *t, ESYS_TR object, ESYS_TR session, uint8_t *kek,
 	return w->reason;
 }
 
+/*
+ * The libraries keep the last response in their buffer, a secret that was
+ * unsealed included: a long answer that is none writes over it.
+ */
+static void
+seal_scrub(struct tpm *t)
+{
+	TPMS_CAPABILITY_DATA	*data = NULL;
+	TPMI_YES_NO		 more;
+	TSS2_RC			 rc;
+
+	if (t->state != R_OK)
+		return;
+	TPM_RUN(t, rc,
+	    Esys_GetCapability_Async(t->esys, ESYS_TR_NONE, ESYS_TR_NONE,
+	    ESYS_TR_NONE, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_FAMILY_INDICATOR,
+	    32),
+	    Esys_GetCapability_Finish(t->esys, &more, &data));
+	Esys_Free(data);
+	if (tpm_rc_fatal(rc))
+		t->state = tpm_reason(rc);
+}
+
 static enum reason
 seal_release(struct tpm *t, const struct sealed *s, uint8_t *kek,
     struct why *w)
@@ -238,6 +281,7 @@ seal_release(struct tpm *t, const struct sealed *s, uint8_t *kek,
 		seal_unseal(t, object, session, kek, w);
 	session_end(t, session);
 	session_end(t, object);
+	seal_scrub(t);
 	return w->reason;
 }
 

@@ -23,7 +23,7 @@
 #include "log.h"
 #include "tpm.h"
 
-#define QUEUE_MAX	128	/* jobs that wait; the links allow 160 calls */
+#define LANE_MAX	64	/* jobs that wait in a lane; the window of a link */
 #define STEPS_MAX	12	/* commands of one job, repetitions included */
 
 bool
@@ -38,8 +38,10 @@ tpm_again(TSS2_RC rc)
 static void
 job_end(struct tpm *t, struct job *j)
 {
-	TAILQ_REMOVE(&t->jobs, j, entry);
-	t->njobs--;
+	TAILQ_REMOVE(&t->lanes[j->lane], j, entry);
+	t->waiting[j->lane]--;
+	if (t->current == j)
+		t->current = NULL;
 	j->result.public = j->public;
 	j->result.private = j->private;
 	j->done(&j->result, j->arg);
@@ -68,17 +70,35 @@ tpm_lose(struct tpm *t, enum reason reason, TSS2_RC rc)
 	const char	*command = t->running != NULL ? t->running->name : NULL;
 	void		(*lost)(void *) = t->lost;
 	struct job	*j;
+	unsigned	 i;
 
 	t->state = reason;
 	t->running = NULL;
 	t->lost = NULL;
-	while ((j = TAILQ_FIRST(&t->jobs)) != NULL)
-		job_fail(t, j, reason, command, rc);
+	for (i = 0; i < KEY_NPURPOSES; i++)
+		while ((j = TAILQ_FIRST(&t->lanes[i])) != NULL)
+			job_fail(t, j, reason, command, rc);
 	if (lost != NULL)
 		lost(t->lost_arg);
 }
 
-/* Start the command that the first job misses; end jobs that miss none. */
+/* The job that goes on, or the first one of the lane whose turn it is. */
+static struct job *
+job_choose(struct tpm *t)
+{
+	unsigned	 i, lane;
+
+	for (i = 1; t->current == NULL && i <= KEY_NPURPOSES; i++) {
+		lane = (t->turn + i) % KEY_NPURPOSES;
+		if ((t->current = TAILQ_FIRST(&t->lanes[lane])) != NULL) {
+			t->turn = lane;
+			break;
+		}
+	}
+	return t->current;
+}
+
+/* Start the command that the current job misses; end jobs that miss none. */
 static void
 tpm_next(struct tpm *t)
 {
@@ -86,7 +106,7 @@ tpm_next(struct tpm *t)
 	struct job		*j;
 	TSS2_RC			 rc;
 
-	while (t->running == NULL && (j = TAILQ_FIRST(&t->jobs)) != NULL) {
+	while (t->running == NULL && (j = job_choose(t)) != NULL) {
 		if ((c = j->next(t, j)) == NULL) {
 			job_end(t, j);
 			continue;
@@ -119,7 +139,7 @@ tpm_make_room(struct tpm *t, struct job *j)
 	return true;
 }
 
-/* A command of the first job came to its end. */
+/* A command of the current job came to its end. */
 static void
 tpm_finished(struct tpm *t, struct job *j, TSS2_RC rc)
 {
@@ -146,8 +166,7 @@ tpm_finished(struct tpm *t, struct job *j, TSS2_RC rc)
 void
 tpm_ready(struct tpm *t)
 {
-	struct job	*j;
-	TSS2_RC		 rc;
+	TSS2_RC	 rc;
 
 	tcti_output(t->tcti);
 	if (t->running == NULL) {
@@ -156,11 +175,10 @@ tpm_ready(struct tpm *t)
 		return;
 	}
 	while (t->running != NULL) {
-		j = TAILQ_FIRST(&t->jobs);
-		rc = t->running->finish(t, j);
+		rc = t->running->finish(t, t->current);
 		if (tpm_again(rc))
 			return;
-		tpm_finished(t, j, rc);
+		tpm_finished(t, t->current, rc);
 		tpm_next(t);
 	}
 }
@@ -181,19 +199,20 @@ tpm_timeout(const struct tpm *t, uint64_t now)
 }
 
 struct job *
-job_new(struct tpm *t, enum reason missing, tpm_done_fn done, void *arg,
-    enum reason *reason)
+job_new(struct tpm *t, enum key_purpose lane, enum reason missing,
+    tpm_done_fn done, void *arg, enum reason *reason)
 {
 	struct job	*j;
 
 	if ((*reason = t->state) != R_OK)
 		return NULL;
-	if (t->njobs >= QUEUE_MAX) {
+	if (t->waiting[lane] >= LANE_MAX) {
 		*reason = R_TPM_QUEUE;
 		return NULL;
 	}
 	if ((j = calloc(1, sizeof(*j))) == NULL)
 		fatal("calloc");
+	j->lane = lane;
 	j->missing = missing;
 	j->done = done;
 	j->arg = arg;
@@ -203,8 +222,8 @@ job_new(struct tpm *t, enum reason missing, tpm_done_fn done, void *arg,
 enum reason
 job_queue(struct tpm *t, struct job *j)
 {
-	TAILQ_INSERT_TAIL(&t->jobs, j, entry);
-	t->njobs++;
+	TAILQ_INSERT_TAIL(&t->lanes[j->lane], j, entry);
+	t->waiting[j->lane]++;
 	tpm_next(t);
 	return R_OK;
 }
@@ -241,10 +260,12 @@ struct tpm *
 tpm_new(int fd, uint32_t patience)
 {
 	struct tpm	*t;
+	unsigned	 i;
 
 	if ((t = calloc(1, sizeof(*t))) == NULL)
 		return NULL;
-	TAILQ_INIT(&t->jobs);
+	for (i = 0; i < KEY_NPURPOSES; i++)
+		TAILQ_INIT(&t->lanes[i]);
 	t->srk = t->counter = ESYS_TR_NONE;
 	t->counter_state = R_TPM_COUNTER;
 	t->cache_max = CACHE_MAX;

@@ -23,6 +23,7 @@ struct command {
 
 struct job {
 	TAILQ_ENTRY(job)  entry;
+	enum key_purpose lane;
 	/* The command that is missing, or NULL: the job is done. */
 	const struct command *(*next)(struct tpm *, struct job *);
 	enum reason	 missing;	/* what it means that a handle is gone */
@@ -51,9 +52,12 @@ struct tpm {
 	struct tpm_info	 info;
 	uint32_t	 patience;	/* ms */
 
-	TAILQ_HEAD(, job) jobs;
-	unsigned	 njobs;
-	const struct command *running;	/* of the first job */
+	/* A lane a purpose, which take turns. */
+	TAILQ_HEAD(, job) lanes[KEY_NPURPOSES];
+	unsigned	 waiting[KEY_NPURPOSES];
+	unsigned	 turn;		/* the lane that was served last */
+	struct job	*current;	/* the first of that lane, or NULL */
+	const struct command *running;	/* of the current job */
 	uint64_t	 deadline;	/* of the running command, ms */
 
 	struct tpm_object *cache[CACHE_MAX];	/* what is loaded */
@@ -66,8 +70,8 @@ struct tpm {
 };
 
 /* tpm.c: NULL and the reason if no job is taken. */
-struct job *job_new(struct tpm *, enum reason missing, tpm_done_fn, void *arg,
-	    enum reason *);
+struct job *job_new(struct tpm *, enum key_purpose lane, enum reason missing,
+	    tpm_done_fn, void *arg, enum reason *);
 enum reason job_queue(struct tpm *, struct job *);
 /* tpm_cmd.c */
 void	cache_drop(struct tpm *, unsigned);

@@ -335,13 +335,13 @@ next_pcrs(struct tpm *t, struct job *j)
 }
 
 enum reason
-tpm_sign(struct tpm *t, struct tpm_object *o, const struct curve *c,
-    const uint8_t *digest, tpm_done_fn done, void *arg)
+tpm_sign(struct tpm *t, enum key_purpose lane, struct tpm_object *o,
+    const struct curve *c, const uint8_t *digest, tpm_done_fn done, void *arg)
 {
 	enum reason	 reason;
 	struct job	*j;
 
-	j = job_new(t, R_TPM_CLEARED, done, arg, &reason);
+	j = job_new(t, lane, R_TPM_CLEARED, done, arg, &reason);
 	if (j == NULL)
 		return reason;
 	j->next = next_sign;
@@ -358,7 +358,7 @@ tpm_make(struct tpm *t, const struct curve *c, const uint8_t binding[32],
 	enum reason	 reason;
 	struct job	*j;
 
-	j = job_new(t, R_TPM_CLEARED, done, arg, &reason);
+	j = job_new(t, KEY_CA, R_TPM_CLEARED, done, arg, &reason);
 	if (j == NULL)
 		return reason;
 	j->next = next_make;
@@ -375,7 +375,7 @@ tpm_counter(struct tpm *t, uint64_t advance, tpm_done_fn done, void *arg)
 
 	if (t->counter_state != R_OK)
 		return t->state != R_OK ? t->state : t->counter_state;
-	j = job_new(t, R_TPM_COUNTER, done, arg, &reason);
+	j = job_new(t, KEY_AUDIT, R_TPM_COUNTER, done, arg, &reason);
 	if (j == NULL)
 		return reason;
 	j->next = next_counter;
@@ -389,7 +389,7 @@ tpm_pcrs(struct tpm *t, tpm_done_fn done, void *arg)
 	enum reason	 reason;
 	struct job	*j;
 
-	j = job_new(t, R_TPM_CLEARED, done, arg, &reason);
+	j = job_new(t, KEY_SPDM, R_TPM_CLEARED, done, arg, &reason);
 	if (j == NULL)
 		return reason;
 	j->next = next_pcrs;

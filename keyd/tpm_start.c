@@ -150,7 +150,10 @@ tpm_capability(struct tpm *t, TPM2_CAP cap, UINT32 property, UINT32 count,
 	return R_OK;
 }
 
-/* A software TPM may not have been started; a kernel starts its own. */
+/*
+ * A software TPM may not have been started; a kernel starts its own, and
+ * refuses. Whatever the refusal is, the next command tells what is wrong.
+ */
 static enum reason
 tpm_identify(struct tpm *t, struct why *w)
 {
@@ -159,7 +162,7 @@ tpm_identify(struct tpm *t, struct why *w)
 
 	TPM_RUN(t, rc, Esys_Startup_Async(t->esys, TPM2_SU_CLEAR),
 	    Esys_Startup_Finish(t->esys));
-	if (rc != TSS2_RC_SUCCESS && rc != TPM2_RC_INITIALIZE)
+	if (tpm_rc_fatal(rc))
 		return tpm_start_failed(t, "TPM2_Startup", rc, w);
 	if (tpm_capability(t, TPM2_CAP_TPM_PROPERTIES, TPM2_PT_MANUFACTURER, 8,
 	    &data, w) != R_OK)

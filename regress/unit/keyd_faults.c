@@ -391,7 +391,7 @@ test_half_an_answer(void **state)
 	silent_with(TORN);
 }
 
-/* The queue is bounded, and what was taken is answered in order. */
+/* A lane is bounded, and what was taken is answered in order. */
 static unsigned	 order;
 
 static void
@@ -405,21 +405,41 @@ job_ordered(const struct tpm_result *r, void *arg)
 static void
 test_queue(void **state)
 {
-	static unsigned	 done[200];
+	static unsigned	 done[100];
 	unsigned	 i, taken;
 
 	order = 0;
 	memset(done, 0, sizeof(done));
-	for (taken = 0; taken < 200; taken++)
+	for (taken = 0; taken < 100; taken++)
 		if (tpm_pcrs(tpm, job_ordered, &done[taken]) != R_OK)
 			break;
-	assert_int_equal(taken, 128);
-	assert_int_equal(tpm_pcrs(tpm, job_ordered, &done[199]), R_TPM_QUEUE);
+	assert_int_equal(taken, 64);
+	assert_int_equal(tpm_pcrs(tpm, job_ordered, &done[99]), R_TPM_QUEUE);
 	assert_true(swtpm_serve(tpm, &done[taken - 1]));
 	for (i = 0; i < taken; i++)
 		assert_int_equal(done[i], i + 1);
-	assert_int_equal(done[199], 0);
+	assert_int_equal(done[99], 0);
 	assert_int_equal(tpm_pcrs(tpm, job_ordered, &done[0]), R_OK);
+}
+
+/* A full lane does not make another one wait: they take turns. */
+static void
+test_turns(void **state)
+{
+	static unsigned	 many[64], few[3];
+	unsigned	 i;
+
+	order = 0;
+	memset(many, 0, sizeof(many));
+	memset(few, 0, sizeof(few));
+	for (i = 0; i < 64; i++)
+		assert_int_equal(tpm_pcrs(tpm, job_ordered, &many[i]), R_OK);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(tpm_counter(tpm, 0, job_ordered, &few[i]),
+		    R_OK);
+	assert_true(swtpm_serve(tpm, &many[63]));
+	for (i = 0; i < 3; i++)
+		assert_int_equal(few[i], 2 * (i + 1));
 }
 
 /* ---- at start ------------------------------------------------------------------------ */
@@ -524,6 +544,7 @@ main(void)
 		T(test_silent),
 		T(test_half_an_answer),
 		T(test_queue),
+		T(test_turns),
 		TS(test_start_faults),
 		TS(test_start_silent),
 		TS(test_no_counter),
