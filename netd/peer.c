@@ -95,7 +95,6 @@ peer_new(uint32_t number)
 	if ((p = calloc(1, sizeof(*p))) == NULL)
 		fatal("peer");
 	p->number = number;
-	p->reported = UINT32_MAX;
 	TAILQ_INIT(&p->links);
 	TAILQ_INSERT_TAIL(&table.all, p, all);
 	LIST_INSERT_HEAD(number_bucket(number), p, by_number);

@@ -309,6 +309,22 @@ peer_forget(struct peer *p)
 	peer_remove(p);
 }
 
+/* Why a peer is not dialled, if it is not and that is not for policyd to say. */
+static void
+peer_cannot(struct peer *p)
+{
+	struct refusal why;
+
+	if (self.no_link)
+		refusal_set(&why, R_TLS_LINK_DOWN, NULL, NULL, NULL);
+	else if (p->address[0] == '\0' || p->port == 0)
+		refusal_set(&why, R_TLS_NO_ADDRESS, NULL, NULL, NULL);
+	else
+		return;
+	if (TAILQ_EMPTY(&p->links))
+		peers_changed(p, &why);
+}
+
 int
 netd_peer_set(struct chan *c, const struct ipc_call *call, const void *arg)
 {
@@ -338,9 +354,8 @@ netd_peer_set(struct chan *c, const struct ipc_call *call, const void *arg)
 	peerlink_recheck(p);
 	if (moved)
 		dial_end(p);
-	if (is_new || p->reported == UINT32_MAX)
-		report(p);
 	dial_now(p);
+	peer_cannot(p);
 	return 0;
 }
 
@@ -373,8 +388,7 @@ netd_peers_end(struct chan *c, const struct ipc_call *call, const void *arg)
 void
 peers_link(bool up)
 {
-	struct peer	*p;
-	struct refusal	 why;
+	struct peer *p;
 
 	if (self.no_link == !up)
 		return;
@@ -383,14 +397,12 @@ peers_link(bool up)
 	if (!up)
 		peerlink_end_strangers(R_TLS_LINK_DOWN);
 	TAILQ_FOREACH(p, peer_all(), all) {
-		if (up) {
-			dial_now(p);
+		if (!up)
+			peer_end(p, R_TLS_LINK_DOWN);
+		if (p->nanchors == 0)
 			continue;
-		}
-		peer_end(p, R_TLS_LINK_DOWN);
-		refusal_set(&why, R_TLS_LINK_DOWN, NULL, NULL, NULL);
-		if (p->nanchors > 0)
-			peers_changed(p, &why);
+		dial_now(p);
+		peer_cannot(p);
 	}
 }
 

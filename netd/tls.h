@@ -217,7 +217,7 @@ struct peer {
 	struct backoff	 backoff;
 	unsigned	 failures;	/* since the last success, or fresh start */
 	uv_timer_t	*redial;	/* NULL: not armed */
-	uint32_t	 reported;	/* state of the last PEER_LINK, or UINT32_MAX */
+	uint32_t	 reported;	/* state of the last PEER_LINK */
 	bool		 relinked;	/* another connection is the live one */
 	bool		 quiet;		/* being changed: no reports, no dialling */
 	struct refusal	 why;		/* of the last loss */

@@ -28,7 +28,7 @@ hub_start a
 netd_start a
 hub identity $ID_A "$W/c/a.key" "$W/c/a.pem"
 hub peer 1 $ID_B - 0 0 10000 30000 "$W/c/B.pem"
-hub_says a '^peer 1 state 0'
+hub_says a '^peer 1 state 0 TLS-033 '
 
 CLIENT=
 # client COMMAND...: in B's place, its words through $W/say, what it hears in
