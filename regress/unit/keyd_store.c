@@ -16,6 +16,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <openssl/crypto.h>
+
 #include "keyd_dir.h"
 
 static int
@@ -273,6 +275,55 @@ test_no_secret_on_disk(void **state)
 	assert_int_equal(wrap_open(test_kek, aad, n, f.blob, 27, scalar), -1);
 }
 
+/* A private scalar is in OpenSSL's secure heap, in both byte orders, only. */
+static void
+test_no_copies(void **state)
+{
+	struct test_signed	 s = { .calls = 0 };
+	const struct key	*k;
+	struct key_file		 f;
+	struct why		 w;
+	uint8_t			 buf[KEY_FILE_MAX], aad[256];
+	static uint8_t		 big[SCALAR_MAX], little[SCALAR_MAX], *heap;
+	size_t			 n, i;
+	ssize_t			 len;
+	unsigned		 a;
+
+#ifdef PROVD_SANITIZED
+	skip();
+#endif
+	assert_int_equal(CRYPTO_secure_malloc_init(131072, 32), 1);
+	for (a = 0; a < KEY_NALGORITHMS; a++) {
+		k = test_key(a == 0 ? "a" : "b", KEY_TLS, a);
+		assert_non_null(k);
+		key_close();
+		assert_int_equal(test_ring_open(&w), 0);
+		k = key_byid(a);
+		key_sign(k, "m", 1, test_signed_cb, &s);
+		len = store_read(test_dir, a == 0 ? "a.key" : "b.key", buf,
+		    sizeof(buf));
+		assert_int_equal(store_parse(buf, (size_t)len, &f), 0);
+		assert_int_equal(store_header(&f, aad, sizeof(aad), &n), 0);
+		assert_int_equal(wrap_open(test_kek, aad, n, f.blob,
+		    f.blob_len, big), 0);
+		n = key_curve(k)->coord;
+		for (i = 0; i < n; i++)
+			little[i] = big[n - 1 - i];
+		assert_int_equal(test_copies(big, n), 0);
+		assert_int_equal(test_copies(little, n), 0);
+		/* A part of it, too. */
+		assert_int_equal(test_copies(big + 8, 16), 0);
+		assert_int_equal(test_copies(little + 8, 16), 0);
+		heap = malloc(n);
+		memcpy(heap, little, n);
+		assert_int_equal(test_copies(little, n), 1);
+		memset(heap, 0, n);
+		free(heap);
+	}
+	key_close();
+	assert_int_equal(CRYPTO_secure_malloc_done(), 1);
+}
+
 /* ---- the file of the backend `soft' --------------------------------------------------- */
 
 static void
@@ -424,6 +475,7 @@ main(void)
 		T(test_foreign_files),
 		T(test_purpose_is_bound),
 		T(test_no_secret_on_disk),
+		T(test_no_copies),
 		T(test_soft_secret),
 		T(test_tpm_record),
 		T(test_disk_full),
