@@ -202,6 +202,34 @@ test_text(void **state)
 	assert_int_equal(verify(), R_OK);
 }
 
+/* Every field is in the hash, and so is the hash before. */
+static void
+test_hash(void **state)
+{
+	struct audit_row	row, other;
+	uint8_t			zero[HASH_LEN] = { 0 }, one[HASH_LEN] = { 1 };
+	uint8_t			want[HASH_LEN], seen[HASH_LEN];
+	unsigned		i;
+
+	memset(&row, 0, sizeof(row));
+	audit_hash(&row, zero, want);
+	audit_hash(&row, one, seen);
+	assert_memory_not_equal(want, seen, HASH_LEN);
+	for (i = 0; i < 6; i++) {
+		other = row;
+		if (i == 0)
+			other.sequence = 1;
+		else if (i == 1)
+			other.time = 1;
+		else
+			text_set(i == 2 ? other.kind : i == 3 ?
+			    other.subject : i == 4 ? other.reason :
+			    other.text, 2, "x");
+		audit_hash(&other, zero, seen);
+		assert_memory_not_equal(want, seen, HASH_LEN);
+	}
+}
+
 /* ---- tampering ---- */
 
 static void
@@ -796,6 +824,7 @@ main(void)
 		T(test_whole),
 		T(test_pages),
 		T(test_text),
+		T(test_hash),
 		T(test_changed_text),
 		T(test_changed_reason),
 		T(test_changed_time),

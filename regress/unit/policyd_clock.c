@@ -129,12 +129,14 @@ static void
 test_ten_years_forward(void **state)
 {
 	start(BUILD + YEARS(1));
-	clockd_look(BUILD + YEARS(11), 1000, true);
+	clockd_look(BUILD + YEARS(1), 1000, false);
+	clockd_look(BUILD + YEARS(11), 2000, true);
 	assert_now(BUILD + YEARS(11));
 	assert_int_equal(told_now, BUILD + YEARS(11));
 	assert_int_equal(identity_steps, 1);
 	assert_int_equal(peer_steps, 1);
 	assert_string_equal(recorded, reason_code(R_SYS_CLOCK_STEP));
+	assert_int_equal(told, 2);
 	stop();
 	start(BUILD + YEARS(1));	/* it is in the store at once */
 	assert_now(BUILD + YEARS(11));

@@ -180,6 +180,14 @@ fake_sign_again(X509 *x, EVP_PKEY *key)
 
 /* ---- calls ---- */
 
+/* What this call follows from is on disk: no transaction is open. */
+static inline void
+fake_wants_commit(void)
+{
+	if (sqlite3_get_autocommit(store_db()) == 0)
+		abort();
+}
+
 static inline bool
 fake_dies(unsigned at)
 {
@@ -277,6 +285,7 @@ fake_cert(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if (fake_begin(c, call) != 0)
 		return 0;
+	fake_wants_commit();
 	if (fake.ncerts == FAKE_CERTS)
 		abort();
 	memcpy(fake.serials[fake.ncerts], req.serial.data, 16);
@@ -352,6 +361,7 @@ fake_counter(struct chan *c, const struct ipc_call *call, const void *arg)
 		return 0;
 	}
 	if (r->advance != 0) {
+		fake_wants_commit();
 		fake.counter++;
 		fake.counter_moves++;
 	}
@@ -423,18 +433,22 @@ fake_pump_end(struct chan *c)
 	return true;
 }
 
-/* Turns of the loop until nothing moves. */
+/*
+ * Turns of the loop until nothing moves. What policyd sent before its commit
+ * arrives before its commit.
+ */
 static inline void
 fake_pump(void)
 {
 	bool	moved;
 
 	do {
-		moved = store_dirty();
-		store_turn();
-		moved = fake_pump_end(fake.chan) || moved;
+		moved = fake_pump_end(fake.chan);
 		moved = fake_pump_end(link_keyd) || moved;
+		moved = fake_pump_end(fake.chan) || moved;
 		moved = audit_work() || moved;
+		moved = store_dirty() || moved;
+		store_turn();
 	} while (moved);
 }
 
