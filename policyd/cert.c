@@ -14,6 +14,9 @@
 
 #include "policyd.h"
 
+/* s: a chain issued just now, by a clock a little ahead, is no error. */
+#define CLOCK_SKEW	300
+
 #define CHAIN_MAX	8	/* certificates of a slot */
 
 /* SubjectPublicKeyInfo before the point (RFC 5480): P-256, P-384. */
@@ -431,7 +434,7 @@ chain_verify(struct chain *c, uint64_t now, struct why *why)
 	if (now == 0)
 		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
 	else
-		X509_VERIFY_PARAM_set_time(param, (time_t)now);
+		X509_VERIFY_PARAM_set_time(param, (time_t)(now + CLOCK_SKEW));
 	if (X509_verify_cert(ctx) != 1)
 		r = chain_error(ctx, why);
 	ERR_clear_error();

@@ -18,6 +18,7 @@
 #define REFERENCE_FILE_MAX	(256 * 1024)	/* bytes */
 #define SHIFT_INWARD		3600		/* seconds */
 #define YEAR_10000		253402300800ULL
+#define CLOCK_SKEW		300	/* s: a chain issued just now is no error */
 
 struct policy policy;
 
@@ -295,7 +296,7 @@ policy_judge(const struct policy *pol, const struct listing *l,
 	if (judge_form(pol, ev, why) != R_OK ||
 	    judge_identity(pol, l, ev, why) != R_OK)
 		return why->reason;
-	if (now < ev->not_before || now > ev->not_after) {
+	if (now + CLOCK_SKEW < ev->not_before || now > ev->not_after) {
 		snprintf(want, sizeof(want), "%s to %s",
 		    time_text(ev->not_before, from, sizeof(from)),
 		    time_text(ev->not_after, to, sizeof(to)));
