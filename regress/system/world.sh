@@ -239,16 +239,17 @@ ctl() {
 
 # await SECONDS CMD...: again and again until it succeeds; its last output
 await() {
-	local out end=$((SECONDS + $1))
+	local out rc=0 end=$((SECONDS + $1))
 	shift
 	until out=$("$@" 2>&1); do
 		if [ "$SECONDS" -ge "$end" ]; then
-			printf '%s\n' "$out"
-			return 1
+			rc=1
+			break
 		fi
 		read -r -t 0.05 <>"$W/never"
 	done
-	printf '%s\n' "$out"
+	[ -z "$out" ] || printf '%s\n' "$out"
+	return $rc
 }
 
 # peer_field NODE PEER FIELD: of 'peer show', as text
