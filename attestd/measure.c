@@ -167,6 +167,7 @@ void
 measure_summary(const struct measure_set *s, bool all, const EVP_MD *md,
     uint8_t *out)
 {
+	/* Too large for a stack; there is one thread. */
 	static uint8_t	 buf[sizeof(((struct measure_set *)0)->m) /
 			    sizeof(struct measure) * (7 + MEASURE_RAW_MAX)];
 	struct spdm_buf	 b;

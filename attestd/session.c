@@ -156,9 +156,9 @@ pcrs_done(const uint8_t *values, bool known)
 }
 
 /*
- * A TPM that is not there has no PCRs, and its absence is seen in what is
- * measured. A keyd that does not answer is another thing: measurements
- * without PCRs would be taken for a change, so there are none (Busy).
+ * A node without a TPM, or a TPM without the SHA-256 bank, has no PCRs. Any
+ * other refusal passes: measurements without PCRs would be taken for a
+ * change, so there are none meanwhile (Busy).
  */
 static void
 pcrs_read(const struct ipc_reply *r, void *arg)
@@ -168,8 +168,8 @@ pcrs_read(const struct ipc_reply *r, void *arg)
 	if (r->reason == R_OK && m->values.len == 32 * MEASURE_PCRS)
 		pcrs_done(m->values.data, true);
 	else
-		pcrs_done(NULL, r->reason != R_IPC_CLOSED &&
-		    r->reason != R_IPC_DEADLINE);
+		pcrs_done(NULL, r->reason == R_KEY_NO_TPM ||
+		    r->reason == R_TPM_PCR);
 }
 
 static bool

@@ -491,8 +491,7 @@ struct spdm_row {
 	enum spdm_take	(*take)(struct requester *, const uint8_t *, size_t);
 };
 
-const struct spdm_row *spdm_row(uint8_t code);
-const struct spdm_row *spdm_rows(size_t *n);
+const struct spdm_row *spdm_row(uint8_t code);	/* NULL: unknown */
 const char *spdm_code_name(uint8_t code);	/* of requests */
 const char *spdm_error_name(uint8_t code);
 /* NULL, or what makes the combination illegal (DSP0274, capabilities). */

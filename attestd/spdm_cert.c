@@ -26,6 +26,7 @@ static const uint8_t spki_p384[] = {
 	0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04
 };
 
+/* For a reason; valid until the next call, as there is one thread. */
 static const char *
 where(const struct spdm_chain_rules *r, unsigned i)
 {

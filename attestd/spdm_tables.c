@@ -76,13 +76,6 @@ static const struct spdm_row rows[] = {
 #define NROWS	(sizeof(rows) / sizeof(rows[0]))
 
 const struct spdm_row *
-spdm_rows(size_t *n)
-{
-	*n = NROWS;
-	return rows;
-}
-
-const struct spdm_row *
 spdm_row(uint8_t code)
 {
 	size_t	i;

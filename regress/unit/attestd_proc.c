@@ -513,6 +513,110 @@ test_deadline(void **state)
 	assert_int_equal(w.why.reason, R_ATT_TIMEOUT);
 }
 
+static void
+on_limit(const struct ipc_reply *r, void *arg)
+{
+	*(enum reason *)arg = r->reason;
+}
+
+static enum reason
+open_job(uint32_t job)
+{
+	struct msg_job_open	m = { .job = job, .versions = 3,
+	    .algorithms = 3, .deadline = PATIENCE };
+	enum reason		reason = R_COUNT;
+	uint8_t			nonce[32] = { 0 };
+
+	IPC_SET_BLOB(m.nonce, nonce, 32);
+	assert_int_equal(chan_call(w.hub_q, MSG_JOB_OPEN, &m, -1, PATIENCE,
+	    on_limit, &reason), 0);
+	WAIT_FOR(reason != R_COUNT);
+	return reason;
+}
+
+/* 32 jobs and no more, each number once, and a place is free again. */
+static void
+test_job_limit(void **state)
+{
+	struct msg_job_cancel	m;
+	uint32_t		i;
+
+	for (i = 0; i < JOBS_MAX; i++)
+		assert_int_equal(open_job(1000 + i), R_OK);
+	assert_int_equal(open_job(1005), R_ATT_JOB_EXISTS);
+	assert_int_equal(open_job(2000), R_ATT_JOB_LIMIT);
+	m.job = 1007;
+	assert_int_equal(chan_send(w.hub_q, MSG_JOB_CANCEL, &m, -1), 0);
+	assert_int_equal(open_job(2000), R_OK);
+	for (i = 0; i < JOBS_MAX; i++) {
+		m.job = 1000 + i;
+		assert_int_equal(chan_send(w.hub_q, MSG_JOB_CANCEL, &m, -1),
+		    0);
+	}
+	m.job = 2000;
+	assert_int_equal(chan_send(w.hub_q, MSG_JOB_CANCEL, &m, -1), 0);
+}
+
+/* ---- what a stranger's socket may bring ---------------------------------- */
+
+/* Send these bytes as a stranger; what comes back, until the end. */
+static size_t
+stranger(const void *p, size_t len, uint8_t *back, size_t size, bool quit)
+{
+	struct msg_spdm_accepted	a = { .address = "192.0.2.7" };
+	int				fds[2];
+	size_t				n = 0;
+	ssize_t				r;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    fds), 0);
+	assert_int_equal(write(fds[0], p, len), (ssize_t)len);
+	if (quit)
+		shutdown(fds[0], SHUT_WR);
+	w.over = false;
+	assert_int_equal(chan_call(w.netd_r, MSG_SPDM_ACCEPTED, &a, fds[1],
+	    PATIENCE, on_over, NULL), 0);
+	WAIT_FOR(w.over);
+	while ((r = read(fds[0], back + n, size - n)) > 0)
+		n += r;
+	close(fds[0]);
+	return n;
+}
+
+static void
+test_stranger(void **state)
+{
+	/* two requests in one segment, then the end */
+	static const uint8_t	two[] = { 6, 0, 1, 5, 0x10, 0x84, 0, 0,
+	    6, 0, 1, 5, 0x10, 0xaa, 0, 0 };
+	static const uint8_t	two_back[] = { 12, 0, 1, 5, 0x10, 4, 0, 0, 0,
+	    2, 0, 0x12, 0, 0x13, 6, 0, 1, 5, 0x10, 0x7f, 7, 0xaa };
+	static const uint8_t	plain[] = { 4, 0, 1, 5, 0x10, 0x84, 0, 0 };
+	static const uint8_t	inquiry[] = { 0, 0, 1, 0xbf };
+	static const uint8_t	huge[] = { 0xff, 0xff, 1, 5, 0x12, 0x84, 0, 0 };
+	static const uint8_t	http[] = "GET / HTTP/1.1\r\n\r\n";
+	uint8_t			back[256];
+
+	assert_int_equal(stranger(two, sizeof(two), back, sizeof(back), true),
+	    sizeof(two_back));
+	assert_memory_equal(back, two_back, sizeof(two_back));
+	/* who counts otherwise is answered otherwise */
+	assert_int_equal(stranger(plain, sizeof(plain), back, sizeof(back),
+	    true), 14);
+	assert_int_equal(back[0], 10);
+	assert_int_equal(stranger(inquiry, sizeof(inquiry), back,
+	    sizeof(back), false), 4);
+	assert_memory_equal(back, "\0\0\1\xc2", 4);
+	assert_int_equal(stranger(huge, sizeof(huge), back, sizeof(back),
+	    false), 4);
+	assert_memory_equal(back, "\0\0\1\xc0", 4);
+	assert_int_equal(stranger(http, sizeof(http) - 1, back, sizeof(back),
+	    false), 4);
+	assert_memory_equal(back, "\0\0\1\xc1", 4);
+	WAIT_FOR(w.counts[R_ATT_SESSION_FRAME] == 3 &&
+	    w.counts[R_ATT_SESSION_REQUEST] > 0);
+}
+
 /* A cancelled job closes its connection and says nothing more. */
 static void
 test_cancel(void **state)
@@ -543,6 +647,8 @@ main(void)
 		cmocka_unit_test(test_no_certificates),
 		cmocka_unit_test(test_unknown_job),
 		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_job_limit),
+		cmocka_unit_test(test_stranger),
 		cmocka_unit_test(test_cancel),
 	};
 
