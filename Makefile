@@ -42,7 +42,7 @@ SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c se
 	     tls13.c spdm.c profile.c csr.c checkpoint.c why.c
 SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
 	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
-SRC_attestd = attestd.c spdm_msg.c spdm_alg.c spdm_der.c spdm_cert.c spdm_tcp.c spdm_tables.c transcript.c \
+SRC_attestd = attestd.c spdm_msg.c spdm_alg.c spdm_lib.c spdm_der.c spdm_cert.c spdm_tcp.c spdm_tables.c transcript.c \
 	     measure.c requester.c requester_auth.c responder.c conn.c job.c session.c random.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c \

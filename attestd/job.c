@@ -247,7 +247,7 @@ attestq_root_set(struct chan *c, const struct ipc_call *call, const void *arg)
 {
 	const struct msg_root_set	*m = arg;
 	struct spdm_root		*r = &roots[m->root];
-	const uint8_t			*p = m->certificate.data;
+	const uint8_t			*p = m->certificate.data, *end;
 
 	X509_free(r->cert);
 	r->cert = NULL;
@@ -256,8 +256,8 @@ attestq_root_set(struct chan *c, const struct ipc_call *call, const void *arg)
 	spdm_hash(spdm_sha256(), p, m->certificate.len, r->sha256);
 	spdm_hash(spdm_md(spdm_alg(KEY_P384)), p, m->certificate.len,
 	    r->sha384);
-	r->cert = d2i_X509(NULL, &p, m->certificate.len);
-	if (r->cert == NULL || p != m->certificate.data + m->certificate.len) {
+	r->cert = spdm_x509(p, m->certificate.len, &end);
+	if (r->cert == NULL || end != p + m->certificate.len) {
 		X509_free(r->cert);
 		r->cert = NULL;
 		return -1;

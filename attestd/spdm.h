@@ -285,6 +285,13 @@ int	spdm_fail(struct spdm_why *, enum reason, const char *field,
 	    __attribute__((format(printf, 5, 6)));
 void	spdm_hex(const uint8_t *, size_t, char *out);	/* 2n + 1 bytes */
 
+/* ---- spdm_lib.c ---------------------------------------------------------- */
+
+/* The library context in which certificates live and signatures are
+ * verified. spdm_init() makes it. */
+OSSL_LIB_CTX *spdm_lib(void);
+int	spdm_lib_init(void);
+
 /* ---- transcript.c -------------------------------------------------------- */
 
 #define TRANSCRIPT_A_MAX	1024
@@ -371,6 +378,7 @@ int	spdm_anchor_check(const struct spdm_chain *anchor,
 	    const struct spdm_chain *slot0, struct spdm_why *);
 void	spdm_identity(const struct spdm_chain *, struct spdm_identity *);
 void	spdm_chain_free(struct spdm_chain *);
+X509	*spdm_x509(const uint8_t *, size_t, const uint8_t **end);
 /* Length of the DER element at p if it is whole, else 0. */
 size_t	spdm_der_len(const uint8_t *p, size_t left);
 /* Strict DER from end to end (X.690, 10 and 11). */

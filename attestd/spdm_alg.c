@@ -32,8 +32,10 @@ spdm_init(void)
 {
 	unsigned	i;
 
+	if (spdm_lib_init() == -1)
+		return -1;
 	for (i = 0; i < KEY_NALGORITHMS; i++)
-		if (mds[i] == NULL && (mds[i] = EVP_MD_fetch(NULL,
+		if (mds[i] == NULL && (mds[i] = EVP_MD_fetch(spdm_lib(),
 		    algs[i].md_name, NULL)) == NULL)
 			return -1;
 	return 0;
@@ -120,8 +122,8 @@ spdm_verify(EVP_PKEY *key, const struct spdm_alg *alg, uint8_t version,
 	r = t = NULL;			/* s owns them */
 	if ((n = i2d_ECDSA_SIG(s, &p)) <= 0 ||
 	    (ctx = EVP_MD_CTX_new()) == NULL ||
-	    EVP_DigestVerifyInit_ex(ctx, NULL, alg->md_name, NULL, NULL, key,
-	    NULL) != 1)
+	    EVP_DigestVerifyInit_ex(ctx, NULL, alg->md_name, spdm_lib(), NULL,
+	    key, NULL) != 1)
 		goto out;
 	if (EVP_DigestVerify(ctx, der, n, tbs, SPDM_PREFIX + alg->hash_len)
 	    == 1)

@@ -59,6 +59,20 @@ window(struct spdm_chain *c, const X509 *x)
 		c->not_after = to;
 }
 
+/* NULL if it is none; *end is where it ended. */
+X509 *
+spdm_x509(const uint8_t *p, size_t n, const uint8_t **end)
+{
+	X509	*x = X509_new_ex(spdm_lib(), NULL);
+
+	*end = p;
+	if (x != NULL && d2i_X509(&x, end, n) == NULL) {
+		X509_free(x);
+		x = NULL;
+	}
+	return x;
+}
+
 /* Cut the DERs apart and parse each, once. */
 static int
 parse(const uint8_t *p, size_t left, const struct spdm_chain_rules *r,
@@ -76,8 +90,7 @@ parse(const uint8_t *p, size_t left, const struct spdm_chain_rules *r,
 			return spdm_fail(w, R_ATT_CHAIN_FORM,
 			    where(r, c->n), "one certificate in strict DER",
 			    "%zu bytes that are not", left);
-		der = p;
-		x = d2i_X509(NULL, &der, n);
+		x = spdm_x509(p, n, &der);
 		c->cert[c->n] = x;
 		c->der[c->n] = p;
 		c->der_len[c->n] = n;
@@ -202,7 +215,7 @@ verify(const struct spdm_chain_rules *r, const struct spdm_chain *c,
 {
 	STACK_OF(X509)	*middle = sk_X509_new_null();
 	X509_STORE	*store = X509_STORE_new();
-	X509_STORE_CTX	*ctx = X509_STORE_CTX_new();
+	X509_STORE_CTX	*ctx = X509_STORE_CTX_new_ex(spdm_lib(), NULL);
 	int		 rv;
 
 	if (middle == NULL || store == NULL || ctx == NULL)
@@ -312,9 +325,10 @@ spdm_chain_read(const uint8_t *p, size_t len, const struct spdm_chain_rules *r,
 	if (root == c->cert[0] && c->n < 2)
 		return spdm_fail(w, R_ATT_LEAF_CA, where(r, 0),
 		    "a leaf below the root", "the root alone");
-	if (verify(r, c, root, w) == -1)
+	/* What is cheap to see comes before signatures. */
+	if (leaf_check(r, c, w) == -1)
 		return -1;
-	return leaf_check(r, c, w);
+	return verify(r, c, root, w);
 }
 
 int
