@@ -14,6 +14,8 @@
 #define MINUTE	(60 * SECOND)
 #define HOUR	(60 * MINUTE)
 #define DAY	(24 * HOUR)
+#define MINUTES	(10 * MINUTE)
+#define YEARS	(3650 * DAY)
 
 enum value_kind { V_U16, V_U32, V_U64, V_SECONDS, V_STRING };
 typedef const char *(*value_check)(const char *);
@@ -106,6 +108,10 @@ check_serial(const char *s)
 
 #define OFF(f)		offsetof(struct conf, f)
 #define PEER(f)		offsetof(struct conf_peer, f)
+#define STRING(name, offset, check)	{ name, V_STRING, offset, 0, 0, check }
+#define BOUND(name, kind, offset, min, max) \
+	{ name, kind, offset, min, max, NULL }
+#define CHOICE(name, offset)		{ name, V_U32, offset, 0, 0, NULL }
 
 /* One row a setting; times are in milliseconds here. */
 static const struct value {
@@ -115,42 +121,42 @@ static const struct value {
 	int64_t		 min, max;
 	value_check	 check;
 } values[SET_COUNT] = {
-	[SET_NODE] =		{ "node", V_STRING, OFF(node), 0, 0, check_name },
-	[SET_INTERFACE] =	{ "interface", V_STRING, OFF(interface), 0, 0, check_interface },
-	[SET_RUN] =		{ "run directory", V_STRING, OFF(run_dir), 0, 0, check_directory },
-	[SET_STATE] =		{ "state directory", V_STRING, OFF(state_dir), 0, 0, check_directory },
-	[SET_BACKEND] =		{ "key backend", V_STRING, OFF(tpm), 0, 0, NULL },
-	[SET_LISTEN_ADDRESS] =	{ "listen address", V_STRING, OFF(listen_address), 0, 0, check_address },
-	[SET_MTLS_PORT] =	{ "listen mtls port", V_U16, OFF(mtls_port), 1, 65535, NULL },
-	[SET_SPDM_PORT] =	{ "listen spdm port", V_U16, OFF(spdm_port), 1, 65535, NULL },
-	[SET_MAX_CONNECTIONS] =	{ "limit connections", V_U32, OFF(max_connections), 1, 4096, NULL },
-	[SET_MAX_PER_ADDRESS] =	{ "limit per-address", V_U32, OFF(max_per_address), 1, 4096, NULL },
-	[SET_MAX_HALF_OPEN] =	{ "limit half-open", V_U32, OFF(max_half_open), 1, 4096, NULL },
-	[SET_HANDSHAKE] =	{ "handshake timeout", V_U32, OFF(handshake_timeout), 100, 10 * MINUTE, NULL },
-	[SET_CURVE] =		{ "spdm curve", V_U32, OFF(spdm_curve), 0, 0, NULL },
-	[SET_VERSIONS] =	{ "spdm versions", V_U32, OFF(versions), 0, 0, NULL },
-	[SET_ALGORITHMS] =	{ "spdm algorithms", V_U32, OFF(algorithms), 0, 0, NULL },
-	[SET_BOOT_ID] =		{ "boot id", V_STRING, OFF(boot_id), 0, 0, check_path },
-	[SET_REFERENCE] =	{ "reference", V_STRING, OFF(reference), 0, 0, check_path },
-	[SET_KEEPALIVE] =	{ "keepalive", V_U32, OFF(keepalive), 100, HOUR, NULL },
-	[SET_SILENCE] =		{ "silence", V_U32, OFF(silence), 100, HOUR, NULL },
-	[SET_RETRY] =		{ "retry", V_U32, OFF(retry_min), 10, DAY, NULL },
-	[SET_ATTEST] =		{ "attest timeout", V_U32, OFF(attest_timeout), 100, 10 * MINUTE, NULL },
-	[SET_REATTEST] =	{ "reattest every", V_U64, OFF(reattest), SECOND, 365 * DAY, NULL },
-	[SET_EVIDENCE] =	{ "evidence lifetime", V_U64, OFF(evidence_lifetime), SECOND, 3650 * DAY, NULL },
-	[SET_CHECKPOINT] =	{ "audit checkpoint every", V_U64, OFF(checkpoint), SECOND, DAY, NULL },
-	[SET_LLDP_INTERVAL] =	{ "lldp interval", V_U32, OFF(lldp_interval), 100, HOUR, NULL },
-	[SET_LLDP_HOLD] =	{ "lldp hold", V_U32, OFF(lldp_hold), 1, 100, NULL },
-	[SET_LEAF] =		{ "leaf lifetime", V_SECONDS, OFF(leaf_lifetime), SECOND, 3650 * DAY, NULL },
-	[SET_CERT_ROOT] =	{ "cert_root", V_STRING, OFF(cert_root), 0, 0, check_path },
-	[SET_PEER_IDENTITY] =	{ "identity", V_STRING, PEER(identity), 0, 0, check_identity },
-	[SET_PEER_SERIAL] =	{ "serial", V_STRING, PEER(serial), 0, 0, check_serial },
-	[SET_PEER_ADDRESS] =	{ "address", V_STRING, PEER(address), 0, 0, check_address },
-	[SET_PEER_MTLS] =	{ "mtls port", V_U16, PEER(mtls_port), 1, 65535, NULL },
-	[SET_PEER_SPDM] =	{ "spdm port", V_U16, PEER(spdm_port), 1, 65535, NULL },
-	[SET_PEER_KEEPALIVE] =	{ "keepalive", V_U32, PEER(keepalive), 100, HOUR, NULL },
-	[SET_PEER_SILENCE] =	{ "silence", V_U32, PEER(silence), 100, HOUR, NULL },
-	[SET_PEER_REFERENCE] =	{ "reference", V_STRING, PEER(reference), 0, 0, check_path },
+	[SET_NODE] =		STRING("node", OFF(node), check_name),
+	[SET_INTERFACE] =	STRING("interface", OFF(interface), check_interface),
+	[SET_RUN] =		STRING("run directory", OFF(run_dir), check_directory),
+	[SET_STATE] =		STRING("state directory", OFF(state_dir), check_directory),
+	[SET_BACKEND] =		STRING("key backend", OFF(tpm), NULL),
+	[SET_LISTEN_ADDRESS] =	STRING("listen address", OFF(listen_address), check_address),
+	[SET_MTLS_PORT] =	BOUND("listen mtls port", V_U16, OFF(mtls_port), 1, 65535),
+	[SET_SPDM_PORT] =	BOUND("listen spdm port", V_U16, OFF(spdm_port), 1, 65535),
+	[SET_MAX_CONNECTIONS] =	BOUND("limit connections", V_U32, OFF(max_connections), 1, 4096),
+	[SET_MAX_PER_ADDRESS] =	BOUND("limit per-address", V_U32, OFF(max_per_address), 1, 4096),
+	[SET_MAX_HALF_OPEN] =	BOUND("limit half-open", V_U32, OFF(max_half_open), 1, 4096),
+	[SET_HANDSHAKE] =	BOUND("handshake timeout", V_U32, OFF(handshake_timeout), 100, MINUTES),
+	[SET_CURVE] =		CHOICE("spdm curve", OFF(spdm_curve)),
+	[SET_VERSIONS] =	CHOICE("spdm versions", OFF(versions)),
+	[SET_ALGORITHMS] =	CHOICE("spdm algorithms", OFF(algorithms)),
+	[SET_BOOT_ID] =		STRING("boot id", OFF(boot_id), check_path),
+	[SET_REFERENCE] =	STRING("reference", OFF(reference), check_path),
+	[SET_KEEPALIVE] =	BOUND("keepalive", V_U32, OFF(keepalive), 100, HOUR),
+	[SET_SILENCE] =		BOUND("silence", V_U32, OFF(silence), 100, HOUR),
+	[SET_RETRY] =		BOUND("retry", V_U32, OFF(retry_min), 10, DAY),
+	[SET_ATTEST] =		BOUND("attest timeout", V_U32, OFF(attest_timeout), 100, MINUTES),
+	[SET_REATTEST] =	BOUND("reattest every", V_U64, OFF(reattest), SECOND, 365 * DAY),
+	[SET_EVIDENCE] =	BOUND("evidence lifetime", V_U64, OFF(evidence_lifetime), SECOND, YEARS),
+	[SET_CHECKPOINT] =	BOUND("audit checkpoint every", V_U64, OFF(checkpoint), SECOND, DAY),
+	[SET_LLDP_INTERVAL] =	BOUND("lldp interval", V_U32, OFF(lldp_interval), 100, HOUR),
+	[SET_LLDP_HOLD] =	BOUND("lldp hold", V_U32, OFF(lldp_hold), 1, 100),
+	[SET_LEAF] =		BOUND("leaf lifetime", V_SECONDS, OFF(leaf_lifetime), SECOND, YEARS),
+	[SET_CERT_ROOT] =	STRING("cert_root", OFF(cert_root), check_path),
+	[SET_PEER_IDENTITY] =	STRING("identity", PEER(identity), check_identity),
+	[SET_PEER_SERIAL] =	STRING("serial", PEER(serial), check_serial),
+	[SET_PEER_ADDRESS] =	STRING("address", PEER(address), check_address),
+	[SET_PEER_MTLS] =	BOUND("mtls port", V_U16, PEER(mtls_port), 1, 65535),
+	[SET_PEER_SPDM] =	BOUND("spdm port", V_U16, PEER(spdm_port), 1, 65535),
+	[SET_PEER_KEEPALIVE] =	BOUND("keepalive", V_U32, PEER(keepalive), 100, HOUR),
+	[SET_PEER_SILENCE] =	BOUND("silence", V_U32, PEER(silence), 100, HOUR),
+	[SET_PEER_REFERENCE] =	STRING("reference", PEER(reference), check_path),
 };
 
 /* In the order in which a person reads them. */
@@ -379,8 +385,8 @@ conf_key(struct parse *p, enum conf_backend backend, char *tpm, bool pcrs)
 	if (tpm != NULL && strncmp(tpm, "unix:", 5) == 0)
 		path += 5;
 	if (tpm != NULL && check_path(path) != NULL)
-		conf_error(p, p->line, "key backend \"%s\": neither the path of "
-		    "a device nor unix: and that of a socket", tpm);
+		conf_error(p, p->line, "key backend \"%s\": neither the path "
+		    "of a device nor unix: and that of a socket", tpm);
 	else if (path != tpm && strlen(path) > 107)
 		conf_error(p, p->line, "key backend \"%s\": longer than a "
 		    "socket's path may be", tpm);

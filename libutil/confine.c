@@ -115,7 +115,7 @@ confine_developer(void)
 	return developer;
 }
 
-/* ---- directories -------------------------------------------------------- */
+/* ---- directories ------------------------------------------------------- */
 
 static const struct passwd *
 user(const char *name)
@@ -124,7 +124,7 @@ user(const char *name)
 
 	if ((pw = getpwnam(name)) == NULL)
 		fatalx("there is no user %s: make it with systemd-sysusers or "
-		    "adduser --system (see provd.conf in sysusers.d)", name);
+		    "adduser --system; sysusers.d/provd.conf lists it", name);
 	return pw;
 }
 
@@ -135,7 +135,7 @@ group_id(const char *name)
 
 	if ((gr = getgrnam(name)) == NULL)
 		fatalx("there is no group %s: make it with systemd-sysusers or "
-		    "addgroup --system (see provd.conf in sysusers.d)", name);
+		    "addgroup --system; sysusers.d/provd.conf lists it", name);
 	return gr->gr_gid;
 }
 
@@ -181,7 +181,7 @@ start_dirs(const struct confine *c, const struct conf *conf)
 	}
 }
 
-/* ---- the steps ------------------------------------------------------------- */
+/* ---- the steps --------------------------------------------------------- */
 
 /* start_options() lowered the limit, so that this sees every descriptor. */
 static void
@@ -195,8 +195,8 @@ no_directories(void)
 		fatal("getrlimit");
 	for (fd = 0; fd < (int)rl.rlim_cur; fd++)
 		if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
-			fatalx("descriptor %d is a directory: it would lead out "
-			    "of the chroot", fd);
+			fatalx("descriptor %d is a directory: it would lead "
+			    "out of the chroot", fd);
 }
 
 static void
@@ -279,7 +279,7 @@ limits(const struct confine *c)
 		limit(RLIMIT_NPROC, 0, "processes");
 }
 
-/* ---- proof ------------------------------------------------------------------ */
+/* ---- proof ------------------------------------------------------------- */
 
 /*
  * Started as root we have given every group away. A unit gives its user's

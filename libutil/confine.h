@@ -59,7 +59,7 @@ struct confine {
 	size_t		 nfilter;
 };
 
-/* ---- start.c ---- */
+/* ---- start.c ----------------------------------------------------------- */
 
 /*
  * Parse the options; prints usage and exits on --help or a wrong one. Closes
@@ -79,7 +79,7 @@ struct conf *start_conf(const struct start_opts *);
 void	start_ready(void);
 void	start_detach(void);		/* confine_user() calls it */
 
-/* ---- confine.c ---- */
+/* ---- confine.c --------------------------------------------------------- */
 
 /* Every directory of the suite; also what provctl check looks at. */
 struct confine_dir {
@@ -97,8 +97,10 @@ int	confine_dir_path(const struct confine_dir *, const struct conf *,
  * Seen from outside of every chroot: the root of a role ("attestd-q"), and
  * the hub socket that policyd binds there. 0, or -1 if it does not fit.
  */
-int	confine_root_path(const struct conf *, const char *role, char *, size_t);
-int	confine_hub_path(const struct conf *, const char *role, char *, size_t);
+int	confine_root_path(const struct conf *, const char *role, char *,
+	    size_t);
+int	confine_hub_path(const struct conf *, const char *role, char *,
+	    size_t);
 /* The user of a role, "_keyd" of "keyd"; NULL if there is no such role. */
 const char *confine_role_user(const char *role);
 
@@ -114,7 +116,7 @@ void	confine_user(const struct confine *, const struct conf *,
 	    const struct start_opts *, char *hub_path, size_t hub_size);
 bool	confine_developer(void);
 
-/* ---- filter.c ---- */
+/* ---- filter.c ---------------------------------------------------------- */
 
 /* The last step: the system call filter. */
 void	confine_filter(const struct confine *);

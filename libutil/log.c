@@ -28,6 +28,7 @@ static int		 log_fd = -1;
 static enum log_level	 log_floor = LOG_LVL_INFO;	/* of -v */
 static enum log_level	 log_now = LOG_LVL_INFO;
 
+/* Who starts us still reads the standard error. */
 static void
 log_connect(void)
 {
@@ -40,6 +41,7 @@ log_connect(void)
 	if (connect(log_fd, (struct sockaddr *)&sun, sizeof(sun)) == -1) {
 		close(log_fd);
 		log_fd = -1;
+		log_warn("%s: nothing will be logged", LOG_SOCKET);
 	}
 }
 

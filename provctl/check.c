@@ -93,7 +93,7 @@ group_name(gid_t gid)
 	return gr != NULL ? gr->gr_name : "?";
 }
 
-/* ---- configuration and users ------------------------------------------------------ */
+/* ---- configuration and users ------------------------------------------- */
 
 static void
 check_conf(struct check *c)
@@ -140,7 +140,7 @@ check_users(struct check *c)
 		say(c, GOOD, "group", NULL, "provd");
 }
 
-/* ---- directories and sockets --------------------------------------------------------- */
+/* ---- directories and sockets ------------------------------------------- */
 
 /* A stat that failed; true if that was all there is to say. */
 static bool
@@ -229,7 +229,7 @@ check_sockets(struct check *c)
 	check_socket(c, path, "provd");
 }
 
-/* ---- TPM, clock, interface ------------------------------------------------------------- */
+/* ---- TPM, clock, interface --------------------------------------------- */
 
 /* May this user read and write what stat found? */
 static bool
@@ -318,7 +318,7 @@ check_node(struct check *c)
 		    "exchanged there was not attested", c->conf->cert_root);
 }
 
-/* ---- roots and references ------------------------------------------------------------------ */
+/* ---- roots and references ---------------------------------------------- */
 
 /* What is wrong with it as an accepted root, or NULL. */
 static const char *
@@ -417,7 +417,7 @@ check_references(struct check *c)
 		check_reference(c, p->reference);
 }
 
-/* ---- what runs --------------------------------------------------------------------------------- */
+/* ---- what runs --------------------------------------------------------- */
 
 static int
 daemon_row(const json_t *row, void *arg)

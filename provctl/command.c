@@ -120,7 +120,7 @@ wrong(const char *what, const char *arg)
 	return -1;
 }
 
-/* ---- the fields of each message ------------------------------------------------ */
+/* ---- the fields of each message ---------------------------------------- */
 
 static int
 set(char *field, size_t size, const char *s, const char *what)
@@ -267,7 +267,8 @@ fill_audit(const struct args *a, union ipc_any *m)
 {
 	uint64_t	last = 0;
 
-	if (number(a->opt[OPT_FROM], INT64_MAX, &m->ctl_audit_show.from) == -1 ||
+	if (number(a->opt[OPT_FROM], INT64_MAX,
+	    &m->ctl_audit_show.from) == -1 ||
 	    number(a->opt[OPT_LAST], UINT32_MAX, &last) == -1)
 		return -1;
 	m->ctl_audit_show.last = (uint32_t)last;
@@ -301,7 +302,7 @@ fill_log(const struct args *a, union ipc_any *m)
 	return SET(m->ctl_log_level.daemon, a->pos[1], "a daemon");
 }
 
-/* ---- rows that are not only shown ------------------------------------------------ */
+/* ---- rows that are not only shown -------------------------------------- */
 
 /* The request itself, for a file or a pipe; with --json it is a row. */
 static bool
@@ -338,7 +339,7 @@ take_verify(const struct args *a, const json_t *row, int *status)
 	return false;
 }
 
-/* ---- local ------------------------------------------------------------------------ */
+/* ---- local ------------------------------------------------------------- */
 
 static int
 explain_code(const struct args *a)
@@ -364,7 +365,7 @@ explain_code(const struct args *a)
 	return EX_GOOD;
 }
 
-/* ---- the command line --------------------------------------------------------------- */
+/* ---- the command line -------------------------------------------------- */
 
 void
 command_usage(FILE *f)
@@ -523,14 +524,15 @@ command_parse(int argc, char **argv, struct args *a)
 		if ((words = matches(&commands[c], argc - i, argv + i)) > 0)
 			a->cmd = &commands[c];
 	if (a->cmd == NULL)
-		return a->help && i == argc ? 0 : no_command(argc - i, argv + i);
+		return a->help && i == argc ? 0 :
+		    no_command(argc - i, argv + i);
 	if (parse_rest(argv, argc, i + words, a) == 0)
 		return 0;
 	command_help(stderr, a->cmd);
 	return EX_WRONG;
 }
 
-/* ---- running one --------------------------------------------------------------------- */
+/* ---- running one ------------------------------------------------------- */
 
 struct run {
 	const struct args	*args;

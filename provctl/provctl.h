@@ -19,7 +19,7 @@ enum {
 	EX_UNREACHABLE = 3	/* policyd cannot be reached */
 };
 
-/* ---- command.c ---- */
+/* ---- command.c --------------------------------------------------------- */
 
 enum opt {
 	OPT_IDENTITY, OPT_SERIAL, OPT_ADDRESS, OPT_FROM, OPT_LAST, OPT_OUTPUT,
@@ -61,7 +61,7 @@ void	command_usage(FILE *);
 void	command_help(FILE *, const struct command *);
 int	command_run(const struct args *);	/* exit code */
 
-/* ---- client.c ---- */
+/* ---- client.c ---------------------------------------------------------- */
 
 /* Called for each row; the client frees it. Returns 0, or -1 to stop. */
 typedef int (*row_fn)(const json_t *, void *arg);
@@ -78,7 +78,7 @@ int	client_call(int fd, enum ipc_type, const union ipc_any *, bool patient,
 	    row_fn, void *arg, struct msg_refused *refused);
 void	client_refused(FILE *, const struct msg_refused *);
 
-/* ---- row.c ---- */
+/* ---- row.c ------------------------------------------------------------- */
 
 struct printer {
 	FILE		*out;
@@ -97,7 +97,7 @@ json_t	*row_why(enum reason, const char *field, const char *expected,
 /* Printable, whoever sent it: no control characters reach the terminal. */
 void	row_text(FILE *, const char *);
 
-/* ---- check.c ---- */
+/* ---- check.c ----------------------------------------------------------- */
 
 int	check_run(const struct args *);
 

@@ -132,13 +132,13 @@ layout_find(const struct printer *p, const json_t *row)
 	if ((name = json_string_value(json_object_get(row, "row"))) == NULL)
 		return NULL;
 	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
-		if (strcmp(layouts[i].row, name) == 0 &&
-		    (found == NULL || (layouts[i].shape == DETAIL) == p->detail))
+		if (strcmp(layouts[i].row, name) == 0 && (found == NULL ||
+		    (layouts[i].shape == DETAIL) == p->detail))
 			found = &layouts[i];
 	return found;
 }
 
-/* ---- values ------------------------------------------------------------------ */
+/* ---- values ------------------------------------------------------------ */
 
 /*
  * UTF-8 that jansson has checked; what a terminal acts upon is C0, DEL and
@@ -264,7 +264,7 @@ width(const char *s)
 	return n;
 }
 
-/* ---- shapes --------------------------------------------------------------------- */
+/* ---- shapes ------------------------------------------------------------ */
 
 static void
 print_block(FILE *f, const struct layout *l, const json_t *row)
@@ -366,7 +366,8 @@ flush_table(struct printer *p)
 		return;
 	if (p->blocks++ > 0)
 		fputc('\n', p->out);
-	print_table(p->out, layout_find(p, json_array_get(p->list, 0)), p->list);
+	print_table(p->out, layout_find(p, json_array_get(p->list, 0)),
+	    p->list);
 	json_decref(p->list);
 	p->list = NULL;
 }

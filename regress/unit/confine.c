@@ -109,7 +109,7 @@ assert_fatal(int status, const char *why)
 		    out);
 }
 
-/* ---- root is gone ------------------------------------------------------------ */
+/* ---- root is gone ------------------------------------------------------ */
 
 static void
 root_is_gone(void)
@@ -221,7 +221,7 @@ test_started_otherwise(void **state)
 	assert_good(child(lent_capability));
 }
 
-/* ---- what a sister of the same user sees ---------------------------------------- */
+/* ---- what a sister of the same user sees ------------------------------- */
 
 static int	 sister_pipe[2];
 static pid_t	 sister;
@@ -285,7 +285,7 @@ test_sister(void **state)
 	assert_good(status);
 }
 
-/* ---- the filter ------------------------------------------------------------------ */
+/* ---- the filter -------------------------------------------------------- */
 
 static void f_open(void) { open("/etc/passwd", O_RDONLY); }
 static void f_openat2(void) { syscall(SYS_openat2, AT_FDCWD, "/", NULL, 0); }
@@ -489,7 +489,7 @@ test_rows(void **state)
 	}
 }
 
-/* ---- directories ------------------------------------------------------------------ */
+/* ---- directories ------------------------------------------------------- */
 
 /* etc/sysusers/provd.conf has been applied, and we may use it. */
 static bool

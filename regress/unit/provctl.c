@@ -22,7 +22,7 @@ static char	dir[] = "/tmp/provctl.XXXXXX";
 static char	sock_path[64];
 static char	out[16384], err[16384];
 
-/* ---- a command in a child, its output in out and err ----------------------------- */
+/* ---- a command in a child, its output in out and err ------------------- */
 
 static void
 slurp(int fd, char *buf, size_t size)
@@ -92,7 +92,7 @@ expect(const char *line, int status, const char *text)
 		    got, status, text, out, err);
 }
 
-/* ---- a policyd ----------------------------------------------------------------------- */
+/* ---- a policyd --------------------------------------------------------- */
 
 /* What it does with the first call. */
 struct script {
@@ -211,7 +211,7 @@ with_policyd(const struct script *s, const char *line, int status,
 	unlink(sock_path);
 }
 
-/* ---- the command line ------------------------------------------------------------------ */
+/* ---- the command line -------------------------------------------------- */
 
 static void
 test_usage(void **state)
@@ -279,7 +279,7 @@ test_every_call(void **state)
 	}
 }
 
-/* ---- fields ---------------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------ */
 
 #define ID	"0123456789abcdef0123456789abcdef01234567"
 
@@ -351,7 +351,7 @@ test_fields(void **state)
 	unlink(path);
 }
 
-/* ---- answers ------------------------------------------------------------------------------------ */
+/* ---- answers ----------------------------------------------------------- */
 
 static void
 test_exit_codes(void **state)
