@@ -197,7 +197,8 @@ node_start() {
 	done
 }
 
-# node_stop NODE [SERVICE...]: ends the daemon and its runsv, and waits
+# node_stop NODE [SERVICE...]: ends the daemon and its runsv, and waits. Not
+# inside $( ) or ok: runsv is a child of this shell.
 node_stop() {
 	local n=$1 s p all
 	shift
