@@ -57,8 +57,7 @@ static void
 retry(struct peer *p, uint64_t min, uint64_t max, const char *cause)
 {
 	peer_schedule(p, peer_backoff(p->attempts, min, max), cause);
-	if (p->attempts < 32)
-		p->attempts++;
+	p->attempts++;
 }
 
 /* ---- acts ---------------------------------------------------------------------- */
@@ -266,8 +265,7 @@ act_doubt(struct peer *p, const struct trans *t, const struct why *why)
 	peer_schedule(p, peer_backoff(p->doubts, min,
 	    min > conf->reattest ? min : conf->reattest),
 	    "a TLS handshake was refused");
-	if (p->doubts < 32)
-		p->doubts++;
+	p->doubts++;
 }
 
 static void
