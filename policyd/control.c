@@ -362,8 +362,12 @@ control_tick(uint64_t mono)
 		if (cl->wait == 0 || mono < cl->wait_until)
 			continue;
 		why_set(&why, R_CTL_PENDING, NULL, NULL, NULL);
-		if ((p = peer_byid(cl->wait)) != NULL && p->why.reason != R_OK)
-			why = p->why;
+		if ((p = peer_byid(cl->wait)) != NULL) {
+			if (p->trouble.reason != R_OK)
+				why = p->trouble;
+			else if (!peer_trusted(p) && p->why.reason != R_OK)
+				why = p->why;
+		}
 		client_refuse(cl, &why);
 	}
 }

@@ -32,14 +32,14 @@ control_attempt(const struct peer *p, const struct why *why)
 
 /* The end of a 'provision' that waited for this. */
 static void
-wait_over(struct client *cl, const struct peer *p)
+wait_over(struct client *cl, const struct peer *p, const struct why *why)
 {
 	cl->wait = 0;
 	client_row(cl, row_peer(p));
-	if (peer_trusted(p))
+	if (why == NULL || why->reason == R_OK)
 		client_ack(cl);
 	else
-		client_refuse(cl, &p->why);
+		client_refuse(cl, why);
 }
 
 void
@@ -60,10 +60,28 @@ control_transition(const struct peer *p, enum peer_state from,
 	row_why(o, "reason", why);
 	row_time(o, "time", p->since);
 	watchers_row(p, o);
+	/* The connection of a trusted peer is not what is waited for. */
+	if (p->state == P_ATTESTING ||
+	    (fsm_trusted(from) && peer_trusted(p)))
+		return;
 	for (cl = TAILQ_FIRST(&clients); cl != NULL; cl = next) {
 		next = TAILQ_NEXT(cl, entry);
-		if (cl->wait == p->id && p->state != P_ATTESTING)
-			wait_over(cl, p);
+		if (cl->wait == p->id)
+			wait_over(cl, p, &p->why);
+	}
+}
+
+void
+control_stay(const struct peer *p, enum peer_event ev, const struct why *why)
+{
+	struct client	*cl, *next;
+
+	if (ev != EV_GOOD && ev != EV_BAD && ev != EV_UNPROVED)
+		return;
+	for (cl = TAILQ_FIRST(&clients); cl != NULL; cl = next) {
+		next = TAILQ_NEXT(cl, entry);
+		if (cl->wait == p->id)
+			wait_over(cl, p, ev == EV_GOOD ? NULL : why);
 	}
 }
 
@@ -288,7 +306,7 @@ ctl_provision(struct chan *c, const struct ipc_call *call, const void *arg)
 		return client_refuse(cl, &why);
 	audit_record(AUDIT_OPERATOR, p->name, R_OK, "uid %u: provision%s%s",
 	    cl->uid, *m->identity ? " identity " : "", m->identity);
-	if (m->wait && !peer_trusted(p)) {
+	if (m->wait) {
 		cl->wait = p->id;
 		cl->wait_until = peers_env.mono() + WAIT_MS;
 	}

@@ -360,7 +360,8 @@ peer_step(struct peer *p, enum peer_event ev, const struct why *why)
 	if (from != p->state) {
 		step_note(p, from, ev, why);
 		peer_store_save(p);
-	}
+	} else
+		control_stay(p, ev, why);
 	stepping = false;
 	return 0;
 }

@@ -389,6 +389,9 @@ void		 inbound_clear(void);
 void		 control_step(const struct peer *, const struct step *);
 void		 control_transition(const struct peer *, enum peer_state from,
 		    enum peer_event, const struct why *);
+/* An event that did not move the peer. */
+void		 control_stay(const struct peer *, enum peer_event,
+		    const struct why *);
 /* An attestation ended without a verdict. */
 void		 control_attempt(const struct peer *, const struct why *);
 void		 control_link(const struct peer *);

@@ -297,6 +297,7 @@ test_provision_waits(void **state)
 	struct msg_ctl_peer_show	show = { .name = "bmc-b" };
 	struct msg_job_step		step = { .step = 6,
 	    .detail = "signature verified" };
+	struct proof			changed = proof_b;
 	int				fd = greet();
 
 	provision(fd, "bmc-b", "", true);
@@ -317,9 +318,26 @@ test_provision_waits(void **state)
 	    "P-384/SHA-384");
 	assert_string_equal(row_text("measurement", "judged"), "baseline");
 	assert_string_equal(row_text("link", "state"), "none");
-	/* Again: it is trusted already. */
+	/* Again: what it is now is what counts, not its connection. */
 	provision(fd, "bmc-b", NODE_B, true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	w_peer_link(peer_byname("bmc-b"), 2, R_OK);
+	assert_int_equal(hear(fd), MSG_NONE);
+	w_prove(&proof_b);
 	assert_int_equal(hear(fd), MSG_DONE);
+	provision(fd, "bmc-b", "", true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	w_fail(R_ATT_CHALLENGE);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_ATT_CHALLENGE);
+	assert_string_equal(row_text("peer", "state"), "Connected");
+	provision(fd, "bmc-b", "", true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	changed.firmware = 2;
+	w_prove(&changed);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_CHANGED);
+	assert_string_equal(row_text("peer", "state"), "AttestationFailed");
 	close(fd);
 }
 
