@@ -199,19 +199,32 @@ no_directories(void)
 			    "out of the chroot", fd);
 }
 
+/*
+ * policyd owns the roots of the others. Should it be taken over, it must not
+ * be able to put a link to / there, or a directory that the daemon can fill.
+ */
 static void
-enter_root(const char *root, struct stat *st)
+enter_root(const char *root, uid_t self, struct stat *st)
 {
-	if (stat(root, st) == -1)
+	int	fd;
+
+	fd = open(root, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, st) == -1)
 		fatal("%s", root);
-	if (!S_ISDIR(st->st_mode))
-		fatalx("%s is not a directory", root);
-	if (chroot(root) == -1) {
+	if (st->st_uid != 0 && st->st_uid != user("_policyd")->pw_uid)
+		fatalx("%s belongs to uid %u, not to _policyd", root,
+		    st->st_uid);
+	if (st->st_uid != self && st->st_mode & (S_IWGRP | S_IWOTH))
+		fatalx("%s is writable for others than its owner", root);
+	if (fchdir(fd) == -1)
+		fatal("chdir %s", root);
+	if (chroot(".") == -1) {
 		if (errno == EPERM)
 			fatalx("chroot %s: not permitted: start as root, or "
 			    "through the service, or with -D", root);
 		fatal("chroot %s", root);
 	}
+	close(fd);
 	if (chdir("/") == -1)
 		fatal("chdir");
 }
@@ -379,7 +392,7 @@ confine_user(const struct confine *c, const struct conf *conf,
 			    c->user);
 		uid = pw->pw_uid;
 		gid = pw->pw_gid;
-		enter_root(root, &st);
+		enter_root(root, uid, &st);
 		if (geteuid() == 0) {
 			drop_bounds();
 			become(uid, gid);

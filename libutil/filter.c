@@ -139,6 +139,9 @@ confine_filter(const struct confine *c)
 	if ((r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS)) < 0)
 		fatalx("filter: %s", strerror(-r));
+	/* should a library have started a thread, it is confined too */
+	if ((r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1)) < 0)
+		fatalx("filter: %s", strerror(-r));
 	add_rows(ctx, filter_base, filter_nbase);
 	add_rows(ctx, c->filter, c->nfilter);
 #ifdef PROVD_SANITIZED

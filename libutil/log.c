@@ -114,7 +114,7 @@ log_emit(int priority, const char *text)
 	int		 n;
 
 	if (log_fd != -1) {
-		n = snprintf(line, sizeof(line), "<%d>%s[%d]: %s",
+		n = snprintf(line, sizeof(line), "<%d>%.64s[%d]: %s",
 		    LOG_DAEMON | priority, log_name, (int)getpid(), text);
 		log_write(log_fd, true, line, (size_t)n);
 	}
@@ -123,7 +123,8 @@ log_emit(int priority, const char *text)
 	if (log_stamp && clock_gettime(CLOCK_REALTIME, &ts) == 0 &&
 	    localtime_r(&ts.tv_sec, &tm) != NULL)
 		strftime(stamp, sizeof(stamp), "%H:%M:%S ", &tm);
-	n = snprintf(line, sizeof(line), "%s%s: %s\n", stamp, log_name, text);
+	n = snprintf(line, sizeof(line), "%s%.64s: %s\n", stamp, log_name,
+	    text);
 	log_write(STDERR_FILENO, false, line, (size_t)n);
 }
 

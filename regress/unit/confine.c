@@ -221,6 +221,39 @@ test_started_otherwise(void **state)
 	assert_good(child(lent_capability));
 }
 
+static char	 netd_root[128];
+
+static void
+just_confine(void)
+{
+	confine_me(false);
+}
+
+/* A taken-over policyd may not weaken the root of its sisters. */
+static void
+test_weak_root(void **state)
+{
+	char	saved[160];
+
+	(void)state;
+	if (!started_as_root)
+		return;
+	snprintf(netd_root, sizeof(netd_root), "%s/run/netd", top);
+	snprintf(saved, sizeof(saved), "%s.saved", netd_root);
+	assert_int_equal(rename(netd_root, saved), 0);
+	assert_int_equal(symlink("/", netd_root), 0);
+	assert_fatal(child(just_confine), "Not a directory");
+	assert_int_equal(unlink(netd_root), 0);
+	assert_int_equal(rename(saved, netd_root), 0);
+	assert_int_equal(chmod(netd_root, 0777), 0);
+	assert_fatal(child(just_confine), "is writable for others");
+	assert_int_equal(chmod(netd_root, 0755), 0);
+	assert_int_equal(chown(netd_root, 12345, 12345), 0);
+	assert_fatal(child(just_confine), "belongs to uid 12345");
+	assert_int_equal(chown(netd_root, 0, 0), 0);
+	assert_good(child(just_confine));
+}
+
 /* ---- what a sister of the same user sees ------------------------------- */
 
 static int	 sister_pipe[2];
@@ -624,6 +657,7 @@ main(void)
 		cmocka_unit_test(test_root_is_gone),
 		cmocka_unit_test(test_directory),
 		cmocka_unit_test(test_started_otherwise),
+		cmocka_unit_test(test_weak_root),
 		cmocka_unit_test(test_sister),
 		cmocka_unit_test(test_forbidden),
 		cmocka_unit_test(test_lives),
