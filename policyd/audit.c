@@ -402,6 +402,7 @@ audit_compare(void)
 	enum reason	 r;
 
 	audit.known = true;
+	why_set(&audit.why, R_OK, NULL, NULL, NULL);
 	if (!audit.have_last) {
 		audit_record(AUDIT_KEY, "keyd", R_OK, "first checkpoint"
 		    " follows counter %" PRIu64, audit.tpm);

@@ -91,8 +91,8 @@ clockd_look(uint64_t system_now, uint64_t mono_ms, bool stepped)
 	if (system_now > was) {
 		now = system_now;
 		stepped = stepped || system_now - was > SLACK;
+		clock_set(now);
 	}
-	clock_set(now);
 	clockd_set_unset(system_now + SLACK < now, system_now, now);
 	if (stepped && now - was > SLACK) {
 		log_info("clock: %s: trusted time %" PRIu64 " to %" PRIu64,

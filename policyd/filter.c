@@ -1,8 +1,9 @@
 /*
  * What policyd may ask of the kernel beside what every daemon may. It opens
  * no socket: it accepts on the UNIX ones that were bound before, and makes
- * pairs. The files are SQLite's, below policyd's own root; the store is
- * locked for good (locking_mode EXCLUSIVE), so there is no shared memory.
+ * pairs. The store and its log are open before the filter is there, and it is
+ * locked for good (locking_mode EXCLUSIVE), so SQLite needs no shared memory
+ * and opens nothing afterwards but, once, the directory to sync it.
  */
 #include <sys/socket.h>
 
@@ -15,23 +16,17 @@
 static const struct filter_row rows[] = {
 	FILTER_ANY(accept4, "daemons and operators: listeners bound at start"),
 	FILTER_IS(socketpair, 0, AF_UNIX, "links between daemons"),
-	FILTER_ANY(openat, "SQLite: log, directory to sync"),
-	FILTER_ANY(open, "SQLite, where libc has no openat in open(3)"),
+	{ SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY,
+	    "SQLite: the directory, to sync a new log", 0, 0, 0 },
 	FILTER_ANY(pread64, "SQLite: pages"),
 	FILTER_ANY(pwrite64, "SQLite: pages"),
-	FILTER_ANY(lseek, "SQLite: a file system without pread"),
 	FILTER_ANY(fdatasync, "SQLite: a commit is on disk"),
-	FILTER_ANY(fsync, "SQLite: a new file's directory is on disk"),
-	FILTER_ANY(ftruncate, "SQLite: the log starts over"),
-	FILTER_ANY(unlink, "SQLite: the log at a clean end"),
-	FILTER_ANY(access, "SQLite: is there a log"),
-	FILTER_ANY(faccessat, "SQLite, where libc has no access"),
-	FILTER_ANY(stat, "SQLite: is the file still the one that was opened"),
+	FILTER_ANY(ftruncate, "SQLite: the store shrinks"),
+	FILTER_ANY(unlink, "SQLite: the log, at a clean end"),
+	FILTER_ANY(stat, "SQLite: is the file still the one it opened"),
 	FILTER_ANY(fstat, "SQLite: size of a file"),
-	FILTER_ANY(newfstatat, "SQLite: size of a file"),
-	FILTER_ANY(lstat, "SQLite: name of a file"),
-	FILTER_IS(fcntl, 1, F_SETLK, "SQLite: locks"),
-	FILTER_IS(fcntl, 1, F_GETLK, "SQLite: locks"),
+	FILTER_ANY(newfstatat, "SQLite: the same two, by newer libcs"),
+	FILTER_IS(fcntl, 1, F_SETLK, "SQLite: locks, at the end"),
 };
 
 const struct confine policyd_confine = {

@@ -22,7 +22,6 @@
 #include <unistd.h>
 
 #include <openssl/crypto.h>
-#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <uv.h>
 
@@ -280,7 +279,8 @@ main(int argc, char **argv)
 	audit_record(AUDIT_START, "policyd", store_state(), "started%s",
 	    opts.developer ? ", developer mode" : "");
 	loop_start(control);
-	clockd_look(system_now(), clock_mono_ms(), false);
+	looked = clock_mono_ms();
+	clockd_look(system_now(), looked, false);
 	start_ready();
 	log_info("ready");
 	uv_run(&loop, UV_RUN_DEFAULT);

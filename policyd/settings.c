@@ -2,7 +2,7 @@
  * What policyd read for the others before it was confined: the accepted
  * roots. Trusted time and log levels go out with the greeting.
  */
-#include <errno.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -58,6 +58,7 @@ root_read(const char *path)
 		fatalx("%s: not the certificate of a CA", path);
 	root_add(path, x);
 	X509_free(x);
+	ERR_clear_error();		/* of the end of the file */
 	fclose(f);
 }
 

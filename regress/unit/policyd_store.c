@@ -17,6 +17,7 @@
 
 #include "../../policyd/policyd.h"
 #include "policyd_dir.h"
+#include "confine.h"
 
 static unsigned		commits;
 static char		order[64];
@@ -353,6 +354,89 @@ test_readonly(void **state)
 	assert_int_equal(st, 0);
 }
 
+/* ---- under the filter ---- */
+
+/* Everything that a running policyd may meet; SIGSYS would end it. */
+static void
+filtered(int err)
+{
+	unsigned	i;
+	char		name[16];
+
+	disk_install();
+	if (store_open(dir_store) != R_OK)
+		_exit(1);
+	confine_filter(&policyd_confine);
+	for (i = 0; i < 2000; i++) {
+		snprintf(name, sizeof(name), "n%u", i % 700);
+		if (store_meta_set_blob(name, dir_path, 60) != R_OK)
+			_exit(2);
+		if (i % 2 == 0)
+			store_turn();
+	}
+	store_turn();
+	disk_errno = err;
+	if (err != 0) {
+		(void)store_meta_set_int("lost", 1);
+		store_turn();
+		if (!store_failed() || store_meta_int("lost", 0) != 0)
+			_exit(3);
+		(void)store_probe();
+	}
+	disk_errno = 0;
+	if (store_meta_blob("n7", name, sizeof(name)) == 0)
+		_exit(4);
+	store_close();
+	_exit(0);
+}
+
+static void
+test_filter(void **state)
+{
+	assert_int_equal(in_child(filtered, 0), 0);
+	assert_int_equal(in_child(filtered, ENOSPC), 0);
+	assert_int_equal(in_child(filtered, EIO), 0);
+	open_store();
+	assert_int_equal(store_meta_int("lost", 0), 0);
+}
+
+/* The store is made with a full disk: its log is synced for the first time
+   after the filter, and its directory with it. */
+static void
+filtered_late(int arg)
+{
+	disk_install();
+	disk_errno = ENOSPC;
+	if (store_open(dir_store) != R_OK ||
+	    store_state() != R_SYS_STORE_FULL)
+		_exit(1);
+	confine_filter(&policyd_confine);
+	disk_errno = 0;
+	_exit(store_probe() == R_OK ? 0 : 2);
+}
+
+static void
+test_filter_late(void **state)
+{
+	open_store();
+	store_close();
+	assert_int_equal(in_child(filtered_late, 0), 0);
+}
+
+static void
+opens_to_write(int arg)
+{
+	confine_filter(&policyd_confine);
+	_exit(open(dir_store, O_RDWR | O_CREAT, 0600) == -1 ? 1 : 0);
+}
+
+/* No file but those that were open at start is ever written. */
+static void
+test_filter_opens_nothing(void **state)
+{
+	assert_int_equal(in_child(opens_to_write, 0), -1);	/* SIGSYS */
+}
+
 /* ---- stores of others ---- */
 
 static void
@@ -454,6 +538,9 @@ main(void)
 		T(test_full_at_first_start),
 		T(test_failing_disk),
 		T(test_readonly),
+		T(test_filter),
+		T(test_filter_late),
+		T(test_filter_opens_nothing),
 		T(test_newer_refused),
 		T(test_foreign_refused),
 		T(test_no_database),
