@@ -107,9 +107,9 @@ static const struct layout {
 	    { "INDEX", "index" }, { "KIND", "kind" }, { "IGNORE", "ignore" },
 	    { "DIGEST", "digest" } }, NULL },
 	{ "audit", TABLE, { { "NUMBER", "sequence" }, { "TIME", "time" },
-	    { "KIND", "kind" }, { "SUBJECT", "subject" }, { "TEXT", "text" },
-	    { "REASON", "reason" } },
-	    "{time} audit {sequence} {kind} {subject}: {text} {reason}" },
+	    { "KIND", "kind" }, { "SUBJECT", "subject" },
+	    { "REASON", "reason.code" }, { "TEXT", "text" } },
+	    "{time} audit {sequence} {kind} {subject}: {text} {reason.code}" },
 	{ "verify", BLOCK, { { "records", "records" },
 	    { "checkpoints", "checkpoints" }, { "uncovered", "uncovered" },
 	    { "counter", "counter" }, { "TPM counter", "tpm_counter" },
@@ -179,6 +179,19 @@ put_member(FILE *f, const json_t *o, const char *before, const char *name,
 	fputs(before, f);
 	row_text(f, s);
 	fputs(after, f);
+}
+
+/* "reason.code" is the member code of the member reason. */
+static const json_t *
+lookup(const json_t *row, const char *name)
+{
+	const char	*dot = strchr(name, '.');
+	char		 outer[32];
+
+	if (dot == NULL)
+		return json_object_get(row, name);
+	snprintf(outer, sizeof(outer), "%.*s", (int)(dot - name), name);
+	return json_object_get(json_object_get(row, outer), dot + 1);
 }
 
 /*
@@ -273,7 +286,7 @@ print_block(FILE *f, const struct layout *l, const json_t *row)
 	const json_t		*v;
 
 	for (c = l->columns; c < l->columns + COLUMNS && c->member; c++) {
-		v = json_object_get(row, c->member);
+		v = lookup(row, c->member);
 		if (v == NULL || json_is_null(v))
 			continue;
 		fprintf(f, "%-16s", c->head);
@@ -310,7 +323,7 @@ print_table(FILE *f, const struct layout *l, const json_t *list)
 		abort();
 	for (r = 0; r < rows; r++)
 		for (i = 0; i < n; i++) {
-			cells[r * n + i] = value_string(json_object_get(
+			cells[r * n + i] = value_string(lookup(
 			    json_array_get(list, r), l->columns[i].member));
 			if (width(cells[r * n + i]) > widths[i])
 				widths[i] = width(cells[r * n + i]);
@@ -347,7 +360,7 @@ print_line(FILE *out, const char *format, const json_t *row)
 		}
 		snprintf(name, sizeof(name), "%.*s", (int)(end - format - 1),
 		    format + 1);
-		v = json_object_get(row, name);
+		v = lookup(row, name);
 		if (v != NULL && !json_is_null(v))
 			put_value(f, v, false);
 		format = end;

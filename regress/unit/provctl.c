@@ -469,6 +469,27 @@ test_stream(void **state)
 	    "t b: Attesting -> Provisioned (verdict)\n");
 }
 
+/* Only the code of a reason, where the text has the rest. */
+static void
+test_nested(void **state)
+{
+	const struct script	s = { .rows = {
+		"{\"row\":\"audit\",\"sequence\":1,\"time\":\"t\","
+		    "\"kind\":\"start\",\"subject\":\"policyd\","
+		    "\"text\":\"started\",\"reason\":null}",
+		"{\"row\":\"audit\",\"sequence\":2,\"time\":\"t\","
+		    "\"kind\":\"verdict\",\"subject\":\"b\",\"text\":"
+		    "\"refused\",\"reason\":{\"code\":\"POL-012\"}}",
+	} };
+
+	(void)state;
+	with_policyd(&s, "audit show", EX_GOOD, "");
+	assert_string_equal(out,
+	    "NUMBER  TIME  KIND     SUBJECT  REASON   TEXT\n"
+	    "1       t     start    policyd  -        started\n"
+	    "2       t     verdict  b        POL-012  refused\n");
+}
+
 static void
 test_csr(void **state)
 {
@@ -574,6 +595,7 @@ main(void)
 		cmocka_unit_test(test_block),
 		cmocka_unit_test(test_hostile_text),
 		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_nested),
 		cmocka_unit_test(test_csr),
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_explain),
