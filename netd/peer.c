@@ -40,7 +40,7 @@ number_bucket(uint32_t number)
 	return &table.number[number % BUCKETS];
 }
 
-/* A node id is a piece of a SHA-256: any of its digits are as good as random. */
+/* A node id is a piece of a SHA-256: its digits are as good as random. */
 static struct bucket *
 node_bucket(const char *node)
 {

@@ -39,7 +39,7 @@ static TAILQ_HEAD(, peerlink) strangers = TAILQ_HEAD_INITIALIZER(strangers);
 
 static void	live_timer(struct peerlink *);
 
-/* ---- the end of one ---------------------------------------------------------- */
+/* ---- the end of one ------------------------------------------------------ */
 
 static void
 link_free(uv_handle_t *h)
@@ -177,7 +177,7 @@ peerlink_end_strangers(enum reason reason)
 		link_drop(TAILQ_FIRST(&strangers), reason);
 }
 
-/* ---- which of two stays ---------------------------------------------------------- */
+/* ---- which of two stays -------------------------------------------------- */
 
 static bool
 wins(const struct peerlink *l)
@@ -241,7 +241,7 @@ became_live(struct peerlink *l)
 	peers_changed(p, NULL);
 }
 
-/* ---- tokens ------------------------------------------------------------------------- */
+/* ---- tokens -------------------------------------------------------------- */
 
 static void
 heard_token(struct peerlink *l, enum token t)
@@ -291,7 +291,7 @@ link_data(struct tls *tls, void *arg, const uint8_t *buf, size_t len)
 		say(l, TOKEN_ALIVE);
 }
 
-/* ---- time ----------------------------------------------------------------------------- */
+/* ---- time ---------------------------------------------------------------- */
 
 static void
 link_late(uv_timer_t *h)
@@ -331,7 +331,7 @@ live_timer(struct peerlink *l)
 	uv_timer_start(&l->timer, link_tick, due > now ? due - now : 1, 0);
 }
 
-/* ---- the handshake ------------------------------------------------------------------------ */
+/* ---- the handshake ------------------------------------------------------- */
 
 static int
 link_verify(struct tls *tls, void *arg, X509 *leaf, struct refusal *why)
@@ -492,7 +492,7 @@ peerlink_dialled(struct peer *p, int fd)
 	peers_changed(p, NULL);
 }
 
-/* ---- for peers.c ------------------------------------------------------------------------------ */
+/* ---- for peers.c --------------------------------------------------------- */
 
 /* A connection outlives its leaf's window, so only the new CA's word counts. */
 static bool

@@ -68,7 +68,7 @@ static struct {
 	enum reason	 failure;
 } prov;
 
-/* ---- keys ----------------------------------------------------------------- */
+/* ---- keys ---------------------------------------------------------------- */
 
 static void *
 key_new(void *provctx)
@@ -268,7 +268,7 @@ key_operation_name(int operation)
 	return operation == OSSL_OP_SIGNATURE ? "ECDSA" : NULL;
 }
 
-/* ---- signatures -------------------------------------------------------------- */
+/* ---- signatures ---------------------------------------------------------- */
 
 struct signing {
 	const struct remote_key *key;
@@ -458,7 +458,7 @@ provider_pending(void)
 	return prov.npending;
 }
 
-/* ---- the provider --------------------------------------------------------------- */
+/* ---- the provider -------------------------------------------------------- */
 
 #define FN(id, f)	{ id, (void (*)(void))f }
 
@@ -532,7 +532,6 @@ provider_init(OSSL_LIB_CTX *lib)
 {
 	prov.lib = lib;
 	if (!OSSL_PROVIDER_add_builtin(lib, "remote", provider_entry) ||
-	    OSSL_PROVIDER_load(lib, "default") == NULL ||
 	    OSSL_PROVIDER_load(lib, "remote") == NULL)
 		return -1;
 	return 0;

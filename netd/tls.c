@@ -3,6 +3,7 @@
  * handshake pauses for its signature and no other connection waits with it.
  */
 #include <openssl/async.h>
+#include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "sieve.h"
 #include "tls.h"
 
 #define SIGN_TIMEOUT	10000			/* ms */
@@ -32,12 +34,36 @@ struct tls {
 	size_t		 outlen;
 };
 
+/* What TLS 1.3 as below and certificates over P-256 and P-384 are made of. */
+static const struct sieve_row algorithms[] = {
+	{ OSSL_OP_DIGEST,	"SHA1",			NULL },	/* X509_cmp() */
+	{ OSSL_OP_DIGEST,	"SHA2-256",		NULL },
+	{ OSSL_OP_DIGEST,	"SHA2-384",		NULL },
+	{ OSSL_OP_CIPHER,	"AES-256-GCM",		NULL },
+	{ OSSL_OP_CIPHER,	"AES-128-GCM",		NULL },
+	{ OSSL_OP_CIPHER,	"ChaCha20-Poly1305",	NULL },
+	{ OSSL_OP_MAC,		"HMAC",			NULL },
+	{ OSSL_OP_KDF,		"HKDF",			NULL },
+	{ OSSL_OP_KDF,		"TLS13-KDF",		NULL },
+	{ OSSL_OP_RAND,		"CTR-DRBG",		NULL },
+	{ OSSL_OP_RAND,		"SEED-SRC",		NULL },
+	{ OSSL_OP_KEYMGMT,	"EC",			NULL },
+	{ OSSL_OP_KEYMGMT,	"X25519",		NULL },
+	{ OSSL_OP_KEYEXCH,	"ECDH",			NULL },
+	{ OSSL_OP_KEYEXCH,	"X25519",		NULL },
+	{ OSSL_OP_SIGNATURE,	"ECDSA",		NULL },
+	{ OSSL_OP_DECODER,	"EC",
+	    "input=der,structure=SubjectPublicKeyInfo" },
+	{ OSSL_OP_ENCODER,	"EC",			/* warm.c's */
+	    "output=der,structure=SubjectPublicKeyInfo" },
+};
+
 static struct {
 	OSSL_LIB_CTX	*lib;
 	SSL_CTX		*ctx;		/* both sides; replaced with the leaf */
 } tls;
 
-/* ---- keyd ------------------------------------------------------------------ */
+/* ---- keyd ---------------------------------------------------------------- */
 
 static void
 keyd_signed(const struct ipc_reply *r, void *arg)
@@ -69,7 +95,7 @@ keyd_sign(const struct sign_request *q)
 	return R_OK;
 }
 
-/* ---- the context ---------------------------------------------------------------- */
+/* ---- the context --------------------------------------------------------- */
 
 static int
 cert_verify(X509_STORE_CTX *store, void *arg)
@@ -134,7 +160,8 @@ tls_init(const struct conf *conf)
 	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) ||
 	    !OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS |
 	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) ||
-	    (tls.lib = OSSL_LIB_CTX_new()) == NULL ||
+	    (tls.lib = sieve_open(algorithms,
+	    sizeof(algorithms) / sizeof(algorithms[0]))) == NULL ||
 	    provider_init(tls.lib) == -1 ||
 	    !ASYNC_init_thread(2 * SIGN_MAX, 0) || tls_warm() == -1) {
 		log_warnx("tls: openssl: %s",
@@ -223,7 +250,7 @@ tls_identity(uint32_t key, enum key_algorithm algorithm, const uint8_t *der,
 	return r;
 }
 
-/* ---- why it failed ----------------------------------------------------------------- */
+/* ---- why it failed ------------------------------------------------------- */
 
 static void
 why_library(struct refusal *why, unsigned long e)
@@ -278,7 +305,7 @@ why_failed(struct tls *t, int error, int saved_errno, struct refusal *why)
 	ERR_clear_error();
 }
 
-/* ---- the connection ---------------------------------------------------------------------- */
+/* ---- the connection ------------------------------------------------------ */
 
 static void tls_event(uv_poll_t *, int, int);
 

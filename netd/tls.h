@@ -36,7 +36,7 @@ struct refusal {
 void	refusal_set(struct refusal *, enum reason, const char *field,
 	    const char *expected, const char *seen);
 
-/* ---- token.c: the words of the channel, pure --------------------------------- */
+/* ---- token.c: the words of the channel, pure ----------------------------- */
 
 #define TOKEN_BABBLE_MAX 1024	/* bytes between tokens that are none */
 
@@ -63,7 +63,7 @@ enum token token_next(struct token_reader *, const uint8_t *buf, size_t len,
 	    size_t *used);
 const char *token_text(enum token);
 
-/* ---- backoff.c: when to try again, pure --------------------------------------- */
+/* ---- backoff.c: when to try again, pure ---------------------------------- */
 
 struct backoff {
 	uint32_t	min, max;	/* ms */
@@ -78,7 +78,7 @@ void	backoff_init(struct backoff *, uint32_t min, uint32_t max);
 uint32_t backoff_next(struct backoff *, uint32_t random);
 void	backoff_reset(struct backoff *);
 
-/* ---- provider.c: keys whose private half is elsewhere -------------------------- */
+/* ---- provider.c: keys whose private half is elsewhere -------------------- */
 
 #define SIGN_MAX	64	/* signatures that may be pending; as the link's window */
 
@@ -114,11 +114,11 @@ void	provider_flush(void);
 void	provider_done(uint32_t id, enum reason, const uint8_t *sig, size_t len);
 /* Is a signature for this connection pending? It fails when resumed next. */
 bool	provider_abort(const SSL *);
-/* Why the last signature of this turn failed, R_OK if none did; and forget it. */
+/* Why the last signature of this turn failed, or R_OK; and forget it. */
 enum reason provider_failure(void);
 unsigned provider_pending(void);
 
-/* ---- tls.c: one connection ------------------------------------------------------- */
+/* ---- tls.c: one connection ----------------------------------------------- */
 
 struct tls;
 
@@ -161,7 +161,7 @@ bool	tls_is_server(const struct tls *);
 void	tls_stop(void);			/* free what tls_init() made */
 SSL_CTX	*tls_context(void);		/* a new one without identity, or NULL */
 
-/* ---- warm.c ------------------------------------------------------------------------ */
+/* ---- warm.c -------------------------------------------------------------- */
 
 /*
  * A whole handshake in memory, with keys that are then forgotten, so that
@@ -169,7 +169,7 @@ SSL_CTX	*tls_context(void);		/* a new one without identity, or NULL */
  */
 int	tls_warm(void);
 
-/* ---- verify.c: whose certificate is it ------------------------------------------- */
+/* ---- verify.c: whose certificate is it ----------------------------------- */
 
 /* The node that the leaf's one URI names; 0, or -1 with why. */
 int	verify_identity(X509 *leaf, char node[NODE_MAX], struct refusal *why);
@@ -186,7 +186,7 @@ bool	verify_issued(X509 *leaf, X509 *anchor);
 bool	verify_anchor(X509 *);
 int	verify_alert(enum reason);	/* X509_V_ERR_* whose alert fits */
 
-/* ---- peer.c: the table of peers ---------------------------------------------------- */
+/* ---- peer.c: the table of peers ------------------------------------------ */
 
 #define PEERS_MAX	4096
 #define PEER_ANCHORS	2		/* two while a CA is rolled over */
@@ -209,7 +209,7 @@ struct peer {
 	bool		 named;		/* since policyd's last greeting */
 
 	/* peerlink.c */
-	TAILQ_HEAD(peerlink_list, peerlink) links;	/* all that are known to be this peer's */
+	TAILQ_HEAD(peerlink_list, peerlink) links;	/* all of them */
 	struct peerlink	*live;		/* the one that counts, or NULL */
 
 	/* peers.c */
@@ -244,17 +244,17 @@ void	peer_remove(struct peer *);	/* out of the table, and freed */
 struct peer *peer_verify(X509 *leaf, bool server, const struct peer *dialled,
 	    uint64_t now, struct refusal *why);
 
-/* ---- peers.c: what a peer needs: dialling, reports, policyd's messages -------------- */
+/* ---- peers.c: what a peer needs: dialling, reports, policyd's messages --- */
 
 uv_loop_t *peers_loop(void);
 uint32_t peers_handshake_timeout(void);	/* ms */
 /* Of two connections with this peer, does the one stay that we dialled? */
 bool	peers_ours_wins(const struct peer *);
-/* A link of the peer came, became live, or went (then with why): report, redial. */
+/* A link came, became live, or went (then with why): report, redial. */
 void	peers_changed(struct peer *, const struct refusal *why);
 void	peers_handshaken(void);	/* one that we dialled has ended its handshake */
 
-/* ---- peerlink.c: one connection and what it means for its peer -------------------------- */
+/* ---- peerlink.c: one connection and what it means for its peer ----------- */
 
 /* Takes fd, connected to the peer's address. */
 void	peerlink_dialled(struct peer *, int fd);

@@ -46,7 +46,7 @@ seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-/* ---- signers ----------------------------------------------------------------- */
+/* ---- signers ------------------------------------------------------------- */
 
 static enum reason
 sign_here(const struct sign_request *q)
@@ -106,7 +106,7 @@ sign_next(uv_timer_t *t)
 	provider_done(queue[nqueued].id, R_OK, sig, len);
 }
 
-/* ---- the second process --------------------------------------------------------- */
+/* ---- the second process -------------------------------------------------- */
 
 static int
 on_sign(struct chan *c, const struct ipc_call *call, const void *arg)
@@ -165,7 +165,7 @@ start_signer(void)
 	return pid;
 }
 
-/* ---- connections ------------------------------------------------------------------- */
+/* ---- connections --------------------------------------------------------- */
 
 static void
 on_up(struct tls *t, void *arg)

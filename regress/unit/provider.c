@@ -1,4 +1,4 @@
-/* Keys at keyd: what an OpenSSL that has been taken over cannot get from them. */
+/* Keys at keyd: what nobody in this process can get from them. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

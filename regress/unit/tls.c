@@ -34,7 +34,7 @@ static struct ca	 ca;
 static struct leaf	 leaf;
 static struct end	 server[PAIRS_MAX], client[PAIRS_MAX];
 
-/* ---- the signer: holds what it was asked, answers when told ------------------- */
+/* ---- the signer: holds what it was asked, answers when told -------------- */
 
 static struct { uint32_t id; uint8_t content[146]; size_t len; } held[256];
 static unsigned		 nheld, hold_max;
@@ -79,7 +79,7 @@ answer_one(enum reason r)
 	provider_done(id, r, sig, len);
 }
 
-/* ---- events ---------------------------------------------------------------------- */
+/* ---- events -------------------------------------------------------------- */
 
 static void
 on_up(struct tls *t, void *arg)
@@ -239,7 +239,7 @@ before(void **state)
 	return 0;
 }
 
-/* ---- tests ------------------------------------------------------------------------- */
+/* ---- tests --------------------------------------------------------------- */
 
 static void
 test_echo(void **state)
@@ -303,7 +303,7 @@ test_window(void **state)
 	close_pairs(16);
 }
 
-/* Closing in the middle frees the job; an answer that comes later is nobody's. */
+/* Closing in the middle frees the job; a later answer is nobody's. */
 static void
 test_close_pending(void **state)
 {
@@ -459,7 +459,7 @@ test_queue_bound(void **state)
 	close_pairs(1);
 }
 
-/* ---- other people's clients ------------------------------------------------------------ */
+/* ---- other people's clients ---------------------------------------------- */
 
 /* A plain OpenSSL client on fd until it is through, or failed. */
 static int
