@@ -3,6 +3,8 @@
  * conf_value.c; nothing here opens a file but conf_parse().
  */
 %{
+#include <sys/stat.h>
+
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -406,15 +408,30 @@ conf_parse_buf(const char *buf, size_t len, const char *name,
 	return NULL;
 }
 
+const char *
+conf_fault(int error)
+{
+	return error == EPERM ? "everybody may write to it" : strerror(error);
+}
+
 static int
 conf_load(const char *path, char **buf, size_t *len)
 {
-	size_t	 size = CONF_MAX_FILE + 1;
-	ssize_t	 n;
-	int	 fd, saved;
+	size_t		 size = CONF_MAX_FILE + 1;
+	ssize_t		 n;
+	struct stat	 st;
+	int		 fd, saved;
 
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) == -1)
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1)
 		return -1;
+	/* whoever writes it decides whom this machine trusts */
+	if (fstat(fd, &st) == -1 ||
+	    (S_ISREG(st.st_mode) && st.st_mode & S_IWOTH)) {
+		close(fd);
+		errno = EPERM;
+		return -1;
+	}
 	if ((*buf = malloc(size)) == NULL)
 		abort();
 	for (*len = 0; *len < size; *len += (size_t)n)
@@ -437,7 +454,7 @@ conf_parse(const char *path, FILE *err)
 	size_t		 len;
 
 	if (conf_load(path, &buf, &len) == -1) {
-		fprintf(err, "%s: %s\n", path, strerror(errno));
+		fprintf(err, "%s: %s\n", path, conf_fault(errno));
 		return NULL;
 	}
 	conf = conf_parse_buf(buf, len, path, conf_load, err);

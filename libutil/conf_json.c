@@ -151,7 +151,7 @@ conf_json(struct parse *p, const char *path)
 	}
 	if (p->load == NULL || p->load(path, &buf, &len) == -1) {
 		conf_error(p, line, "include json \"%s\": %s", path,
-		    p->load == NULL ? "not here" : strerror(errno));
+		    p->load == NULL ? "not here" : conf_fault(errno));
 		return;
 	}
 	p->included = copy(path);

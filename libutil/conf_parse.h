@@ -46,6 +46,9 @@ struct parse {
 void	conf_error(struct parse *, int line, const char *, ...)
 	    __attribute__((format(printf, 3, 4)));
 
+/* What conf_load_fn's errno means. */
+const char *conf_fault(int error);
+
 /* conf_value.c: each reports its own errors; strings are taken over. */
 struct conf *conf_new(void);
 bool	conf_once(struct parse *, enum conf_set);

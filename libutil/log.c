@@ -23,6 +23,7 @@
 
 static const char	*log_name = "provd";
 static bool		 log_stderr = true;
+static bool		 log_prefix;	/* "<4>" before a line: sd-daemon(3) */
 static bool		 log_stamp;	/* the standard error is a terminal */
 static int		 log_fd = -1;
 static enum log_level	 log_floor = LOG_LVL_INFO;	/* of -v */
@@ -54,6 +55,12 @@ log_init(const char *name, bool foreground)
 	if (!foreground && log_fd == -1)
 		log_connect();
 	tzset();	/* reads a file: not under the filter */
+}
+
+void
+log_journal(void)
+{
+	log_prefix = true;
 }
 
 void
@@ -123,6 +130,8 @@ log_emit(int priority, const char *text)
 	if (log_stamp && clock_gettime(CLOCK_REALTIME, &ts) == 0 &&
 	    localtime_r(&ts.tv_sec, &tm) != NULL)
 		strftime(stamp, sizeof(stamp), "%H:%M:%S ", &tm);
+	if (log_prefix)
+		snprintf(stamp, sizeof(stamp), "<%d>", priority);
 	n = snprintf(line, sizeof(line), "%s%.64s: %s\n", stamp, log_name,
 	    text);
 	log_write(STDERR_FILENO, false, line, (size_t)n);

@@ -86,7 +86,7 @@ slate_signals(void)
 		fatal("signals");
 }
 
-/* The one variable that a daemon reads: where sd_notify(3) speaks to. */
+/* Where sd_notify(3) speaks to. No other variable but JOURNAL_STREAM is read. */
 static void
 notify_open(void)
 {
@@ -107,6 +107,23 @@ notify_open(void)
 	if (notify_fd == -1 || connect(notify_fd, (struct sockaddr *)&sun,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) == -1)
 		fatal("NOTIFY_SOCKET");
+}
+
+/* systemd names the stream that leads to its journal by device and inode. */
+static void
+journal_open(void)
+{
+	struct stat	 st;
+	const char	*stream;
+	char		 own[64];
+
+	if ((stream = secure_getenv("JOURNAL_STREAM")) == NULL ||
+	    fstat(STDERR_FILENO, &st) == -1)
+		return;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	if (strcmp(own, stream) == 0)
+		log_journal();
 }
 
 /* Until the child is confined its errors appear where it was started. */
@@ -242,6 +259,7 @@ start_options(int argc, char **argv, const char *modes, struct start_opts *o)
 	if (o->check)
 		return;
 	notify_open();
+	journal_open();
 	if (clearenv() != 0)
 		fatalx("environment");
 	if (!o->foreground) {

@@ -4,7 +4,7 @@
 # other tests are not seen.
 . "$(dirname "$0")/lib.sh"
 need_root
-need unshare jq systemd-sysusers
+need unshare jq setpriv systemd-sysusers
 if [ "${1:-}" != inside ]; then
 	getent passwd _attestr >/dev/null ||
 	    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
@@ -58,6 +58,19 @@ ok "the new one is found" rc keyd check
 is "and it is another one" "$([ "$old" != "$(rc keyd status)" ] && echo yes)" yes
 ok "and greets policyd" await ready
 ok "provctl check finds nothing amiss" ctl check
+
+# An operator needs the group, and nothing else.
+as_nobody() {
+	local groups=$1
+	shift
+	setpriv --reuid=nobody --regid=nogroup "$groups" -- "$W/usr/bin/provctl" -f "$provd_conf" "$@"
+}
+ok "a member of provd may look" as_nobody --groups=provd status
+ok "and command" as_nobody --groups=provd peer add other --serial X-1
+like "and is named in the audit log" "$(ctl audit show)" "uid $(id -u nobody): peer add"
+out=$(as_nobody --clear-groups status 2>&1)
+is "others may not" "$?" 3
+like "and are told why" "$out" 'not permitted: operators are members of group provd'
 for r in policyd attestd_r netd keyd attestd_q; do
 	ok "$r: stop" rc $r stop
 	nok "$r: is down" rc $r check

@@ -79,6 +79,16 @@ if command -v shellcheck >/dev/null; then
 	    shellcheck -e SC2034,SC1091 rc.d/* etc/runit/*/run etc/runit/*/log/run
 	ok "shellcheck of the completion" shellcheck -s bash etc/provctl.bash-completion
 fi
+complete_at() {	# the words that may follow
+	bash -c 'source "$0/etc/provctl.bash-completion"
+	COMP_WORDS=(provctl "$@" ""); COMP_CWORD=$(($# + 1)); _provctl
+	echo " ${COMPREPLY[*]} "' "$TOP" "$@" 2>/dev/null
+}
+like "completion: commands" "$(complete_at)" ' provision .* monitor '
+like "completion: of a group" "$(complete_at peer)" ' list show add remove '
+like "completion: options" "$(complete_at -s /x provision b)" ' --identity --no-wait '
+like "completion: levels" "$(complete_at log level)" ' warn info debug trace '
+unlike "completion: nothing after a value" "$(complete_at peer add b --identity)" 'serial'
 for p in sbin/policyd bin/provctl lib/systemd/system/provd.target \
     share/bash-completion/completions/provctl \
     share/doc/provd/examples/provd.conf share/man/man8/provctl.8 \

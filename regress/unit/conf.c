@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sys/stat.h>
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -211,9 +213,14 @@ test_file(void **state)
 	assert_int_equal(truncate(path, 2 << 20), 0);
 	assert_null(conf_parse(path, f));
 	assert_null(conf_parse("/dev/zero", f));
+	/* what anybody could have written */
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(chmod(path, 0646), 0);
+	assert_null(conf_parse(path, f));
 	fclose(f);
 	assert_non_null(strstr(out, "Is a directory"));
 	assert_non_null(strstr(out, "/dev/zero: File too large"));
+	assert_non_null(strstr(out, "/big: everybody may write to it"));
 	free(out);
 	unlink(path);
 	rmdir(dir);

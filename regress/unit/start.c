@@ -23,6 +23,7 @@
 #include "log.h"
 
 static char	out[8192];
+static bool	own_stream;	/* JOURNAL_STREAM is what run() reads */
 
 struct run {
 	char		*argv[8];
@@ -47,6 +48,19 @@ child_main(const struct run *r)
 	fflush(stdout);
 }
 
+static void
+name_stream(void)
+{
+	struct stat	st;
+	char		stream[64];
+
+	if (fstat(STDERR_FILENO, &st) == -1)
+		_exit(99);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+}
+
 /* The exit status of a program that starts so; all it prints in out. */
 static int
 run(const struct run *r)
@@ -61,6 +75,8 @@ run(const struct run *r)
 	if ((pid = fork()) == 0) {
 		dup2(fds[1], STDOUT_FILENO);
 		dup2(fds[1], STDERR_FILENO);
+		if (own_stream)
+			name_stream();
 		child_main(r);
 		_exit(0);
 	}
@@ -221,6 +237,39 @@ test_notify(void **state)
 }
 
 static void
+say_two(const struct start_opts *o)
+{
+	log_warnx("bad");
+	log_info("good");
+}
+
+/* In the journal a warning is a warning. */
+static void
+test_journal(void **state)
+{
+	struct stat	st;
+	char		keyd[] = "keyd", d[] = "-d", stream[64];
+	int		fds[2];
+
+	(void)state;
+	/* run() makes a pipe of its own: this name is that of another one */
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(fstat(fds[1], &st), 0);
+	snprintf(stream, sizeof(stream), "%ju:%ju", (uintmax_t)st.st_dev,
+	    (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", stream, 1);
+	expect(&(struct run){ { keyd, d }, NULL, say_two }, 0,
+	    "keyd: bad\nkeyd: good\n");
+	close(fds[0]);
+	close(fds[1]);
+	own_stream = true;
+	expect(&(struct run){ { keyd, d }, NULL, say_two }, 0,
+	    "<4>keyd: bad\n<6>keyd: good\n");
+	own_stream = false;
+	unsetenv("JOURNAL_STREAM");
+}
+
+static void
 come_up(const struct start_opts *o)
 {
 	printf("session %d\n", getsid(0) == getpid());
@@ -265,6 +314,7 @@ main(void)
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_slate),
 		cmocka_unit_test(test_notify),
+		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_background),
 	};
 
