@@ -259,6 +259,34 @@ test_room_is_made(void **state)
 	assert_int_equal(px.times, 0);
 }
 
+/* How many keys the TPM holds is learnt: no load fails twice. */
+static void
+test_slots_are_learnt(void **state)
+{
+	const struct key	*keys[3] = { key, NULL, NULL };
+	struct test_made	 m;
+	struct outcome		 o = { .calls = 0 };
+	unsigned		 i, before;
+
+	for (i = 1; i < 3; i++) {
+		memset(&m, 0, sizeof(m));
+		key_make(i == 1 ? "spdm" : "ca", i == 1 ? KEY_SPDM : KEY_CA,
+		    KEY_P256, test_made_cb, &m);
+		assert_true(swtpm_serve(tpm, &m.calls));
+		keys[i] = m.key;
+	}
+	for (i = 0; i < 12; i++) {
+		before = px.seen;
+		memset(&o, 0, sizeof(o));
+		key_sign(keys[i % 3], "x", 1, job_signed, &o);
+		assert_true(swtpm_serve(tpm, &o.calls));
+		assert_int_equal(o.why.reason, R_OK);
+		/* flush, load, sign; a load that fails is one more */
+		if (i >= 3)
+			assert_int_equal(px.seen - before, 3);
+	}
+}
+
 /*
  * A TPM that was reset has forgotten the key: it is loaded again. (Once a
  * test: this TPM only pretends, and its slot stays taken.)
@@ -534,6 +562,7 @@ main(void)
 		T(test_again),
 		T(test_full),
 		T(test_room_is_made),
+		T(test_slots_are_learnt),
 		T(test_forgotten),
 		T(test_forgotten_handle),
 		T(test_parent_gone),

@@ -10,6 +10,7 @@
 
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <errno.h>
@@ -114,6 +115,25 @@ test_fields(void **state)
 	BAD(a.point_len = 0);
 	BAD(memset(a.point + 1, 0, 96));
 #undef BAD
+}
+
+/* Bytes that nobody reads, or that are missing, under a right digest. */
+static void
+test_length_under_digest(void **state)
+{
+	struct key_file	 a, b;
+	uint8_t		 buf[KEY_FILE_MAX + 8] = { 0 };
+	size_t		 n;
+	int		 more;
+
+	for (more = -1; more <= 1; more++) {
+		sample(&a);
+		assert_int_equal(store_format(&a, buf, sizeof(buf), &n), 0);
+		n = (size_t)((int)n + more);
+		assert_int_equal(curve_digest(curve_get(KEY_P256), buf, n - 32,
+		    buf + n - 32), 0);
+		assert_int_equal(store_parse(buf, n, &b), more == 0 ? 0 : -1);
+	}
 }
 
 static void
@@ -249,6 +269,38 @@ test_purpose_is_bound(void **state)
 	assert_int_equal(store_format(&f, buf, sizeof(buf), &len), 0);
 	assert_int_equal(store_write(test_dir, "tls.key", buf, len), 0);
 	refused();
+}
+
+/* Two files that both say to be number 0. */
+static void
+test_number_is_one_keys(void **state)
+{
+	struct key_file	 f;
+	struct why	 w;
+	uint8_t		 buf[KEY_FILE_MAX], scalar[SCALAR_MAX], aad[256];
+	size_t		 len, n;
+	ssize_t		 r;
+
+	assert_non_null(test_key("tls", KEY_TLS, KEY_P256));
+	r = store_read(test_dir, "tls.key", buf, sizeof(buf));
+	assert_int_equal(store_parse(buf, (size_t)r, &f), 0);
+	assert_int_equal(store_header(&f, aad, sizeof(aad), &n), 0);
+	assert_int_equal(wrap_open(test_kek, aad, n, f.blob, f.blob_len,
+	    scalar), 0);
+	f.label[0] = 'x';
+	assert_int_equal(store_header(&f, aad, sizeof(aad), &n), 0);
+	assert_int_equal(wrap_seal(test_kek, aad, n, scalar, 32, f.blob), 0);
+	assert_int_equal(store_format(&f, buf, sizeof(buf), &len), 0);
+	assert_int_equal(store_write(test_dir, "xls.key", buf, len), 0);
+	refused();
+	f.id = 1;
+	assert_int_equal(store_header(&f, aad, sizeof(aad), &n), 0);
+	assert_int_equal(wrap_seal(test_kek, aad, n, scalar, 32, f.blob), 0);
+	assert_int_equal(store_format(&f, buf, sizeof(buf), &len), 0);
+	assert_int_equal(store_write(test_dir, "xls.key", buf, len), 0);
+	key_close();
+	assert_int_equal(test_ring_open(&w), 0);
+	assert_int_equal(key_count(), 2);
 }
 
 static void
@@ -461,6 +513,42 @@ test_kill_anywhere(void **state)
 	assert_int_equal(key_count(), 1);
 }
 
+/* The file is on the disk before its name is, and its name before its use. */
+static void
+test_synced(void **state)
+{
+	struct __ptrace_syscall_info	 info;
+	char				 calls[64] = "";
+	const char			*name;
+	pid_t				 pid;
+	int				 st;
+
+	if ((pid = fork()) == 0)
+		child();
+	assert_int_equal(waitpid(pid, &st, 0), pid);
+	assert_int_equal(ptrace(PTRACE_SETOPTIONS, pid, NULL,
+	    (void *)PTRACE_O_TRACESYSGOOD), 0);
+	for (;;) {
+		assert_int_equal(ptrace(PTRACE_SYSCALL, pid, NULL, NULL), 0);
+		assert_int_equal(waitpid(pid, &st, 0), pid);
+		if (WIFEXITED(st))
+			break;
+		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid,
+		    (void *)sizeof(info), &info) <= 0 ||
+		    info.op != PTRACE_SYSCALL_INFO_ENTRY)
+			continue;
+		name = info.entry.nr == SYS_fsync ? "sync " :
+		    info.entry.nr == SYS_renameat2 ||
+#ifdef SYS_rename
+		    info.entry.nr == SYS_rename ||
+#endif
+		    info.entry.nr == SYS_renameat ? "rename " : "";
+		strcat(calls, name);
+	}
+	assert_int_equal(WEXITSTATUS(st), 0);
+	assert_string_equal(calls, "sync rename sync ");
+}
+
 int
 main(void)
 {
@@ -469,17 +557,20 @@ main(void)
 		T(test_round_trip),
 		T(test_one_form),
 		T(test_fields),
+		T(test_length_under_digest),
 		T(test_labels),
 		T(test_ring_survives),
 		T(test_table_is_bounded),
 		T(test_foreign_files),
 		T(test_purpose_is_bound),
+		T(test_number_is_one_keys),
 		T(test_no_secret_on_disk),
 		T(test_no_copies),
 		T(test_soft_secret),
 		T(test_tpm_record),
 		T(test_disk_full),
 		T(test_kill_anywhere),
+		T(test_synced),
 	};
 
 	return cmocka_run_group_tests_name("keyd_store", tests, NULL, NULL);
