@@ -295,6 +295,7 @@ peer_listing(const struct peer *p, const struct evidence *ev,
 	l->trusted = peer_trusted(p) ? p->ev->node : "";
 	l->own = identity_get()->node;
 	l->revoked = peer_revoked(ev->node);
+	l->unset = clockd_unset();
 	l->other = other != NULL ? other->name : NULL;
 	l->reference = peer_reference(p, &l->source);
 }

@@ -161,6 +161,7 @@ struct listing {
 	const char	*trusted;	/* the node that is trusted now, or "" */
 	const char	*own;		/* our own node id, or "" */
 	bool		 revoked;	/* the evidence's node is */
+	bool		 unset;		/* our clock is: time is at least now */
 	const char	*other;		/* peer that has the node already, or NULL */
 	const struct measures *reference;	/* or NULL: nothing to compare */
 	enum ref_source	 source;

@@ -296,7 +296,9 @@ policy_judge(const struct policy *pol, const struct listing *l,
 	if (judge_form(pol, ev, why) != R_OK ||
 	    judge_identity(pol, l, ev, why) != R_OK)
 		return why->reason;
-	if (now + CLOCK_SKEW < ev->not_before || now > ev->not_after) {
+	/* Without a clock, now is only the earliest that it can be. */
+	if ((!l->unset && now + CLOCK_SKEW < ev->not_before) ||
+	    now > ev->not_after) {
 		snprintf(want, sizeof(want), "%s to %s",
 		    time_text(ev->not_before, from, sizeof(from)),
 		    time_text(ev->not_after, to, sizeof(to)));

@@ -201,6 +201,13 @@ test_window(void **state)
 	ev.not_after = UINT64_MAX;
 	refused(R_POL_WINDOW, "validity", "2027-01-15T08:00:00Z");
 	assert_string_equal(why.expected, "2027-01-15T08:05:01Z to never");
+	/* Our clock is unset: it may well be valid. Expired is expired. */
+	list.unset = true;
+	assert_int_equal(judge(), R_OK);
+	ev.not_after = NOW - 1;
+	refused(R_POL_WINDOW, "validity", NULL);
+	ev.not_after = UINT64_MAX;
+	list.unset = false;
 	/* Issued just now, by a clock that is a little ahead. */
 	ev.not_before = NOW + 300;
 	assert_int_equal(judge(), R_OK);
