@@ -133,8 +133,8 @@ node_new() {
 	measure file "$d/firmware"
 	accept root "$root"
 	lldp interval 1 s
-	keepalive 500 ms
-	silence 2 s
+	keepalive 1 s
+	silence 10 s
 	retry 100 ms to 1 s
 	EOF
 	[ "${NODE_BACKEND:-tpm}" = soft ] || service "$n" tpm \
