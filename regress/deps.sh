@@ -6,7 +6,7 @@ set -eu
 BUILD="gcc make pkg-config bison libc6-dev libssl-dev libseccomp-dev libcap-dev
  libuv1-dev libmsgpack-dev libtss2-dev libsqlite3-dev libjansson-dev"
 DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd"
-CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd gnutls-bin tpm2-tools
+CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd spin gnutls-bin tpm2-tools
  mandoc shellcheck git sqlite3 python3"
 
 case ${1:-} in
