@@ -107,3 +107,35 @@ addr_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 	    (!IN6_IS_ADDR_LINKLOCAL(&a6->sin6_addr) ||
 	    a6->sin6_scope_id == b6->sin6_scope_id);
 }
+
+static bool
+same_prefix(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+	unsigned	n = bits / 8, rest = bits % 8;
+
+	return memcmp(a, b, n) == 0 && (rest == 0 ||
+	    ((a[n] ^ b[n]) & (0xff00 >> rest & 0xff)) == 0);
+}
+
+bool
+addr_onlink(const struct sockaddr_storage *ss, const struct link *link)
+{
+	const struct sockaddr_in6	*sin6;
+	const uint8_t			*a4 = bytes4(ss);
+	unsigned			 i;
+
+	for (i = 0; a4 != NULL && i < link->naddr4; i++)
+		if (same_prefix(a4, (const uint8_t *)&link->addr4[i],
+		    link->len4[i]))
+			return true;
+	if (a4 != NULL || ss->ss_family != AF_INET6)
+		return false;
+	sin6 = (const struct sockaddr_in6 *)ss;
+	if (IN6_IS_ADDR_LINKLOCAL(&sin6->sin6_addr))
+		return sin6->sin6_scope_id == link->index;
+	for (i = 0; i < link->naddr6; i++)
+		if (same_prefix(sin6->sin6_addr.s6_addr,
+		    link->addr6[i].s6_addr, link->len6[i]))
+			return true;
+	return false;
+}

@@ -49,6 +49,8 @@ int	addr_parse(const char *text, uint16_t port, const struct link *,
 	    struct sockaddr_storage *, socklen_t *);
 /* "192.0.2.1", "fe80::1": mapped IPv4 as IPv4, no zone, no port. */
 void	addr_text(const struct sockaddr_storage *, char *, size_t);
+/* Is it inside of a prefix of the interface, or link-local? */
+bool	addr_onlink(const struct sockaddr_storage *, const struct link *);
 /* The same host? Ports are ignored, mapped IPv4 is IPv4. */
 bool	addr_same(const struct sockaddr_storage *,
 	    const struct sockaddr_storage *);
@@ -126,12 +128,19 @@ struct link {
 	uint8_t		naddr4, naddr6;
 	struct in_addr	addr4[LINK_ADDRS];
 	struct in6_addr	addr6[LINK_ADDRS];	/* link-local last */
+	uint8_t		len4[LINK_ADDRS];	/* bits of the prefix */
+	uint8_t		len6[LINK_ADDRS];
 };
 
 /* Before confinement; 0, or -1 logged. */
 int	link_open(const struct conf *);
 int	link_start(struct uv_loop_s *);
 const struct link *link_now(void);
+/*
+ * Is this address a neighbour's on our interface, by the prefixes that it has
+ * or had last? True for no address: who knows.
+ */
+bool	link_reaches(const char *address);
 void	link_stop(void);
 
 /* ---- tls.c, peers.c, peerlink.c: the peer channel; see tls.h ------------- */
@@ -145,7 +154,10 @@ int	peers_init(struct uv_loop_s *, const struct conf *);
  * 0, or -1 if it could not be taken (fd and limits have been given back).
  */
 int	peerlink_accept(int fd, const struct sockaddr_storage *from);
-/* Our interface lost its carrier (or vanished), or has it back: redial now. */
+/*
+ * Our interface lost its carrier (or vanished): connections with those that
+ * it reaches are over. Or it has it back: redial now.
+ */
 void	peers_link(bool up);
 /* A link to this sister is up or gone; with policyd, tell PEER_LINKs anew. */
 void	peers_hub(enum ipc_role, bool up);

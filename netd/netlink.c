@@ -34,6 +34,7 @@ static struct {
 	bool		 again;		/* something changed during the scan */
 	struct link	 found;		/* what this scan has found so far */
 	struct link	 now;
+	struct link	 reach;		/* the last one that had addresses */
 } nl = { .fd = -1 };
 
 /* ---- asking ------------------------------------------------------------ */
@@ -138,16 +139,19 @@ found_link(struct nlmsghdr *h)
 }
 
 static void
-add4(const void *a)
+add4(const void *a, uint8_t prefix)
 {
-	if (nl.found.naddr4 < LINK_ADDRS)
-		memcpy(&nl.found.addr4[nl.found.naddr4++], a,
-		    sizeof(nl.found.addr4[0]));
+	struct link	*l = &nl.found;
+
+	if (l->naddr4 == LINK_ADDRS)
+		return;
+	memcpy(&l->addr4[l->naddr4], a, sizeof(l->addr4[0]));
+	l->len4[l->naddr4++] = prefix;
 }
 
 /* Link-local addresses go to the end. */
 static void
-add6(const struct in6_addr *a)
+add6(const struct in6_addr *a, uint8_t prefix)
 {
 	struct link	*l = &nl.found;
 	unsigned	 at = l->naddr6;
@@ -157,9 +161,11 @@ add6(const struct in6_addr *a)
 	if (!IN6_IS_ADDR_LINKLOCAL(a))
 		while (at > 0 && IN6_IS_ADDR_LINKLOCAL(&l->addr6[at - 1])) {
 			l->addr6[at] = l->addr6[at - 1];
+			l->len6[at] = l->len6[at - 1];
 			at--;
 		}
 	l->addr6[at] = *a;
+	l->len6[at] = prefix;
 	l->naddr6++;
 }
 
@@ -180,12 +186,12 @@ found_address(struct nlmsghdr *h)
 	if (a == NULL)
 		return;
 	if (i->ifa_family == AF_INET && len == sizeof(struct in_addr))
-		add4(a);
+		add4(a, i->ifa_prefixlen);
 	/* Temporary addresses are made to be forgotten (RFC 8981). */
 	if (i->ifa_family == AF_INET6 && len == sizeof(a6) &&
 	    (i->ifa_flags & IFA_F_TEMPORARY) == 0) {
 		memcpy(&a6, a, sizeof(a6));
-		add6(&a6);
+		add6(&a6, i->ifa_prefixlen);
 	}
 }
 
@@ -197,6 +203,8 @@ scanned(void)
 
 	nl.state = SCAN_IDLE;
 	nl.now = nl.found;
+	if (nl.now.naddr4 + nl.now.naddr6 > 0)
+		nl.reach = nl.now;
 	if (nl.started && was_up != nl.now.up) {
 		log_info("link: %s is %s", nl.now.name, nl.now.up ? "up" :
 		    nl.now.index == 0 ? "gone" : "down");
@@ -386,6 +394,16 @@ const struct link *
 link_now(void)
 {
 	return &nl.now;
+}
+
+bool
+link_reaches(const char *address)
+{
+	struct sockaddr_storage	ss;
+	socklen_t		len;
+
+	return addr_parse(address, 0, &nl.reach, &ss, &len) == -1 ||
+	    addr_onlink(&ss, &nl.reach);
 }
 
 static void

@@ -51,7 +51,7 @@ peers_init(struct uv_loop_s *loop, const struct conf *conf)
 	return 0;
 }
 
-/* ---- reports ------------------------------------------------------------------- */
+/* ---- reports ------------------------------------------------------------- */
 
 static bool
 same_refusal(const struct refusal *a, const struct refusal *b)
@@ -94,7 +94,7 @@ report(struct peer *p)
 		log_warnx("peer %s: report not sent", p->name);
 }
 
-/* ---- dialling -------------------------------------------------------------------- */
+/* ---- dialling ------------------------------------------------------------ */
 
 static void	dial_peer(struct peer *);
 static unsigned	ndials;		/* connecting, or in their handshake */
@@ -151,11 +151,19 @@ redial_after(struct peer *p, uint32_t ms)
 	uv_timer_start(p->redial, redial_due, ms, 0);
 }
 
+/* Is this peer behind our interface, and that without a carrier? */
+static bool
+cut_off(const struct peer *p)
+{
+	return self.no_link && link_reaches(p->address);
+}
+
 static bool
 wants_dial(const struct peer *p)
 {
-	return !self.no_link && !p->quiet && tls_ready() && p->nanchors > 0 && p->address[0] != '\0' && p->port != 0 &&
-	    p->live == NULL && p->dial == NULL && !peerlink_dialling(p);
+	return !cut_off(p) && !p->quiet && tls_ready() && p->nanchors > 0 &&
+	    p->address[0] != '\0' && p->port != 0 && p->live == NULL &&
+	    p->dial == NULL && !peerlink_dialling(p);
 }
 
 static void
@@ -249,7 +257,7 @@ peers_changed(struct peer *p, const struct refusal *why)
 	redial_later(p);
 }
 
-/* ---- policyd's messages ---------------------------------------------------------------- */
+/* ---- policyd's messages -------------------------------------------------- */
 
 /* No connection and no dialling for this peer, and not a word about it. */
 static void
@@ -271,10 +279,10 @@ netd_net_identity(struct chan *c, const struct ipc_call *call, const void *arg)
 	bool				 other;
 
 	lldp_name(m->system_name);
-	other = self.node[0] != '\0' && strcmp(self.node, m->node) != 0;
-	memcpy(self.node, m->node, sizeof(self.node));
 	if (m->leaf.len == 0)
 		return 0;
+	other = self.node[0] != '\0' && strcmp(self.node, m->node) != 0;
+	memcpy(self.node, m->node, sizeof(self.node));
 	r = tls_identity(m->key, (enum key_algorithm)m->algorithm,
 	    m->leaf.data, m->leaf.len);
 	if (r != R_OK) {
@@ -309,13 +317,13 @@ peer_forget(struct peer *p)
 	peer_remove(p);
 }
 
-/* Why a peer is not dialled, if it is not and that is not for policyd to say. */
+/* Why a peer is not dialled, if that is not for policyd to say. */
 static void
 peer_cannot(struct peer *p)
 {
 	struct refusal why;
 
-	if (self.no_link)
+	if (cut_off(p))
 		refusal_set(&why, R_TLS_LINK_DOWN, NULL, NULL, NULL);
 	else if (p->address[0] == '\0' || p->port == 0)
 		refusal_set(&why, R_TLS_NO_ADDRESS, NULL, NULL, NULL);
@@ -383,7 +391,7 @@ netd_peers_end(struct chan *c, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
-/* ---- what happens around ------------------------------------------------------------------ */
+/* ---- what happens around ------------------------------------------------- */
 
 void
 peers_link(bool up)
@@ -397,7 +405,7 @@ peers_link(bool up)
 	if (!up)
 		peerlink_end_strangers(R_TLS_LINK_DOWN);
 	TAILQ_FOREACH(p, peer_all(), all) {
-		if (!up)
+		if (cut_off(p))
 			peer_end(p, R_TLS_LINK_DOWN);
 		if (p->nanchors == 0)
 			continue;

@@ -121,6 +121,42 @@ test_same(void **state)
 	assert_false(addr_same(&a, &a));
 }
 
+static bool
+onlink(const char *text)
+{
+	struct link		l = eth1;
+	struct sockaddr_storage	ss;
+
+	l.naddr4 = l.naddr6 = 2;
+	inet_pton(AF_INET, "192.0.2.1", &l.addr4[0]);
+	inet_pton(AF_INET, "198.51.100.129", &l.addr4[1]);
+	inet_pton(AF_INET6, "2001:db8::1", &l.addr6[0]);
+	inet_pton(AF_INET6, "2001:db8:1:7f00::1", &l.addr6[1]);
+	l.len4[0] = 24;
+	l.len4[1] = 25;
+	l.len6[0] = 64;
+	l.len6[1] = 57;
+	assert_int_equal(parse(text, &l, &ss), 0);
+	return addr_onlink(&ss, &l);
+}
+
+/* Whom a dead cable cuts off: by the prefixes of its interface. */
+static void
+test_onlink(void **state)
+{
+	assert_true(onlink("192.0.2.77"));
+	assert_true(onlink("::ffff:192.0.2.77"));
+	assert_false(onlink("192.0.3.1"));
+	assert_true(onlink("198.51.100.255"));
+	assert_false(onlink("198.51.100.127"));
+	assert_true(onlink("2001:db8::ffff"));
+	assert_false(onlink("2001:db8:0:1::1"));
+	assert_true(onlink("2001:db8:1:7f7f::1"));
+	assert_false(onlink("2001:db8:1:7e7f::1"));
+	assert_true(onlink("fe80::1"));
+	assert_false(onlink("127.0.0.1"));
+}
+
 static void
 test_text(void **state)
 {
@@ -147,6 +183,7 @@ main(void)
 		cmocka_unit_test(test_no_names),
 		cmocka_unit_test(test_link_local_scope),
 		cmocka_unit_test(test_same),
+		cmocka_unit_test(test_onlink),
 		cmocka_unit_test(test_text),
 	};
 
