@@ -14,8 +14,6 @@
  * Refuses:  sockets, files; to report evidence on anyone; to hold a key.
  */
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "attestd.h"
 #include "log.h"
@@ -107,10 +105,6 @@ main(int argc, char **argv)
 	int			 hub;
 
 	start_options(argc, argv, "QR", &opts);
-	if (opts.mode == 0) {
-		fprintf(stderr, "attestd: one of -Q and -R\n");
-		return 2;
-	}
 	self = opts.mode == 'Q' ? IPC_ATTESTQ : IPC_ATTESTR;
 	row = self == IPC_ATTESTQ ? &attestq_confine : &attestr_confine;
 	conf = start_conf(&opts);

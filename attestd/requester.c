@@ -15,7 +15,7 @@
 #define BUSY_MAX	8		/* retries of one request */
 #define BUSY_DELAY	100		/* ms, doubled each time */
 #define NOT_READY_MAX	32		/* RESPOND_IF_READY of one request */
-#define RDT_MAX		23		/* 2^23 us, the longest we wait at once */
+#define RDT_MAX		23		/* 2^23 us: our longest wait */
 
 #define NEEDED_CAPS	(SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG)
 
@@ -154,7 +154,9 @@ version_allowed(const struct requester *r, uint8_t v)
 static const char *
 versions_text(uint32_t allowed)
 {
-	static const char	*text[] = { "none", "1.2", "1.3", "1.2 or 1.3" };
+	static const char *const	text[] = {
+		"none", "1.2", "1.3", "1.2 or 1.3"
+	};
 
 	return text[allowed & 3];
 }
@@ -300,8 +302,11 @@ take_algorithms(struct requester *r, const uint8_t *msg, size_t len)
 	if ((t = append_a(r, msg, len)) != TAKE_NEXT)
 		return t;
 	transcript_negotiated(&r->tr, r->alg);
-	requester_say(r, "%s; measurements %zu bits", r->alg->name,
-	    8 * spdm_meas_hash_len(r->meas_hash));
+	if (r->meas_hash == 1)
+		requester_say(r, "%s; raw measurements", r->alg->name);
+	else
+		requester_say(r, "%s; measurements SHA-%zu", r->alg->name,
+		    8 * spdm_meas_hash_len(r->meas_hash));
 	return TAKE_NEXT;
 }
 

@@ -136,8 +136,8 @@ chain_whole(struct requester *r, uint8_t slot)
 	s->whole = true;
 	spdm_identity(&s->chain, &id);
 	spdm_hex(s->chain.root_sha256, 32, root);
-	requester_say(r, "slot %u: %zu certificates, root %.16s.., leaf "
-	    "serial %.40s", slot, s->chain.n, root, id.serial);
+	requester_say(r, "%zu certificates, root %.16s.., leaf serial %.40s",
+	    s->chain.n, root, id.serial);
 	return TAKE_NEXT;
 }
 

@@ -454,6 +454,16 @@ put_error(struct responder *r, const uint8_t *msg, size_t len, uint8_t code)
 	    code == SPDM_E_UNSUPPORTED ? msg[1] : 0);
 }
 
+/* Anything but RESPOND_IF_READY gives up what was deferred, and what it
+ * would have left in the transcript. */
+static void
+give_up(struct responder *r)
+{
+	if (r->deferred && r->request == SPDM_GET_MEASUREMENTS)
+		transcript_reset_m(&r->tr);
+	r->signing = r->deferred = false;
+}
+
 enum responder_act
 responder_feed(struct responder *r, const uint8_t *msg, size_t len)
 {
@@ -469,9 +479,8 @@ responder_feed(struct responder *r, const uint8_t *msg, size_t len)
 	}
 	row = spdm_row(msg[1]);
 	if ((e = admit(r, row, msg, len)) == 0) {
-		/* Anything but RESPOND_IF_READY gives up what was deferred. */
 		if (row->code != SPDM_RESPOND_IF_READY)
-			r->signing = r->deferred = false;
+			give_up(r);
 		if (row->flags & SPDM_RESET_B)
 			transcript_reset_b(&r->tr);
 		if (row->flags & SPDM_RESET_M)

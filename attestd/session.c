@@ -32,9 +32,9 @@ struct session {
 	struct responder_conf	 conf;
 	struct slotset		*slots;
 	struct measure_set	 measures;
-	bool			 measured;	/* or keyd never told the PCRs */
+	bool			 measured;	/* the PCRs are in */
 	bool			 waits_pcrs;
-	bool			 signing;	/* and nothing was answered yet */
+	bool			 signing;	/* nothing answered yet */
 	bool			 asked;		/* keyd owes us a signature */
 };
 

@@ -142,7 +142,7 @@ enum spdm_table { SPDM_T_DHE, SPDM_T_AEAD, SPDM_T_REQ_ASYM, SPDM_T_SCHEDULE,
 struct spdm_algs {
 	uint8_t		version;
 	uint8_t		meas_spec, other, mel_spec;
-	uint8_t		ext;		/* extended algorithms named, all kinds */
+	uint8_t		ext;		/* extended algorithms named */
 	uint32_t	base_asym, base_hash;
 	uint32_t	meas_hash;	/* ALGORITHMS only */
 	uint8_t		tables;		/* bit n: table n is there */
@@ -344,7 +344,7 @@ struct spdm_chain {
 	const uint8_t	*der[SPDM_CERTS_MAX];	/* in the caller's buffer */
 	size_t		 der_len[SPDM_CERTS_MAX];
 	EVP_PKEY	*key;			/* the leaf's, in its cert */
-	uint8_t		 spki[32];		/* SHA-256 of the leaf's key, DER */
+	uint8_t		 spki[32];		/* SHA-256 of the key's DER */
 	uint8_t		 root_sha256[32];
 	uint64_t	 not_before, not_after;	/* all of them overlap here */
 };
@@ -360,7 +360,7 @@ struct spdm_identity {
 struct spdm_chain_rules {
 	const struct spdm_alg *alg;
 	uint8_t		 version, slot;
-	bool		 self_signed;	/* the first one's own signature counts */
+	bool		 self_signed;	/* check the root's signature */
 	const struct spdm_root *roots;	/* for chains that start below one */
 	size_t		 nroots;
 };
@@ -371,8 +371,9 @@ struct spdm_chain_rules {
  * computed and never judged. 0, or -1 with *why. spdm_chain_free() in any
  * case.
  */
-int	spdm_chain_read(const uint8_t *, size_t, const struct spdm_chain_rules *,
-	    struct spdm_chain *, struct spdm_why *);
+int	spdm_chain_read(const uint8_t *, size_t,
+	    const struct spdm_chain_rules *, struct spdm_chain *,
+	    struct spdm_why *);
 /* Slot 1: a node CA and the leaf that it issued over the key of slot 0. */
 int	spdm_anchor_check(const struct spdm_chain *anchor,
 	    const struct spdm_chain *slot0, struct spdm_why *);
@@ -387,7 +388,7 @@ bool	spdm_der_strict(const uint8_t *, size_t);
 /* ---- spdm_tcp.c: DSP0287 ------------------------------------------------- */
 
 #define SPDM_TCP_HDR		4
-#define SPDM_TCP_MAX		65533	/* bytes of a message in either reading */
+#define SPDM_TCP_MAX		65533	/* bytes in either reading */
 #define SPDM_TCP_SPDM		0x05
 #define SPDM_TCP_SECURED	0x06
 #define SPDM_TCP_INQUIRY	0xbf
@@ -421,7 +422,7 @@ struct spdm_frame {
 	const uint8_t	*msg;
 	size_t		 len;
 	size_t		 used;		/* bytes of the buffer consumed */
-	uint8_t		 reply;		/* MessageType to answer with, 0: none */
+	uint8_t		 reply;		/* answer this type, 0: none */
 };
 
 enum spdm_tcp_result spdm_tcp_next(struct spdm_tcp *, const uint8_t *, size_t,
@@ -473,10 +474,11 @@ struct requester;
 enum spdm_state {		/* of a connection; bits, for the column */
 	SPDM_S_START = 1, SPDM_S_VERSION = 2, SPDM_S_CAPS = 4, SPDM_S_READY = 8
 };
-#define SPDM_S_ANY	(SPDM_S_START | SPDM_S_VERSION | SPDM_S_CAPS | SPDM_S_READY)
+#define SPDM_S_ANY	(SPDM_S_START | SPDM_S_VERSION | SPDM_S_CAPS | \
+			    SPDM_S_READY)
 
 #define SPDM_F_SESSION	0x01	/* only inside a secured session */
-#define SPDM_F_OWN_VER	0x02	/* brings its version, instead of keeping to one */
+#define SPDM_F_OWN_VER	0x02	/* brings its own version */
 #define SPDM_RESET_B	0x04	/* starts B anew */
 #define SPDM_RESET_M	0x08	/* starts M anew */
 
@@ -486,7 +488,7 @@ struct spdm_row {
 	uint8_t		 code;
 	const char	*name;
 	uint8_t		 since;		/* lowest version that has it */
-	uint32_t	 caps;		/* the responder has one of these, if any */
+	uint32_t	 caps;		/* needed: one of these, if any */
 	uint8_t		 states;
 	uint8_t		 flags;
 	uint16_t	 min, max;	/* bytes of the request in 1.2 */
@@ -509,7 +511,7 @@ const char *spdm_caps_illegal(const struct spdm_caps *, bool request);
 
 enum spdm_act {
 	SPDM_SEND,		/* requester_out() goes to the peer */
-	SPDM_WAIT,		/* call requester_wake() after requester_delay() */
+	SPDM_WAIT,		/* requester_delay(), then requester_wake() */
 	SPDM_DONE,		/* the evidence is complete */
 	SPDM_FAIL		/* requester_why() says why */
 };
@@ -522,10 +524,10 @@ struct spdm_step {
 /* What is offered, and in which order it is asked. */
 struct requester_conf {
 	struct spdm_caps caps;		/* version is chosen later */
-	struct spdm_algs algs;		/* base_asym, base_hash: see algorithms */
+	struct spdm_algs algs;		/* without asym and hash: below */
 	uint32_t	 versions;	/* SPDM_ALLOW_ bits */
 	uint32_t	 algorithms;	/* bits 1 << enum key_algorithm */
-	uint8_t		 anchor;	/* slot of the node CA; 0: there is none */
+	uint8_t		 anchor;	/* slot of the node CA; 0: none */
 	const struct spdm_step *steps;
 	size_t		 nsteps;
 	const struct spdm_root *roots;
@@ -573,7 +575,7 @@ const struct spdm_evidence *requester_evidence(const struct requester *);
 struct spdm_slot {
 	uint32_t	 key;		/* keyd's number */
 	enum key_algorithm algorithm;
-	uint8_t		*content;	/* Length, root hash, DERs; NULL: empty */
+	uint8_t		*content;	/* as on the wire; NULL: empty */
 	size_t		 len;
 	uint8_t		 digest[SPDM_HASH_MAX];
 };

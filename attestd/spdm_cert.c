@@ -123,7 +123,8 @@ find_root(const uint8_t *root_hash, const struct spdm_chain_rules *r,
     struct spdm_chain *c, struct spdm_why *w)
 {
 	uint8_t		 h[SPDM_HASH_MAX];
-	char		 want[2 * SPDM_HASH_MAX + 1], got[2 * SPDM_HASH_MAX + 1];
+	char		 want[2 * SPDM_HASH_MAX + 1];
+	char		 got[2 * SPDM_HASH_MAX + 1];
 	size_t		 i, n = r->alg->hash_len;
 	const uint8_t	*rh;
 	X509		*x = c->cert[0];

@@ -12,7 +12,7 @@ struct requester_slot {
 	uint8_t			*buf;		/* content, as it grows */
 	size_t			 len, total;
 	unsigned		 portions;
-	bool			 named, whole;	/* in DIGESTS; read and checked */
+	bool			 named, whole;	/* in DIGESTS; all checked */
 	uint8_t			 digest[SPDM_HASH_MAX];
 	struct spdm_chain	 chain;
 };

@@ -676,6 +676,24 @@ test_deferred_forgotten(void **state)
 	assert_int_equal(responder_error(t.responder), SPDM_E_UNEXPECTED);
 }
 
+/* A requester without RESPOND_IF_READY just asks again. */
+static void
+asks_again(struct talk *k, uint8_t *msg, size_t *len)
+{
+	if (msg[1] != SPDM_GET_MEASUREMENTS || k->hits++ > 0)
+		return;
+	assert_int_equal(responder_feed(k->responder, msg, *len),
+	    RESPONDER_SIGN);
+	responder_defer(k->responder);
+}
+
+static void
+test_deferred_asked_again(void **state)
+{
+	t.request = asks_again;
+	run_expect(R_OK);
+}
+
 /* keyd is away for good: Busy, and the requester gives up. */
 static void
 test_no_key(void **state)
@@ -813,6 +831,7 @@ main(void)
 		HOSTILE(test_never_ready),
 		HOSTILE(test_deferred),
 		HOSTILE(test_deferred_forgotten),
+		HOSTILE(test_deferred_asked_again),
 		HOSTILE(test_no_key),
 		HOSTILE(test_other_answer),
 		HOSTILE(test_summary),
