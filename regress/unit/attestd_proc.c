@@ -21,7 +21,7 @@
 #define PATIENCE	120000	/* ms; a loaded machine with sanitizers */
 
 static uv_loop_t	loop;
-static uv_timer_t	patience;
+static uv_timer_t	patience, late;
 
 /* What the two processes say. */
 static struct {
@@ -34,6 +34,9 @@ static struct {
 	bool			 ended, failed, opened, over;
 	unsigned		 attested;
 	bool			 mute_keyd;	/* keyd does not answer */
+	bool			 slow_keyd;	/* the next signature is late */
+	struct msg_spdm_sign_req late;
+	struct ipc_call		 late_call;
 	unsigned		 busy_keyd;	/* so many signatures refused */
 	struct msg_evid_identity identity;
 	struct msg_evid_anchor	 anchor;
@@ -187,11 +190,28 @@ static const struct ipc_handler from_r[] = {
 /* ---- keyd, played here --------------------------------------------------- */
 
 static int
+sign(struct chan *c, const struct ipc_call *call,
+    const struct msg_spdm_sign_req *m)
+{
+	struct msg_spdm_sign_rep	rep;
+	uint8_t				sig[SPDM_SIG_MAX];
+
+	soft_sign(w.soft->key, w.soft->alg, m->version, m->context,
+	    m->hash.data, sig);
+	IPC_SET_BLOB(rep.signature, sig, w.soft->alg->sig_len);
+	return chan_reply(c, call, MSG_SPDM_SIGN_REP, &rep);
+}
+
+static void
+sign_late(uv_timer_t *h)
+{
+	assert_int_equal(sign(w.keyd_r, &w.late_call, &w.late), 0);
+}
+
+static int
 on_sign(struct chan *c, const struct ipc_call *call, const void *msg)
 {
 	const struct msg_spdm_sign_req	*m = msg;
-	struct msg_spdm_sign_rep	 rep;
-	uint8_t				 sig[SPDM_SIG_MAX];
 
 	assert_int_equal(m->key, 5);
 	assert_int_equal(m->hash.len, w.soft->alg->hash_len);
@@ -201,10 +221,14 @@ on_sign(struct chan *c, const struct ipc_call *call, const void *msg)
 		w.busy_keyd--;
 		return chan_refuse(c, call, R_IPC_NOLINK);
 	}
-	soft_sign(w.soft->key, w.soft->alg, m->version, m->context,
-	    m->hash.data, sig);
-	IPC_SET_BLOB(rep.signature, sig, w.soft->alg->sig_len);
-	return chan_reply(c, call, MSG_SPDM_SIGN_REP, &rep);
+	if (w.slow_keyd) {
+		w.slow_keyd = false;
+		w.late = *m;
+		w.late_call = *call;
+		uv_timer_start(&late, sign_late, 2000, 0);
+		return 0;
+	}
+	return sign(c, call, m);
 }
 
 static int
@@ -253,13 +277,14 @@ static const struct ipc_handler from_stranger[] = {
 
 /* Introduce self to the daemon behind hub; our end of the link. */
 static struct chan *
-introduce(struct chan *hub, enum ipc_role self)
+introduce(struct chan *hub, enum ipc_role self, uint32_t generation)
 {
 	struct chan_conf	 conf = { .self = self, .peer = chan_peer(hub),
-	    .generation = 1, .handlers = from_stranger, .nhandlers = 1,
-	    .closed = on_closed };
-	struct msg_introduce	 m = { .peer = self, .generation = 1 };
-	struct msg_link_hello	 hello = { .generation = 1 };
+	    .generation = generation, .handlers = from_stranger,
+	    .nhandlers = 1, .closed = on_closed };
+	struct msg_introduce	 m = { .peer = self,
+	    .generation = generation };
+	struct msg_link_hello	 hello = { .generation = generation };
 	struct chan		*c;
 	int			 fds[2];
 
@@ -282,11 +307,11 @@ on_hello(struct chan *c, const struct ipc_call *call, const void *msg)
 	chan_set_phase(c, IPC_RUN);
 	if (chan_peer(c) == IPC_ATTESTQ) {
 		chan_set_handlers(c, from_q, 7);
-		w.netd_q = introduce(c, IPC_NETD);
+		w.netd_q = introduce(c, IPC_NETD, 1);
 	} else {
 		chan_set_handlers(c, from_r, 2);
-		w.netd_r = introduce(c, IPC_NETD);
-		w.keyd_r = introduce(c, IPC_KEYD);
+		w.netd_r = introduce(c, IPC_NETD, 1);
+		w.keyd_r = introduce(c, IPC_KEYD, 1);
 	}
 	return 0;
 }
@@ -344,6 +369,7 @@ setup(void **state)
 	w.pid_r = child(child_r, &hub_r);
 	uv_loop_init(&loop);
 	uv_timer_init(&loop, &patience);
+	uv_timer_init(&loop, &late);
 	w.hub_q = hub_open(IPC_ATTESTQ, hub_q);
 	w.hub_r = hub_open(IPC_ATTESTR, hub_r);
 	WAIT_FOR(w.ready == 3);
@@ -372,6 +398,7 @@ teardown(void **state)
 	chan_close(w.netd_r);
 	chan_close(w.keyd_r);
 	uv_close((uv_handle_t *)&patience, NULL);
+	uv_close((uv_handle_t *)&late, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	return uv_loop_close(&loop);
 }
@@ -478,6 +505,43 @@ test_keyd_refuses_once(void **state)
 	attest(KEY_P256, SPDM_ALLOW_13, SPDM_V13);
 	assert_int_equal(w.busy_keyd, 0);
 	WAIT_FOR(w.counts[R_ATT_SESSION_KEY] == 1);
+}
+
+/* keyd takes longer than a peer should wait: ResponseNotReady, and the
+ * signature for RESPOND_IF_READY. */
+static void
+test_keyd_slow(void **state)
+{
+	w.slow_keyd = true;
+	attest(KEY_P256, SPDM_ALLOW_13, SPDM_V13);
+	assert_false(w.slow_keyd);
+}
+
+/* keyd dies and comes back while a peer attests: Busy, until then. */
+static void
+test_keyd_comes_back(void **state)
+{
+	uint64_t	refused = w.counts[R_ATT_SESSION_REQUEST];
+	unsigned	ready = w.ready;
+	struct soft	soft;
+
+	soft_new(&soft, KEY_P256);
+	w.soft = &soft;
+	set_slot(0, soft.chain0, soft.len0);
+	set_slot(1, soft.chain1, soft.len1);
+	chan_close(w.keyd_r);
+	job_begin(800, SPDM_ALLOW_13, PATIENCE);
+	dial(800);
+	WAIT_FOR(w.counts[R_ATT_SESSION_REQUEST] > refused);
+	w.keyd_r = introduce(w.hub_r, IPC_KEYD, 2);
+	WAIT_FOR(w.ready > ready);
+	WAIT_FOR((w.ended || w.failed) && w.over);
+	assert_false(w.failed);
+	/* with its PCRs: none of them was left out meanwhile */
+	assert_int_equal(w.measurements, 10);
+	set_slot(0, NULL, 0);
+	set_slot(1, NULL, 0);
+	soft_free(&soft);
 }
 
 /* Before policyd has given certificates the peer is busy, and no more. */
@@ -644,6 +708,8 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_attest),
 		cmocka_unit_test(test_keyd_refuses_once),
+		cmocka_unit_test(test_keyd_slow),
+		cmocka_unit_test(test_keyd_comes_back),
 		cmocka_unit_test(test_no_certificates),
 		cmocka_unit_test(test_unknown_job),
 		cmocka_unit_test(test_deadline),
