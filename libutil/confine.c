@@ -200,6 +200,32 @@ no_directories(void)
 }
 
 /*
+ * A unit lends what start needs and no more; what it lends too much was at
+ * hand while the configuration was read.
+ */
+static void
+only_lent(const struct confine *c)
+{
+	cap_flag_value_t	has;
+	cap_value_t		cap;
+	cap_t			have;
+	char			*name;
+
+	if ((have = cap_get_proc()) == NULL)
+		fatal("capabilities");
+	for (cap = 0; cap_get_bound(cap) >= 0; cap++) {
+		if (cap == CAP_SYS_CHROOT || c->caps & 1ULL << cap ||
+		    cap_get_flag(have, cap, CAP_PERMITTED, &has) == -1 ||
+		    has == CAP_CLEAR)
+			continue;
+		name = cap_to_name(cap);
+		fatalx("started with the capability %s, which it has no use "
+		    "for: see its unit", name != NULL ? name : "?");
+	}
+	cap_free(have);
+}
+
+/*
  * policyd owns the roots of the others. Should it be taken over, it must not
  * be able to put a link to / there, or a directory that the daemon can fill.
  */
@@ -390,6 +416,8 @@ confine_user(const struct confine *c, const struct conf *conf,
 		if (uid != 0 && uid != pw->pw_uid)
 			fatalx("started as a user that is neither root nor %s",
 			    c->user);
+		if (uid != 0)
+			only_lent(c);
 		uid = pw->pw_uid;
 		gid = pw->pw_gid;
 		enter_root(root, uid, &st);

@@ -42,7 +42,8 @@ static struct conf	*conf;
 static char		 out[4096];
 
 static const struct confine row = {
-	.role = "netd", .user = USER, .nofile = 64
+	.role = "netd", .user = USER, .nofile = 64,
+	.caps = 1ULL << CAP_NET_RAW
 };
 
 static bool		 started_as_root;
@@ -185,12 +186,12 @@ no_capability(void)
 	confine_user(&row, conf, &(struct start_opts){ 0 }, out, sizeof(out));
 }
 
-/* As a unit does it: the user at once, CAP_SYS_CHROOT lent. */
+/* As a unit does it: the user at once, CAP_SYS_CHROOT and another lent. */
 static void
-lent_capability(void)
+lend(cap_value_t other)
 {
 	const struct passwd	*pw = getpwnam(USER);
-	cap_value_t		 lent[] = { CAP_SYS_CHROOT, CAP_NET_RAW };
+	cap_value_t		 lent[] = { CAP_SYS_CHROOT, other };
 	cap_t			 caps = cap_init();
 
 	CHECK(pw != NULL && prctl(PR_SET_KEEPCAPS, 1) == 0 &&
@@ -202,12 +203,25 @@ lent_capability(void)
 	cap_set_flag(caps, CAP_INHERITABLE, 2, lent, CAP_SET);
 	CHECK(cap_set_proc(caps) == 0);
 	CHECK(cap_set_ambient(CAP_SYS_CHROOT, CAP_SET) == 0);
-	CHECK(cap_set_ambient(CAP_NET_RAW, CAP_SET) == 0);
+	CHECK(cap_set_ambient(other, CAP_SET) == 0);
 	cap_free(caps);
+}
+
+static void
+lent_capability(void)
+{
+	lend(CAP_NET_RAW);
 	confine_me(false);
 	CHECK(cap_get_ambient(CAP_NET_RAW) == 0);
 	CHECK(socket(AF_PACKET, SOCK_DGRAM, 0) == -1 && errno == EPERM);
 	CHECK(open("/etc/passwd", O_RDONLY) == -1 && errno == ENOENT);
+}
+
+static void
+lent_too_much(void)
+{
+	lend(CAP_DAC_OVERRIDE);
+	confine_me(false);
 }
 
 static void
@@ -219,6 +233,7 @@ test_started_otherwise(void **state)
 	assert_fatal(child(wrong_user), "neither root nor " USER);
 	assert_fatal(child(no_capability), "start as root");
 	assert_good(child(lent_capability));
+	assert_fatal(child(lent_too_much), "capability cap_dac_override");
 }
 
 static char	 netd_root[128];
