@@ -243,12 +243,33 @@ ok 'cable out: not connected, at once' hub_says a '^peer 1 state 0 TLS-032 '
 cable a up
 ok 'cable in: connected' hub_says a '^peer 1 state 2'
 
+# ---- another cable is not that one's business
+wire a c eth2
+address a 198.51.100.1/24 eth2
+address c 198.51.100.2/24
+nsenter --net="/run/netns/$(ns_of c)" "$O/tools/bmcpeer" server 198.51.100.2 8090 \
+    "$W/c/c.pem" "$W/c/c.key" "$W/c/A.pem" <>"$W/never" >"$W/peer2" 2>&1 &
+PEER2=$!
+await 30 grep -q '^listening' "$W/peer2" >/dev/null
+hub peer 2 $ID_C 198.51.100.2 8090 0 200 2000 "$W/c/C.pem"
+ok 'a peer behind another interface: connected' hub_says a '^peer 2 state 2'
+mark
+cable a down
+ok 'cable out: one peer is cut off' hub_says a '^peer 1 state 0 TLS-032 '
+cable a up
+ok 'cable in: connected' hub_says a '^peer 1 state 2'
+nok 'the other one never was' hub_said a '^peer 2 '
+kill "$PEER2"
+wait "$PEER2" 2>/dev/null
+hub forget 2
+
 # ---- policyd goes: the connection stays
+N=$(grep -c '^connected' "$W/peer")
 mark
 hub drop
 ok 'policyd is back and hears every state' hub_says a '^peer 1 state 2'
 nok 'the connection was never gone' hub_said a '^peer 1 state [01]'
-like 'it is the same one' "$(grep -c '^connected' "$W/peer")" '^[12]$'
+is 'it is the same one' "$(grep -c '^connected' "$W/peer")" "$N"
 mark
 hub end
 ok 'what was not named goes' peer_says '^closed '
