@@ -44,7 +44,7 @@ static void	yyerror(struct parse *, const char *);
 %token <string> STRING "string"
 %token <number> NUMBER "number"
 %token <number> UNIT "unit of time"
-%type <string> serial string
+%type <string> serial
 %type <number> interval pcrs
 %destructor { free($$); } <string>
 
@@ -57,33 +57,36 @@ file		: %empty
 		| file error NEWLINE		{ yyerrok; p->peer = NULL; }
 		;
 
-setting		: NODE string			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
+setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		  interface
-		| RUN DIRECTORY string		{ conf_string(p, SET_RUN, $3); }
-		| STATE DIRECTORY string	{ conf_string(p, SET_STATE, $3); }
-		| KEY BACKEND TPM string {
+		| RUN DIRECTORY STRING		{ conf_string(p, SET_RUN, $3); }
+		| STATE DIRECTORY STRING	{ conf_string(p, SET_STATE, $3); }
+		| KEY BACKEND TPM STRING {
 			conf_key(p, BACKEND_TPM, $4, false);
 		}
-		| KEY BACKEND SEALED string pcrs {
+		| KEY BACKEND SEALED STRING pcrs {
 			conf_key(p, BACKEND_SEALED, $4, $5 != 0);
 		}
 		| KEY BACKEND SOFT		{ conf_key(p, BACKEND_SOFT, NULL, false); }
-		| LISTEN ADDRESS string		{ conf_string(p, SET_LISTEN_ADDRESS, $3); }
+		| LISTEN ADDRESS STRING		{ conf_string(p, SET_LISTEN_ADDRESS, $3); }
 		| LISTEN MTLS PORT NUMBER	{ conf_number(p, SET_MTLS_PORT, $4); }
 		| LISTEN SPDM PORT NUMBER	{ conf_number(p, SET_SPDM_PORT, $4); }
 		| LIMIT CONNECTIONS NUMBER	{ conf_number(p, SET_MAX_CONNECTIONS, $3); }
 		| LIMIT PERADDRESS NUMBER	{ conf_number(p, SET_MAX_PER_ADDRESS, $3); }
 		| LIMIT HALFOPEN NUMBER		{ conf_number(p, SET_MAX_HALF_OPEN, $3); }
 		| HANDSHAKE TIMEOUT interval	{ conf_time(p, SET_HANDSHAKE, $3); }
-		| SPDM CURVE string		{ conf_once(p, SET_CURVE); conf_choice(p, SET_CURVE, $3); free($3); }
+		| SPDM CURVE STRING {
+			conf_once(p, SET_CURVE);
+			conf_choice(p, SET_CURVE, $3);
+		}
 		| SPDM VERSIONS			{ conf_once(p, SET_VERSIONS); p->conf->versions = 0; }
 		  versions
 		| SPDM ALGORITHMS		{ conf_once(p, SET_ALGORITHMS); p->conf->algorithms = 0; }
 		  algorithms
-		| BOOT ID string			{ conf_string(p, SET_BOOT_ID, $3); }
-		| MEASURE FILE_ string		{ conf_measure(p, $3); }
-		| ACCEPT ROOT string serial	{ conf_accept(p, $3, $4); }
-		| REFERENCE string		{ conf_string(p, SET_REFERENCE, $2); }
+		| BOOT ID STRING		{ conf_string(p, SET_BOOT_ID, $3); }
+		| MEASURE FILE_ STRING		{ conf_measure(p, $3); }
+		| ACCEPT ROOT STRING serial	{ conf_accept(p, $3, $4); }
+		| REFERENCE STRING		{ conf_string(p, SET_REFERENCE, $2); }
 		| KEEPALIVE interval		{ conf_time(p, SET_KEEPALIVE, $2); }
 		| SILENCE interval		{ conf_time(p, SET_SILENCE, $2); }
 		| RETRY interval TO interval	{ conf_retry(p, $2, $4); }
@@ -96,11 +99,11 @@ setting		: NODE string			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		| LLDP INTERVAL interval	{ conf_time(p, SET_LLDP_INTERVAL, $3); }
 		  hold
 		| LEAF LIFETIME interval	{ conf_time(p, SET_LEAF, $3); }
-		| INCLUDE JSON string		{ conf_json(p, $3); free($3); }
+		| INCLUDE JSON STRING		{ conf_json(p, $3); free($3); }
 		;
 
 interface	: %empty
-		| INTERFACE string		{ conf_string(p, SET_INTERFACE, $2); }
+		| INTERFACE STRING		{ conf_string(p, SET_INTERFACE, $2); }
 		;
 pcrs		: %empty			{ $$ = 0; }
 		| PCRS				{ $$ = 1; }
@@ -109,15 +112,13 @@ hold		: %empty
 		| HOLD NUMBER			{ conf_number(p, SET_LLDP_HOLD, $2); }
 		;
 serial		: %empty			{ $$ = NULL; }
-		| SERIAL string			{ $$ = $2; }
+		| SERIAL STRING			{ $$ = $2; }
 		;
-versions	: string				{ conf_choice(p, SET_VERSIONS, $1); free($1); }
-		| versions string			{ conf_choice(p, SET_VERSIONS, $2); free($2); }
+versions	: STRING			{ conf_choice(p, SET_VERSIONS, $1); }
+		| versions STRING		{ conf_choice(p, SET_VERSIONS, $2); }
 		;
-algorithms	: string				{ conf_choice(p, SET_ALGORITHMS, $1); free($1); }
-		| algorithms string		{ conf_choice(p, SET_ALGORITHMS, $2); free($2); }
-		;
-string		: STRING
+algorithms	: STRING			{ conf_choice(p, SET_ALGORITHMS, $1); }
+		| algorithms STRING		{ conf_choice(p, SET_ALGORITHMS, $2); }
 		;
 interval	: NUMBER UNIT {
 			/* 0 is refused by whoever takes it */
@@ -125,7 +126,7 @@ interval	: NUMBER UNIT {
 		}
 		;
 
-peer		: PEER string			{ conf_peer_begin(p, $2); $2 = NULL; }
+peer		: PEER STRING			{ conf_peer_begin(p, $2); $2 = NULL; }
 		  peerbody			{ conf_peer_end(p); }
 		;
 peerbody	: %empty
@@ -136,14 +137,14 @@ peeropts	: %empty
 		| peeropts NEWLINE
 		| peeropts peeropt
 		;
-peeropt		: IDENTITY string		{ conf_string(p, SET_PEER_IDENTITY, $2); }
-		| SERIAL string			{ conf_string(p, SET_PEER_SERIAL, $2); }
-		| ADDRESS string		{ conf_string(p, SET_PEER_ADDRESS, $2); }
+peeropt		: IDENTITY STRING		{ conf_string(p, SET_PEER_IDENTITY, $2); }
+		| SERIAL STRING			{ conf_string(p, SET_PEER_SERIAL, $2); }
+		| ADDRESS STRING		{ conf_string(p, SET_PEER_ADDRESS, $2); }
 		| MTLS PORT NUMBER		{ conf_number(p, SET_PEER_MTLS, $3); }
 		| SPDM PORT NUMBER		{ conf_number(p, SET_PEER_SPDM, $3); }
 		| KEEPALIVE interval		{ conf_time(p, SET_PEER_KEEPALIVE, $2); }
 		| SILENCE interval		{ conf_time(p, SET_PEER_SILENCE, $2); }
-		| REFERENCE string		{ conf_string(p, SET_PEER_REFERENCE, $2); }
+		| REFERENCE STRING		{ conf_string(p, SET_PEER_REFERENCE, $2); }
 		;
 
 %%

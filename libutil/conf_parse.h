@@ -57,7 +57,7 @@ void	conf_time(struct parse *, enum conf_set, int64_t ms);
 void	conf_string(struct parse *, enum conf_set, char *);
 void	conf_key(struct parse *, enum conf_backend, char *tpm, bool pcrs);
 void	conf_retry(struct parse *, int64_t min, int64_t max);
-void	conf_choice(struct parse *, enum conf_set, const char *word);
+void	conf_choice(struct parse *, enum conf_set, char *word);
 void	conf_accept(struct parse *, char *root, char *serial);
 void	conf_measure(struct parse *, char *path);
 void	conf_peer_begin(struct parse *, char *name);

@@ -396,8 +396,8 @@ conf_key(struct parse *p, enum conf_backend backend, char *tpm, bool pcrs)
 	p->conf->tpm = tpm;
 }
 
-void
-conf_choice(struct parse *p, enum conf_set set, const char *word)
+static void
+choose(struct parse *p, enum conf_set set, const char *word)
 {
 	uint32_t	*mask;
 	size_t		 i;
@@ -419,6 +419,13 @@ conf_choice(struct parse *p, enum conf_set set, const char *word)
 		conf_error(p, p->line, "%s names %s twice", values[set].name,
 		    word);
 	*mask |= choices[i].value;
+}
+
+void
+conf_choice(struct parse *p, enum conf_set set, char *word)
+{
+	choose(p, set, word);
+	free(word);
 }
 
 static bool
