@@ -155,6 +155,17 @@ ok 'and later ones are served' has 13 netdhub
 
 netd_end a
 result $? 'netd ends cleanly'
+
+# ---- one address, which the interface gets later
+echo 'listen address "192.0.2.50"' >>"$W/a/conf"
+netd_start a
+result $? 'netd listens on an address that is not there yet'
+in_ns a ip addr add 192.0.2.50/24 dev eth1
+client 14 192.0.2.2 192.0.2.50 4194
+ok 'once it is there, it is served' has 14 netdhub
+nok 'and no other is' in_ns b bash -c 'exec 3<>/dev/tcp/192.0.2.1/4194'
+netd_end a
+result $? 'netd ends cleanly'
 hub_end a
 result $? 'the hub had no complaint'
 nok 'nor had a sanitizer' grep -nE 'Sanitizer|runtime error:' "$W"/a/log/*
