@@ -171,7 +171,10 @@ open_tpm(const struct conf *conf)
 		fatalx("tpm: out of memory");
 }
 
-/* May keyd serve, and say in its status what is wrong? */
+/*
+ * May keyd serve, and say in its status what is wrong? What may pass by
+ * itself, or leaves nothing to say, is for the service manager to try again.
+ */
 static bool
 bearable(enum reason r)
 {
@@ -179,6 +182,7 @@ bearable(enum reason r)
 	case R_TPM_GONE:
 	case R_TPM_SILENT:
 	case R_TPM_FORM:
+	case R_TPM_BUSY:
 	case R_KEY_FILE:
 	case R_KEY_STORE:
 	case R_KEY_LIBRARY:

@@ -242,6 +242,7 @@ int	store_write(const char *dir, const char *name, const void *, size_t len);
 ssize_t	store_read(const char *dir, const char *name, void *buf, size_t size);
 /* Remove what a killed keyd left half-written. 0, or -1 with errno. */
 int	store_sweep(const char *dir);
+bool	store_any(const char *dir);	/* is there a key file? */
 /* Every key file of the directory in turn. 0, or -1 with why. */
 int	store_each(const char *dir, int (*fn)(const struct key_file *, void *,
 	    struct why *), void *arg, struct why *);

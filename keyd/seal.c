@@ -339,6 +339,20 @@ seal_read(const char *dir, struct sealed *s, struct why *w)
 	return 1;
 }
 
+/*
+ * A fresh key-wrapping key, but only for an empty directory: beside key
+ * files that it does not open it would hide that the right one was lost.
+ */
+static enum reason
+kek_make(const char *dir, const char *name, uint8_t *kek, struct why *w)
+{
+	if (store_any(dir))
+		why_set(w, R_KEY_FILE, name, "the key of the key files", "none");
+	else if (RAND_priv_bytes(kek, KEK_LEN) != 1)
+		why_set(w, R_KEY_LIBRARY, "RAND_priv_bytes", NULL, NULL);
+	return w->reason;
+}
+
 enum reason
 seal_open(struct tpm *t, const char *dir, bool pcrs, uint8_t *kek,
     struct why *w)
@@ -351,10 +365,8 @@ seal_open(struct tpm *t, const char *dir, bool pcrs, uint8_t *kek,
 		return w->reason;
 	if (found)
 		return seal_release(t, &s, kek, w);
-	if (RAND_priv_bytes(kek, KEK_LEN) != 1) {
-		why_set(w, R_KEY_LIBRARY, "RAND_priv_bytes", NULL, NULL);
+	if (kek_make(dir, SEAL_FILE, kek, w) != R_OK)
 		return w->reason;
-	}
 	if (seal_make(t, kek, &s, w) == R_OK)
 		seal_save(dir, &s, w);
 	if (w->reason != R_OK)
@@ -386,10 +398,8 @@ seal_soft(const char *dir, uint8_t *kek, struct why *w)
 		    strerror(errno));
 		goto out;
 	}
-	if (RAND_priv_bytes(kek, KEK_LEN) != 1) {
-		why_set(w, R_KEY_LIBRARY, "RAND_priv_bytes", NULL, NULL);
+	if (kek_make(dir, SOFT_FILE, kek, w) != R_OK)
 		goto out;
-	}
 	put_bytes(&p, SOFT_MAGIC, 8);
 	put_uint(&p, VERSION, 1);
 	put_bytes(&p, kek, KEK_LEN);

@@ -325,6 +325,21 @@ store_sweep(const char *dir)
 	return 0;
 }
 
+bool
+store_any(const char *dir)
+{
+	struct dirent	*e;
+	DIR		*d;
+	bool		 any = false;
+
+	if ((d = opendir(dir)) == NULL)
+		return false;
+	while (!any && (e = readdir(d)) != NULL)
+		any = store_ends(e->d_name, SUFFIX);
+	closedir(d);
+	return any;
+}
+
 static int
 store_one(const char *dir, const char *name,
     int (*fn)(const struct key_file *, void *, struct why *), void *arg,

@@ -169,6 +169,8 @@ tpm_identify(struct tpm *t, struct why *w)
 		return w->reason;
 	info_set(&t->info, &data->data.tpmProperties);
 	Esys_Free(data);
+	log_info("tpm: %s, firmware %s", t->info.manufacturer,
+	    t->info.firmware);
 	return R_OK;
 }
 

@@ -6,7 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 
 need_root
-need swtpm tpm2_readpublic tpm2_nvreadpublic tpm2_clear python3
+need swtpm tpm2_readpublic tpm2_nvreadpublic tpm2_clear tpm2_changeauth \
+    python3
 for p in keyd tools/keydhub; do
 	[ -x "$O/${p/#keyd/bin/keyd}" ] || skip_all "needs $p built"
 done
@@ -228,6 +229,16 @@ is "... and so does every refusal" \
     "$(printf '%s\n' "$out" | grep -c '^refused TPM-008$')" 2
 nok "... and no storage root key was made in silence" \
     tpm2 tpm2_readpublic -c 0x81000001
+
+# The owner has a password: nothing can be made. Once it has none, all is well.
+ok "the owner takes a password" tpm2 tpm2_changeauth -c o secret
+new_node
+out=$(with_keyd status make tls tls p256)
+like "password: the status says so" "$out" "^status tpm TPM-010"
+like "... and so does the refusal" "$out" "^refused TPM-010$"
+ok "the owner gives it up" tpm2 tpm2_changeauth -c o -p secret
+out=$(with_keyd status make tls tls p256 tls 0)
+like "... and keys are made" "$out" "^signed$"
 
 # ---- the other backends --------------------------------------------------------------------
 

@@ -401,6 +401,11 @@ test_soft_secret(void **state)
 	assert_int_equal(store_write(test_dir, "soft.secret", buf, (size_t)n),
 	    0);
 	assert_int_equal(seal_soft(test_dir, b, &w), R_KEY_FILE);
+	/* Lost, with keys there that it opened: no other one is made. */
+	assert_int_equal(unlink(path), 0);
+	assert_non_null(test_key("tls", KEY_TLS, KEY_P256));
+	assert_int_equal(seal_soft(test_dir, b, &w), R_KEY_FILE);
+	assert_false(test_has("soft.secret"));
 }
 
 static void
