@@ -113,7 +113,7 @@ static uv_poll_t	*listener;
 static uv_timer_t	*ticker;
 static int		 listen_fd = -1;
 
-/* ---- one client ------------------------------------------------------------- */
+/* ---- one client --------------------------------------------------------- */
 
 static void
 client_closed(struct chan *c, enum reason offence, unsigned type)
@@ -244,7 +244,7 @@ client_refuse_r(struct client *cl, enum reason r, const char *field,
 	return client_refuse(cl, &why);
 }
 
-/* ---- those who watch ----------------------------------------------------------- */
+/* ---- those who watch ---------------------------------------------------- */
 
 static void
 monitor_row(struct client *cl, json_t *row)
@@ -275,7 +275,7 @@ watchers_row(const struct peer *p, json_t *row)
 	json_decref(row);
 }
 
-/* ---- the socket ------------------------------------------------------------------ */
+/* ---- the socket --------------------------------------------------------- */
 
 int
 ctl_hello(struct chan *c, const struct ipc_call *call, const void *arg)

@@ -13,7 +13,7 @@
 #define WAIT_MS		60000	/* provision --wait gives up */
 #define STALL_MS	30000	/* a reader this slow is cut off */
 
-/* ---- control.c --------------------------------------------------------------- */
+/* ---- control.c ---------------------------------------------------------- */
 
 struct client {
 	TAILQ_ENTRY(client) entry;
@@ -29,7 +29,7 @@ struct client {
 	uint64_t	 lost;		/* rows that a monitor missed */
 	uint32_t	 wait;		/* peer that a provision waits for */
 	uint64_t	 wait_until;	/* mono ms */
-	uint64_t	 stalled;	/* mono ms since when it does not read, or 0 */
+	uint64_t	 stalled;	/* mono ms: does not read since, or 0 */
 };
 TAILQ_HEAD(clientq, client);
 extern struct clientq clients;
@@ -43,8 +43,9 @@ int		 client_stream(struct client *, bool (*next)(struct client *));
 int		 client_done(struct client *);		/* at once */
 int		 client_ack(struct client *);		/* after the commit */
 int		 client_refuse(struct client *, const struct why *);
-int		 client_refuse_r(struct client *, enum reason, const char *field,
-		    const char *expected, const char *seen);
+int		 client_refuse_r(struct client *, enum reason,
+		    const char *field, const char *expected,
+		    const char *seen);
 /* The client whose call this is, if it is still there and waits. */
 struct client	*client_of(const struct ipc_call *);
 /* To every monitor; frees the row. */
@@ -53,10 +54,11 @@ void		 monitors_row(json_t *);
 void		 watchers_row(const struct peer *, json_t *);
 void		 control_tick(uint64_t mono);
 
-/* ---- control_row.c: what the table in control.c says ------------------------------ */
+/* ---- control_row.c: what the table in control.c says -------------------- */
 
 json_t		*row_new(const char *type);
-void		 row_str(json_t *, const char *key, const char *);	/* "": null */
+/* An empty one is null. */
+void		 row_str(json_t *, const char *key, const char *);
 void		 row_num(json_t *, const char *key, int64_t);
 void		 row_bool(json_t *, const char *key, bool);
 void		 row_time(json_t *, const char *key, uint64_t);	/* 0: null */
@@ -69,7 +71,8 @@ void		 row_reason(json_t *, const char *key, enum reason);
 json_t		*row_peer(const struct peer *);
 json_t		*row_evidence(const struct peer *);
 json_t		*row_step(const struct peer *, const struct step *);
-json_t		*row_measurement(const struct peer *, const struct measurement *);
+json_t		*row_measurement(const struct peer *,
+		    const struct measurement *);
 json_t		*row_link(const struct peer *);
 json_t		*row_neighbour(const struct neighbour *, const char *event);
 json_t		*row_reference(const struct peer *, const char *set,

@@ -5,7 +5,7 @@
 #include "confine.h"
 #include "control.h"
 
-/* ---- status ------------------------------------------------------------------- */
+/* ---- status ------------------------------------------------------------- */
 
 static void
 warning_row(struct client *cl, const char *about, const struct why *why)

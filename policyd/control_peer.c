@@ -6,7 +6,7 @@
 
 #include "control.h"
 
-/* ---- what happens ----------------------------------------------------------- */
+/* ---- what happens ------------------------------------------------------- */
 
 void
 control_step(const struct peer *p, const struct step *s)
@@ -99,7 +99,7 @@ control_neighbour(const struct neighbour *n, bool gone)
 		monitors_row(row_neighbour(n, gone ? "gone" : "heard"));
 }
 
-/* ---- showing --------------------------------------------------------------------- */
+/* ---- showing ------------------------------------------------------------ */
 
 static void
 neighbour_row(const struct neighbour *n, void *arg)
@@ -180,7 +180,7 @@ ctl_peer_show(struct chan *c, const struct ipc_call *call, const void *arg)
 	return client_done(cl);
 }
 
-/* ---- changing ---------------------------------------------------------------------- */
+/* ---- changing ----------------------------------------------------------- */
 
 static bool
 identity_ok(const char *s)
@@ -356,7 +356,7 @@ ctl_revoke(struct chan *c, const struct ipc_call *call, const void *arg)
 	return client_ack(cl);
 }
 
-/* ---- reference values ----------------------------------------------------------------- */
+/* ---- reference values --------------------------------------------------- */
 
 static void
 reference_rows(struct client *cl, const struct peer *p, const char *set,

@@ -106,7 +106,7 @@ row_reason(json_t *o, const char *key, enum reason r)
 	row_why(o, key, &w);
 }
 
-/* ---- peers --------------------------------------------------------------------- */
+/* ---- peers -------------------------------------------------------------- */
 
 void
 row_mono(json_t *o, const char *key, uint64_t mono)
@@ -290,7 +290,7 @@ row_reference(const struct peer *p, const char *set, const struct measures *l,
 	return o;
 }
 
-/* ---- neighbours ------------------------------------------------------------------ */
+/* ---- neighbours --------------------------------------------------------- */
 
 static bool
 printable(const uint8_t *p, size_t n)

@@ -22,7 +22,7 @@ call_keep(const struct ipc_call *call)
 	return copy;
 }
 
-/* ---- identity ------------------------------------------------------------------- */
+/* ---- identity ----------------------------------------------------------- */
 
 static void
 row_pem(json_t *o, const char *key, const char *what, const uint8_t *der,
@@ -179,7 +179,7 @@ ctl_identity_install(struct chan *c, const struct ipc_call *call,
 	return client_ack(cl);
 }
 
-/* ---- the audit log ---------------------------------------------------------------- */
+/* ---- the audit log ------------------------------------------------------ */
 
 static void
 audit_send(const struct audit_row *a, void *arg)
@@ -251,7 +251,7 @@ ctl_audit_verify(struct chan *c, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
-/* ---- explain ------------------------------------------------------------------------- */
+/* ---- explain ------------------------------------------------------------ */
 
 static const char *
 explain_text(const struct peer *p)
@@ -261,6 +261,7 @@ explain_text(const struct peer *p)
 		return "The peer is not trusted, and nobody asked for it yet.";
 	case P_ATTESTING:
 		return p->job != NULL ? "The peer is being attested." :
+		    p->queued ? "The peer waits to be attested." :
 		    "The peer is to be attested; the last attempt did not "
 		    "reach it.";
 	case P_PROVISIONED:
@@ -309,7 +310,7 @@ ctl_explain_peer(struct chan *c, const struct ipc_call *call, const void *arg)
 	return client_done(cl);
 }
 
-/* ---- monitor --------------------------------------------------------------------------- */
+/* ---- monitor ------------------------------------------------------------ */
 
 int
 ctl_monitor(struct chan *c, const struct ipc_call *call, const void *arg)

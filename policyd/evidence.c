@@ -117,7 +117,7 @@ evidence_end(struct evidence *ev, const struct msg_evid_end *m,
 	return 0;
 }
 
-/* ---- lists of measurements ------------------------------------------------ */
+/* ---- lists of measurements ---------------------------------------------- */
 
 const struct measurement *
 measures_find(const struct measures *l, unsigned index)

@@ -37,7 +37,7 @@ struct peers_env peers_env = {
 	.random = random_bytes,
 };
 
-/* ---- finding -------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------ */
 
 /* FNV-1a; the set is bounded, so chosen names cannot do much harm. */
 static unsigned
@@ -108,7 +108,14 @@ peers_run(void)
 	return run_base + peers_age();
 }
 
-/* ---- coming and going -------------------------------------------------------- */
+void
+peers_run_save(void)
+{
+	run_saved = peers_env.mono();
+	store_meta_set_int("peers_run", (int64_t)peers_run());
+}
+
+/* ---- coming and going --------------------------------------------------- */
 
 bool
 peer_name_ok(const char *name)
@@ -243,14 +250,14 @@ peer_free(struct peer *p)
 void
 peer_remove(struct peer *p)
 {
-	peer_step(p, EV_UNPROVISION, NULL);
-	job_cancel(p);
-	net_forget(p);
+	/* At start, before the states: a revocation outlives the name. */
+	if (p->state != P_NOTDETERMINED)
+		peer_step(p, EV_UNPROVISION, NULL);
 	peer_store_delete(p);
 	peer_free(p);
 }
 
-/* ---- what policy says ------------------------------------------------------------ */
+/* ---- what policy says --------------------------------------------------- */
 
 void
 peer_leave(struct peer *p)
@@ -270,8 +277,10 @@ peer_reference(const struct peer *p, enum ref_source *source)
 		*source = REF_ACCEPTED;
 		return &p->accepted;
 	}
-	if ((p->conf != NULL && (l = policy_file(p->conf->reference)) != NULL) ||
-	    (l = policy_file(conf->reference)) != NULL) {
+	l = p->conf != NULL ? policy_file(p->conf->reference) : NULL;
+	if (l == NULL)
+		l = policy_file(conf->reference);
+	if (l != NULL) {
 		*source = REF_FILE;
 		return l;
 	}
@@ -292,7 +301,6 @@ peer_listing(const struct peer *p, const struct evidence *ev,
 	memset(l, 0, sizeof(*l));
 	l->identity = p->identity;
 	l->serial = p->serial;
-	l->trusted = peer_trusted(p) ? p->ev->node : "";
 	l->own = identity_get()->node;
 	l->revoked = peer_revoked(ev->node);
 	l->unset = clockd_unset();
@@ -300,7 +308,7 @@ peer_listing(const struct peer *p, const struct evidence *ev,
 	l->reference = peer_reference(p, &l->source);
 }
 
-/* ---- the one that moves ------------------------------------------------------------ */
+/* ---- the one that moves ------------------------------------------------- */
 
 static int
 step_refused(struct peer *p, enum peer_event ev, enum reason r,
@@ -367,7 +375,7 @@ peer_step(struct peer *p, enum peer_event ev, const struct why *why)
 	return 0;
 }
 
-/* ---- for policyd.c and hubd.c ------------------------------------------------------- */
+/* ---- for policyd.c and hubd.c ------------------------------------------- */
 
 /* provd.conf wins over what the store has of a peer. */
 static void
@@ -427,6 +435,10 @@ peers_start(struct uv_loop_s *loop)
 	jobs_start();
 	peer_store_load();
 	conf_peers();
+	/* A kill -9 leaves the saved run behind what was proved since. */
+	TAILQ_FOREACH(p, &peers, entry)
+		if (p->attested_run > run_base)
+			run_base = p->attested_run;
 	TAILQ_FOREACH(p, &peers, entry)
 		peer_resume(p);
 }
@@ -464,10 +476,8 @@ peers_tick(uint64_t mono)
 		peer_tick(p, mono);
 	jobs_pump();
 	net_pump();
-	if (mono - run_saved >= RUN_SAVE_MS && store_state() == R_OK) {
-		run_saved = mono;
-		store_meta_set_int("peers_run", (int64_t)peers_run());
-	}
+	if (mono - run_saved >= RUN_SAVE_MS && store_state() == R_OK)
+		peers_run_save();
 }
 
 void

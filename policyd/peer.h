@@ -18,12 +18,12 @@
 #define STEPS_MAX	24	/* kept of one attestation */
 #define MEASURE_KEPT	64	/* bytes kept of a value; longer: its SHA-256 */
 #define MEASURE_BYTES	65536	/* values of one attestation, in all */
-#define MEASURE_BOOT_ID	0xf0	/* attestd's index of the boot id, of type ... */
-#define MEASURE_BOOT_TYPE 3	/* ... firmware configuration: never compared */
+#define MEASURE_BOOT_ID	0xf0	/* attestd's index of the boot id, of type */
+#define MEASURE_BOOT_TYPE 3	/* firmware configuration: never compared */
 #define MEASURE_ANY_TYPE 255	/* a reference value without a type */
 #define NEIGHBOURS_MAX	512
 
-/* ---- peer_fsm.c: the table ------------------------------------------------ */
+/* ---- peer_fsm.c: the table ---------------------------------------------- */
 
 enum peer_state {
 #define STATE(name, word, provisioned, connected)	P_##name,
@@ -76,7 +76,7 @@ const char	*fsm_bit_name(enum peer_bit);
 const char	*fsm_bit_text(enum peer_bit);
 int		 fsm_state_find(const char *name);	/* or -1 */
 
-/* ---- evidence.c: what attestd -Q sent for one job; pure -------------------- */
+/* ---- evidence.c: what attestd -Q sent for one job; pure ----------------- */
 
 struct measurement {
 	uint8_t		 index, type;
@@ -115,14 +115,17 @@ struct evidence {
 struct evidence	*evidence_new(void);
 void		 evidence_free(struct evidence *);
 /* Each returns 0, or -1 if no honest attestd -Q would send this. */
-int		 evidence_identity(struct evidence *, const struct msg_evid_identity *);
-int		 evidence_anchor(struct evidence *, const struct msg_evid_anchor *);
+int		 evidence_identity(struct evidence *,
+		    const struct msg_evid_identity *);
+int		 evidence_anchor(struct evidence *,
+		    const struct msg_evid_anchor *);
 int		 evidence_measurement(struct evidence *,
 		    const struct msg_evid_measurement *);
 int		 evidence_end(struct evidence *, const struct msg_evid_end *,
 		    const uint8_t nonce[32]);
 
-const struct measurement *measures_find(const struct measures *, unsigned index);
+const struct measurement *measures_find(const struct measures *,
+		    unsigned index);
 /* Insert in order; NULL if the index is there already or out of range. */
 struct measurement *measures_add(struct measures *, unsigned index);
 void		 measures_copy(struct measures *, const struct measures *);
@@ -137,7 +140,7 @@ bool		 measurement_boot(const struct measurement *);	/* a boot id */
 enum judged	 measurement_judge(const struct measurement *,
 		    const struct measures *list);
 
-/* ---- policy.c: pure but for policy_read() ----------------------------------- */
+/* ---- policy.c: pure but for policy_read() ------------------------------- */
 
 struct policy_accept {			/* accept root R serial "GLOB" */
 	uint8_t		 root[HASH_LEN];
@@ -158,12 +161,11 @@ enum ref_source { REF_NONE, REF_BASELINE, REF_FILE, REF_ACCEPTED };
 struct listing {
 	const char	*identity;	/* 40 hex digits, or "" */
 	const char	*serial;	/* or "" */
-	const char	*trusted;	/* the node that is trusted now, or "" */
 	const char	*own;		/* our own node id, or "" */
-	bool		 revoked;	/* the evidence's node is */
+	const char	*revoked;	/* name that the node was revoked by */
 	bool		 unset;		/* our clock is: time is at least now */
-	const char	*other;		/* peer that has the node already, or NULL */
-	const struct measures *reference;	/* or NULL: nothing to compare */
+	const char	*other;		/* peer that has the node, or NULL */
+	const struct measures *reference; /* NULL: nothing to compare */
 	enum ref_source	 source;
 };
 
@@ -176,7 +178,8 @@ extern struct policy policy;		/* made by policy_read() */
 enum reason	 policy_judge(const struct policy *, const struct listing *,
 		    const struct evidence *, uint64_t now, struct why *,
 		    enum reason *warning);
-const char	*time_text(uint64_t, char *buf, size_t);	/* RFC 3339, UTC */
+/* RFC 3339, UTC. */
+const char	*time_text(uint64_t, char *buf, size_t);
 /* May this peer pair without being asked for? */
 bool		 policy_lists(const struct policy *, const char *identity,
 		    const char *serial);
@@ -198,7 +201,7 @@ const struct measures *policy_file(const char *path);	/* read at start */
    has this window. */
 int64_t		 policy_shift(uint64_t before, uint64_t after, uint64_t now);
 
-/* ---- peer.c: the set of peers, and the one function that moves them ---------- */
+/* ---- peer.c: the set of peers, and the one function that moves them ----- */
 
 enum peer_origin { FROM_CONF, FROM_OPERATOR, FROM_NEIGHBOUR };
 
@@ -218,13 +221,13 @@ struct peer {
 	char		 identity[NODE_ID_LEN + 1];	/* listed, or "" */
 	char		 serial[65];	/* listed, or "" */
 	char		 address[65];	/* configured or given, or "" */
-	bool		 held;		/* unprovisioned: not without being asked */
+	bool		 held;		/* unprovisioned: nobody else may ask */
 
 	enum peer_state	 state;
 	enum peer_state	 stored;	/* as the store had it at start */
 	unsigned	 have;		/* HAVE_... */
 	uint64_t	 since;		/* trusted time of the state */
-	struct why	 why;		/* why it is not trusted, or not connected */
+	struct why	 why;		/* why not trusted, or not connected */
 	struct why	 trouble;	/* the last attempt to attest it anew */
 	enum reason	 warning;
 
@@ -234,10 +237,10 @@ struct peer {
 	size_t		 anchor2_len;	/* the CA before a rollover */
 	uint8_t		*anchor2;
 	uint64_t	 attested;	/* trusted time of ev */
-	uint64_t	 attested_run;	/* the same on the clock of peers_run() */
+	uint64_t	 attested_run;	/* the same, by peers_run() */
 	struct measures	 seen, proposed, accepted;
 
-	uint64_t	 due;		/* mono ms of the next attestation, 0: none */
+	uint64_t	 due;		/* mono ms of the next job, 0: none */
 	const char	*cause;		/* why it is due */
 	unsigned	 attempts;	/* since the last good one */
 	unsigned	 doubts;	/* since the last connection */
@@ -254,7 +257,7 @@ struct peer {
 	char		 link_address[65];
 	struct why	 link_why;
 	uint64_t	 link_since;
-	bool		 lost;		/* was connected, and lost it, since ev */
+	bool		 lost;		/* was connected since ev, then not */
 
 	unsigned	 redials;	/* failed ones since it was connected */
 	enum { TELL_NOTHING, TELL_COMMIT, TELL_NOW } tell;	/* netd */
@@ -289,18 +292,20 @@ const struct peer *peer_bynode(const char *node, const struct peer *not);
 size_t		 peers_count(void);
 bool		 peer_trusted(const struct peer *);
 /* New, in the store at the end of this turn. NULL with *why filled. */
-struct peer	*peer_new(const char *name, enum peer_origin, const char *identity,
-		    const char *serial, const char *address, struct why *);
+struct peer	*peer_new(const char *name, enum peer_origin,
+		    const char *identity, const char *serial,
+		    const char *address, struct why *);
 /* For peer_store_load(): a peer that the store has. */
 struct peer	*peer_restore(uint32_t id, const char *name, enum peer_origin);
 void		 peer_remove(struct peer *);
 void		 peer_forget_evidence(struct peer *);
 bool		 peer_name_ok(const char *);
 uint64_t	 peers_age(void);	/* ms since peers_start() */
+void		 peers_run_save(void);
 uint64_t	 peers_run(void);	/* ms that policyd ran, over restarts */
 void		 peers_end(void);	/* for tests: forget everything */
-/* The node is on the list of revoked ones. */
-bool		 peer_revoked(const char *node);
+/* The name that this node was revoked by, or NULL. */
+const char	*peer_revoked(const char *node);
 /* LEAVE, from listing and policy. */
 void		 peer_leave(struct peer *);
 /* What policy knows of p for a judgement of ev. */
@@ -308,30 +313,31 @@ void		 peer_listing(const struct peer *, const struct evidence *,
 		    struct listing *);
 const struct measures *peer_reference(const struct peer *, enum ref_source *);
 
-/* ---- peer_act.c: what a transition does, and when the next one is due --------- */
+/* ---- peer_act.c: what a transition does, and when the next one is due --- */
 
 void		 peer_run_act(struct peer *, const struct trans *,
 		    const struct why *);
 void		 peer_resume(struct peer *);	/* from what the store has */
-void		 peer_schedule(struct peer *, uint64_t delay_ms, const char *cause);
+void		 peer_schedule(struct peer *, uint64_t delay_ms,
+		    const char *cause);
 /* Doubling from min to max, of which half is left to chance. */
 uint64_t	 peer_backoff(unsigned attempts, uint64_t min, uint64_t max);
 void		 peer_tick(struct peer *, uint64_t mono);
 bool		 peer_expired(const struct peer *);
 
-/* ---- peer_job.c: attestations under way ----------------------------------------- */
+/* ---- peer_job.c: attestations under way --------------------------------- */
 
 void		 jobs_start(void);
-void		 job_want(struct peer *);	/* open one when there is room */
-void		 job_cancel(struct peer *);	/* of this peer, if there is one */
+void		 job_want(struct peer *);	/* one, when there is room */
+void		 job_cancel(struct peer *);	/* the peer's, if any */
 void		 jobs_pump(void);
 void		 jobs_tick(uint64_t mono);
 void		 jobs_down(enum ipc_role);
 unsigned	 jobs_running(void);
 
-/* ---- peer_net.c: what netd is told and tells --------------------------------------- */
+/* ---- peer_net.c: what netd is told and tells ---------------------------- */
 
-void		 net_tell(struct peer *);	/* soon: the store has it already */
+void		 net_tell(struct peer *);	/* the store has it already */
 void		 net_tell_after(struct peer *);	/* after this turn's commit */
 void		 net_untell(struct peer *);	/* at once: an empty anchor */
 void		 net_forget(struct peer *);	/* at once: PEER_DROP */
@@ -342,16 +348,17 @@ void		 net_pump(void);
    nowhere; *from names which. */
 const char	*net_address(const struct peer *, const char **from);
 
-/* ---- peer_store.c -------------------------------------------------------------------- */
+/* ---- peer_store.c ------------------------------------------------------- */
 
 void		 peer_store_load(void);
 void		 peer_store_insert(struct peer *);
-void		 peer_store_save(const struct peer *);	/* what the operator said, state */
+/* What the operator said of it, its state and why. */
+void		 peer_store_save(const struct peer *);
 enum reason	 peer_store_evidence(const struct peer *);
 void		 peer_store_delete(const struct peer *);
 void		 peer_store_revoke(const char *node, const char *name, bool on);
 
-/* ---- reference.c ------------------------------------------------------------------------ */
+/* ---- reference.c -------------------------------------------------------- */
 
 enum measures_list { LIST_SEEN, LIST_BASELINE, LIST_PROPOSED, LIST_ACCEPTED };
 
@@ -361,12 +368,12 @@ void		 reference_save(const struct peer *, enum measures_list,
 enum reason	 reference_learn(struct peer *);
 enum reason	 reference_accept(struct peer *);
 
-/* ---- neighbour.c ---------------------------------------------------------------------- */
+/* ---- neighbour.c -------------------------------------------------------- */
 
 struct neighbour {
 	bool		 used, stale;
-	uint64_t	 heard;		/* trusted seconds; also orders two of one name */
-	uint64_t	 order;
+	uint64_t	 heard;		/* trusted seconds */
+	uint64_t	 order;		/* of two of one name, the higher */
 	struct msg_neighbour m;
 };
 
@@ -375,16 +382,17 @@ void		 neighbours_clear(void);
 /* The newest of this system name, or NULL. */
 const struct neighbour *neighbour_byname(const char *);
 const char	*neighbour_address(const struct neighbour *);
-void		 neighbours_each(void (*)(const struct neighbour *, void *), void *);
+void		 neighbours_each(void (*)(const struct neighbour *, void *),
+		    void *);
 /* Two spellings of one IP address. */
 bool		 address_equal(const char *, const char *);
 
-/* ---- inbound.c: somebody attested us -------------------------------------------------- */
+/* ---- inbound.c: somebody attested us ------------------------------------ */
 
 void		 inbound_heard(const struct neighbour *);
 void		 inbound_clear(void);
 
-/* ---- control_peer.c ------------------------------------------------------------------------- */
+/* ---- control_peer.c ----------------------------------------------------- */
 
 /* What happens, for monitor and for whoever waits. */
 void		 control_step(const struct peer *, const struct step *);

@@ -45,10 +45,10 @@ static void
 schedule_reattest(struct peer *p)
 {
 	uint64_t	age = peers_run() - p->attested_run;
-	uint64_t	period = peer_backoff(0, conf->reattest, conf->reattest);
+	uint64_t	all = conf->reattest, period;
 
 	/* backoff gives half to all of it; keep to the last fifth. */
-	period = conf->reattest - (conf->reattest - period) * 2 / 5;
+	period = all - (all - peer_backoff(0, all, all)) * 2 / 5;
 	peer_schedule(p, age < period ? period - age : 0,
 	    "the evidence has its age");
 }
@@ -60,7 +60,7 @@ retry(struct peer *p, uint64_t min, uint64_t max, const char *cause)
 	p->attempts++;
 }
 
-/* ---- acts ---------------------------------------------------------------------- */
+/* ---- acts --------------------------------------------------------------- */
 
 static void
 act_none(struct peer *p, const struct trans *t, const struct why *why)
@@ -287,8 +287,7 @@ act_forget(struct peer *p, const struct trans *t, const struct why *why)
 	p->held = true;
 	peer_leave(p);
 	why_set(&p->why, R_POL_UNPROVISIONED, NULL, NULL, NULL);
-	if (t->state == P_REVOKED)
-		peer_store_revoke("", p->name, false);
+	peer_store_revoke("", p->name, false);
 	peer_store_save(p);
 }
 
@@ -320,7 +319,7 @@ peer_run_act(struct peer *p, const struct trans *t, const struct why *why)
 	acts[t->act](p, t, why);
 }
 
-/* ---- time, and the start ----------------------------------------------------------- */
+/* ---- time, and the start ------------------------------------------------ */
 
 void
 peer_tick(struct peer *p, uint64_t mono)

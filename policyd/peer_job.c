@@ -111,7 +111,7 @@ job_cancel(struct peer *p)
 		job_end(p->job, true);
 }
 
-/* ---- opening ------------------------------------------------------------------ */
+/* ---- opening ------------------------------------------------------------ */
 
 static void
 why_reply(const struct ipc_reply *r, struct why *why)
@@ -289,7 +289,7 @@ jobs_down(enum ipc_role role)
 	}
 }
 
-/* ---- what attestd -Q reports ------------------------------------------------------- */
+/* ---- what attestd -Q reports -------------------------------------------- */
 
 int
 attestq_job_step(struct chan *c, const struct ipc_call *call, const void *arg)

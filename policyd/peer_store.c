@@ -30,6 +30,13 @@ peer_store_insert(struct peer *p)
 		p->id = (uint32_t)id;
 }
 
+/* What the configuration says is read from there each time. */
+static const char *
+own(const char *value, const char *configured)
+{
+	return configured != NULL ? "" : value;
+}
+
 void
 peer_store_save(const struct peer *p)
 {
@@ -37,10 +44,14 @@ peer_store_save(const struct peer *p)
 	    "identity = ?, serial = ?, address = ?, held = ?, state = ?, "
 	    "since = ?, reason = ?, field = ?, expected = ?, seen = ? "
 	    "WHERE id = ?");
+	static const struct conf_peer none;
+	const struct conf_peer	*c = p->conf != NULL ? p->conf : &none;
 	sqlite3_stmt		*st = store_stmt(&sql);
 
-	store_bind(st, "isssisissssi", (int64_t)p->origin, p->identity,
-	    p->serial, p->address, (int64_t)p->held, fsm_state_name(p->state),
+	store_bind(st, "isssisissssi", (int64_t)p->origin,
+	    own(p->identity, c->identity), own(p->serial, c->serial),
+	    own(p->address, c->address), (int64_t)p->held,
+	    fsm_state_name(p->state),
 	    (int64_t)p->since, reason_code(p->why.reason), p->why.field,
 	    p->why.expected, p->why.seen, (int64_t)p->id);
 	store_write(st);
@@ -49,7 +60,8 @@ peer_store_save(const struct peer *p)
 void
 peer_store_delete(const struct peer *p)
 {
-	static struct store_sql	 sql = STORE_SQL("DELETE FROM peer WHERE id = ?");
+	static struct store_sql	 sql = STORE_SQL("DELETE FROM peer "
+	    "WHERE id = ?");
 	sqlite3_stmt		*st = store_stmt(&sql);
 
 	store_bind(st, "i", (int64_t)p->id);
@@ -96,22 +108,24 @@ peer_store_evidence(const struct peer *p)
 		    SQLITE_TRANSIENT);
 	sqlite3_bind_int64(st, 15, (int64_t)p->attested);
 	sqlite3_bind_int64(st, 16, (int64_t)p->attested_run);
-	if ((r = store_write(st)) == R_OK)
+	if ((r = store_write(st)) == R_OK) {
 		reference_save(p, LIST_BASELINE, &ev->measures);
+		peers_run_save();
+	}
 	return r;
 }
 
-/* ---- revoked identities -------------------------------------------------------- */
+/* ---- revoked identities ------------------------------------------------- */
 
-bool
+const char *
 peer_revoked(const char *node)
 {
 	const struct revoked	*r;
 
 	for (r = revoked; r != NULL; r = r->next)
 		if (strcmp(r->node, node) == 0)
-			return true;
-	return false;
+			return r->name;
+	return NULL;
 }
 
 static void
@@ -152,7 +166,7 @@ peer_store_revoke(const char *node, const char *name, bool on)
 
 	if (on) {
 		store_bind(st, "ssi", node, name, (int64_t)peers_env.now());
-		if (!peer_revoked(node))
+		if (peer_revoked(node) == NULL)
 			revoked_add(node, name, peers_env.now());
 	} else {
 		store_bind(st, "s", name);
@@ -161,7 +175,7 @@ peer_store_revoke(const char *node, const char *name, bool on)
 	store_write(st);
 }
 
-/* ---- at start ------------------------------------------------------------------- */
+/* ---- at start ----------------------------------------------------------- */
 
 static void
 load_why(sqlite3_stmt *st, int col, struct why *why)
@@ -238,6 +252,8 @@ load_evidence_row(sqlite3_stmt *st, struct peer *p)
 	}
 	p->attested = (uint64_t)sqlite3_column_int64(st, 14);
 	p->attested_run = (uint64_t)sqlite3_column_int64(st, 15);
+	if (p->attested_run > peers_run())
+		p->attested_run = peers_run();
 	if (p->attested != 0)
 		ev->have |= HAVE_FRESH;
 	return ev;

@@ -18,7 +18,7 @@
 #define REFERENCE_FILE_MAX	(256 * 1024)	/* bytes */
 #define SHIFT_INWARD		3600		/* seconds */
 #define YEAR_10000		253402300800ULL
-#define CLOCK_SKEW		300	/* s: a chain issued just now is no error */
+#define CLOCK_SKEW		300	/* s: a chain may be issued just now */
 
 struct policy policy;
 
@@ -135,7 +135,7 @@ policy_shift(uint64_t before, uint64_t after, uint64_t now)
 	return (int64_t)(after - in) - (int64_t)now;
 }
 
-/* ---- the verdict ------------------------------------------------------------ */
+/* ---- the verdict -------------------------------------------------------- */
 
 static enum reason
 judge_form(const struct policy *pol, const struct evidence *ev,
@@ -197,7 +197,7 @@ static enum reason
 judge_identity(const struct policy *pol, const struct listing *l,
     const struct evidence *ev, struct why *why)
 {
-	char	seen[161];
+	char	seen[161], want[161];
 	bool	rule;
 
 	if (!root_accepts(pol, ev, &rule)) {
@@ -208,9 +208,11 @@ judge_identity(const struct policy *pol, const struct listing *l,
 	if (*l->own != '\0' && strcmp(ev->node, l->own) == 0)
 		return why_set(why, R_POL_SELF, "identity", "another node",
 		    ev->node);
-	if (l->revoked)
-		return why_set(why, R_POL_REVOKED, "identity",
-		    "an identity that is not revoked", ev->node);
+	if (l->revoked != NULL) {
+		snprintf(want, sizeof(want), "not revoked, as %s was",
+		    l->revoked);
+		return why_set(why, R_POL_REVOKED, "identity", want, ev->node);
+	}
 	if (l->other != NULL)
 		return why_set(why, R_POL_DUPLICATE, "identity", ev->node,
 		    l->other);
@@ -312,7 +314,7 @@ policy_judge(const struct policy *pol, const struct listing *l,
 	return R_OK;
 }
 
-/* ---- reference files ----------------------------------------------------------- */
+/* ---- reference files ---------------------------------------------------- */
 
 static int
 unhex(const char *s, uint8_t *out, size_t size)

@@ -121,7 +121,7 @@ reference_load(void)
 	load_measurements();
 }
 
-/* ---- what the operator does --------------------------------------------------- */
+/* ---- what the operator does --------------------------------------------- */
 
 enum reason
 reference_learn(struct peer *p)

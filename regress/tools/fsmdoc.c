@@ -16,7 +16,7 @@
 #define BEGIN	".\\\" made from peer_fsm.def: begin\n"
 #define END	".\\\" made from peer_fsm.def: end\n"
 
-/* ---- the manual ------------------------------------------------------------- */
+/* ---- the manual --------------------------------------------------------- */
 
 /* The events that lead from one state to another, in lines that fit. */
 static void
@@ -160,7 +160,7 @@ man_replace(FILE *in, FILE *out)
 	return done && !inside ? 0 : -1;
 }
 
-/* ---- the model ------------------------------------------------------------------- */
+/* ---- the model ---------------------------------------------------------- */
 
 static void
 promela_rows(FILE *f)

@@ -218,11 +218,11 @@ test_unprovision_and_revoke(void **state)
 	w_pump();
 	assert_int_equal(w_drops, 2);
 	assert_int_equal(p->state, P_REVOKED);
-	assert_true(peer_revoked(NODE_B));
+	assert_string_equal(peer_revoked(NODE_B), "bmc-b");
 	assert_int_equal(peer_step(p, EV_PROVISION, NULL), -1);
 	assert_int_equal(peer_step(p, EV_INBOUND, NULL), -1);
 	assert_int_equal(peer_step(p, EV_UNPROVISION, NULL), 0);
-	assert_false(peer_revoked(NODE_B));
+	assert_null(peer_revoked(NODE_B));
 }
 
 /* A revoked identity is refused under every name. */
@@ -241,8 +241,19 @@ test_revoked_identity(void **state)
 	assert_int_equal(x->why.reason, R_POL_REVOKED);
 	w_kill();
 	w_start();
-	assert_true(peer_revoked(NODE_B));
+	assert_non_null(peer_revoked(NODE_B));
 	assert_int_equal(peer_byname("bmc-b")->state, P_REVOKED);
+	/* It outlives the name in the configuration, and can be taken back. */
+	w_kill();
+	config.peers = NULL;
+	w_start();
+	assert_null(peer_byname("bmc-b"));
+	assert_non_null(peer_revoked(NODE_B));
+	w_kill();
+	config.peers = &conf_b;
+	w_start();
+	peer_step(peer_byname("bmc-b"), EV_UNPROVISION, NULL);
+	assert_null(peer_revoked(NODE_B));
 }
 
 /* Unprovisioned while its evidence is on the way: it comes to nothing. */
@@ -285,6 +296,8 @@ test_kill(void **state)
 	assert_int_equal(p->id, id);
 	assert_int_equal(p->state, P_PROVISIONED);
 	assert_int_equal(p->warning, R_POL_NO_REFERENCE);
+	w_pass(1);
+	assert_int_equal(p->state, P_PROVISIONED);
 	all_up();
 	assert_int_equal(w_sets, 1);
 	assert_int_equal(w_ends, 1);
@@ -327,6 +340,23 @@ test_policy_at_start(void **state)
 	all_up();
 	assert_int_equal(w_sets, 0);
 	assert_int_equal(w_ends, 2);
+}
+
+/* An identity is listed by the configuration only while it is there. */
+static void
+test_conf_identity_removed(void **state)
+{
+	char	*identity = conf_b.identity;
+
+	all_up();
+	w_provision("bmc-b", &proof_b);
+	w_kill();
+	conf_b.identity = NULL;
+	w_start();
+	assert_string_equal(peer_byname("bmc-b")->identity, "");
+	assert_int_equal(peer_byname("bmc-b")->state, P_ATTESTFAILED);
+	assert_int_equal(peer_byname("bmc-b")->why.reason, R_POL_NOT_LISTED);
+	conf_b.identity = identity;
 }
 
 /* A peer that left the configuration is gone, with its trust. */
@@ -413,6 +443,7 @@ main(void)
 		T(test_unprovision_during_job),
 		T(test_kill),
 		T(test_policy_at_start),
+		T(test_conf_identity_removed),
 		T(test_conf_removed),
 		T(test_daemons_die),
 		T(test_store_fails),

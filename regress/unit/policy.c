@@ -45,7 +45,7 @@ setup(void **state)
 	memset(accepts[0].root, 1, HASH_LEN);
 	pol = (struct policy){ accepts, 1, 3, 3 };
 	list = (struct listing){ .identity = NODE_B, .serial = "",
-	    .trusted = "", .own = NODE_A };
+	    .own = NODE_A };
 	ev.have = HAVE_IDENTITY | HAVE_ANCHOR | HAVE_MEASURED | HAVE_FRESH;
 	ev.version = 0x12;
 	ev.algorithm = KEY_P384;
@@ -163,9 +163,10 @@ test_identity(void **state)
 	list.own = NODE_B;
 	refused(R_POL_SELF, "identity", NODE_B);
 	list.own = NODE_A;
-	list.revoked = true;
+	list.revoked = "bmc-z";
 	refused(R_POL_REVOKED, "identity", NODE_B);
-	list.revoked = false;
+	assert_string_equal(why.expected, "not revoked, as bmc-z was");
+	list.revoked = NULL;
 	list.other = "bmc-q";
 	refused(R_POL_DUPLICATE, "identity", "bmc-q");
 }
