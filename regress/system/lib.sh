@@ -79,6 +79,18 @@ unlike() {
 	fi
 }
 
+# merge FILE...: the results of subshells that ran beside each other
+merge() {
+	local line
+	while IFS= read -r line; do
+		case $line in
+		"ok "*) result 0 "${line#ok * - }" ;;
+		"not ok "*) result 1 "${line#not ok * - }" ;;
+		*) printf '%s\n' "$line" ;;
+		esac
+	done < <(cat "$@")
+}
+
 skip_all() {
 	printf '1..0 # SKIP %s\n' "$*"
 	exit 0

@@ -44,25 +44,30 @@ running() {
 	    any(.row == \"daemon\" and .role == \"$2\" and .state == \"ready\")" >/dev/null
 }
 
-for c in $COMMON $NETD; do
-	attempt netd "$c" '^killed SIGSYS$'
-done
-for r in attestd-q attestd-r; do
-	for c in $COMMON $ATTESTD; do
-		attempt $r "$c" '^killed SIGSYS$'
+# These four beside each other; each waits for its own restarts only.
+attempts() {	# attempts ROLE CALL...
+	local r=$1 c
+	shift
+	for c; do
+		attempt "$r" "$c" '^killed SIGSYS$'
 	done
-done
-for c in $COMMON $KEYD; do
-	attempt keyd "$c" '^killed SIGSYS$'
-done
+}
+# shellcheck disable=SC2086
+{
+attempts netd $COMMON $NETD >"$W/1.tap" & beside=($!)
+attempts attestd-q $COMMON $ATTESTD >"$W/2.tap" & beside+=($!)
+attempts attestd-r $COMMON $ATTESTD >"$W/3.tap" & beside+=($!)
+attempts keyd $COMMON $KEYD >"$W/4.tap" & beside+=($!)
+wait "${beside[@]}"
+}
+merge "$W"/[1-4].tap
 # These two may open files, below their own root only.
 for r in keyd policyd; do
 	attempt $r open-passwd '^(errno ENOENT|killed SIGSYS)$'
 	attempt $r open-up '^(errno ENOENT|killed SIGSYS)$'
 done
-for c in $COMMON $POLICYD; do
-	attempt policyd "$c" '^killed SIGSYS$'
-done
+# shellcheck disable=SC2086
+attempts policyd $COMMON $POLICYD
 ok "after all of it the node is ready" await_ready a 120
 ok "and its audit log is whole" ctl a audit verify
 node_stop a
