@@ -102,6 +102,23 @@ test_lifetime_over_restarts(void **state)
 	assert_int_equal(p->why.reason, R_POL_EXPIRED);
 }
 
+/* A kill between two saves of the run must not make evidence look old. */
+static void
+test_kill_after_verdict(void **state)
+{
+	struct peer	*p;
+
+	w_pass(30);		/* the run is saved once a minute */
+	connected();
+	w_kill();
+	w_mono = 77000000;	/* another boot, another clock */
+	w_start();
+	w_netd_up();
+	w_pass(10);
+	p = peer_byname("bmc-b");
+	assert_true(peer_trusted(p));
+}
+
 /* A step of the time of day, by ten years, ages nobody. */
 static void
 test_clock_step(void **state)
@@ -347,6 +364,7 @@ main(void)
 		T(test_unreachable_hour),
 		T(test_evidence_lifetime),
 		T(test_lifetime_over_restarts),
+		T(test_kill_after_verdict),
 		T(test_clock_step),
 		T(test_reattest),
 		T(test_impostor),
