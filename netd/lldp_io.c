@@ -143,6 +143,16 @@ set_addresses(struct lldpdu *p)
 	}
 }
 
+/* The interface may go while we speak; netlink tells of it. */
+static void
+not_sent(int err)
+{
+	if (err == ENETDOWN || err == ENXIO || err == ENODEV)
+		return;
+	if (hub_count(R_LLD_SEND) == 1)
+		log_warnx("lldp: %s: %s", link_now()->name, strerror(err));
+}
+
 static void
 send_frame(uint16_t ttl)
 {
@@ -168,9 +178,8 @@ send_frame(uint16_t ttl)
 	to.sll_ifindex = (int)l->index;
 	memcpy(to.sll_addr, groups[0], ETH_ALEN);
 	if (sendto(io.fd, buf, len, 0, (struct sockaddr *)&to,
-	    sizeof(to)) == -1 && errno != ENETDOWN && errno != ENXIO &&
-	    hub_count(R_LLD_SEND) == 1)
-		log_warn("lldp: %s", l->name);
+	    sizeof(to)) == -1)
+		not_sent(errno);
 }
 
 /* 9.2.7: can this port carry frames now? */
