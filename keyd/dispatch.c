@@ -21,7 +21,7 @@ struct asked {
 	uint8_t			 tbs[DER_MAX];
 };
 
-/* ---- refusals ----------------------------------------------------------------- */
+/* ---- refusals -------------------------------------------------------- */
 
 static int
 refuse(struct chan *c, const struct ipc_call *call, const struct why *w)
@@ -103,7 +103,7 @@ asked_chan(const struct asked *a, const struct why *w)
 	return NULL;
 }
 
-/* ---- for policyd ------------------------------------------------------------------ */
+/* ---- for policyd ----------------------------------------------------- */
 
 static int
 keyd_status(struct chan *c, const struct ipc_call *call, const void *arg)
@@ -296,7 +296,7 @@ keyd_counter(struct chan *c, const struct ipc_call *call, const void *arg)
 	return refuse_for(c, call, reason, "counter", NULL, NULL);
 }
 
-/* ---- for netd ---------------------------------------------------------------------- */
+/* ---- for netd -------------------------------------------------------- */
 
 static void
 tls_signed(const struct signature *s, void *arg)
@@ -329,7 +329,7 @@ keyd_tls_sign(struct chan *c, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
-/* ---- for attestd -R -------------------------------------------------------------------- */
+/* ---- for attestd -R -------------------------------------------------- */
 
 static void
 spdm_signed(const struct signature *s, void *arg)
@@ -402,7 +402,7 @@ keyd_pcrs(struct chan *c, const struct ipc_call *call, const void *arg)
 	return refuse_for(c, call, reason, "registers", NULL, NULL);
 }
 
-/* ---- the tables ---------------------------------------------------------------------- */
+/* ---- the tables ------------------------------------------------------ */
 
 static const struct ipc_handler from_policyd[] = {
 	{ MSG_KEYD_STATUS_REQ,	keyd_status },

@@ -151,7 +151,7 @@ key_binding(const struct key_file *f, uint8_t out[32])
 	return curve_digest(curve_get(KEY_P256), buf, 12 + n, out);
 }
 
-/* ---- from file to key ------------------------------------------------------------ */
+/* ---- from file to key ------------------------------------------------ */
 
 static bool
 point_is(const TPM2B_PUBLIC *p, const struct curve *c, const uint8_t *point)
@@ -263,7 +263,7 @@ key_close(void)
 	memset(&ring, 0, sizeof(ring));
 }
 
-/* ---- a new key ------------------------------------------------------------------------ */
+/* ---- a new key ------------------------------------------------------- */
 
 struct making {
 	struct key_file	 file;
@@ -438,7 +438,7 @@ key_make(const char *label, enum key_purpose purpose,
 	}
 }
 
-/* ---- signatures ------------------------------------------------------------------------- */
+/* ---- signatures ------------------------------------------------------ */
 
 struct signing {
 	const struct curve *curve;

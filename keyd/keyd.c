@@ -35,7 +35,7 @@ static struct tpm	*tpm;
 static uint8_t		*kek;
 static bool		 failed;	/* the exit status */
 
-/* ---- the end ------------------------------------------------------------------ */
+/* ---- the end --------------------------------------------------------- */
 
 static void
 stop_all(void)
@@ -73,7 +73,7 @@ tpm_gone(void *arg)
 	uv_timer_start(&linger, stop_linger, LINGER, 0);
 }
 
-/* ---- the TPM on the loop ---------------------------------------------------------- */
+/* ---- the TPM on the loop --------------------------------------------- */
 
 static void
 tpm_event(uv_poll_t *h, int status, int events)
@@ -87,7 +87,7 @@ tpm_late(uv_timer_t *h)
 	tpm_tick(tpm, clock_mono_ms());
 }
 
-/* Before the loop sleeps: what a handler has queued sets events and deadline. */
+/* Before the loop sleeps: what handlers queued sets events and deadline. */
 static void
 tpm_watch(uv_prepare_t *h)
 {
@@ -125,7 +125,7 @@ tpm_loop(void)
 	tpm_on_lost(tpm, tpm_gone, NULL);
 }
 
-/* ---- start ------------------------------------------------------------------------------ */
+/* ---- start ----------------------------------------------------------- */
 
 static void
 fatal_why(const char *what, const struct why *w)
@@ -238,7 +238,7 @@ open_keys(const struct conf *conf)
 	keyd_serve(&kc);
 }
 
-/* ---- main --------------------------------------------------------------------------------- */
+/* ---- main ------------------------------------------------------------ */
 
 static void
 link_up(enum ipc_role role, struct chan *c)

@@ -36,14 +36,14 @@ struct why {
 	char		 seen[160];
 };
 
-/* ---- curve.c: what depends on a key's algorithm ------------------------- */
+/* ---- curve.c: what depends on a key's algorithm ---------------------- */
 
 struct curve {
 	const char	*group;		/* OpenSSL's name */
 	int		 nid;
 	int		 sig_nid;	/* ecdsa-with-SHA* (RFC 5758) */
 	const char	*md_name;
-	size_t		 coord;		/* bytes of a coordinate and of a scalar */
+	size_t		 coord;		/* bytes of a coordinate, a scalar */
 	size_t		 point;		/* 04 || X || Y */
 	size_t		 hash;		/* bytes of the digest that is signed */
 	uint16_t	 tls_scheme;	/* RFC 8446, 4.2.3 */
@@ -69,7 +69,7 @@ int	curve_node_id(const struct curve *, const uint8_t *point, char *id);
 /* Everything that OpenSSL loads late, forced before the filter. 0 or -1. */
 int	curve_init(void);
 
-/* ---- tcti.c: the TPM at the other end of a descriptor -------------------- */
+/* ---- tcti.c: the TPM at the other end of a descriptor ---------------- */
 
 /*
  * A TCTI over a non-blocking descriptor, which it owns from now on: receive
@@ -84,7 +84,7 @@ void	tcti_output(TSS2_TCTI_CONTEXT *);
 /* Readable with no command sent: true if the other end is gone or babbles. */
 bool	tcti_idle_lost(TSS2_TCTI_CONTEXT *);
 
-/* ---- tpm.c: the queue of TPM commands ------------------------------------- */
+/* ---- tpm.c: the queue of TPM commands -------------------------------- */
 
 struct tpm;
 
@@ -156,7 +156,7 @@ enum reason tpm_pcrs(struct tpm *, tpm_done_fn, void *arg);
 /* The object is about to be freed: no job may use it any more. */
 void	tpm_forget(struct tpm *, struct tpm_object *);
 
-/* ---- tpm_rc.c: what a response code means ---------------------------------- */
+/* ---- tpm_rc.c: what a response code means ---------------------------- */
 
 enum reason tpm_reason(TSS2_RC);
 /* Must the connection be given up after this code? */
@@ -165,9 +165,9 @@ bool	tpm_rc_fatal(TSS2_RC);
 bool	tpm_rc_slots(TSS2_RC);
 bool	tpm_rc_handle(TSS2_RC);
 
-/* ---- tpm_start.c: what keyd does with a TPM before it serves ----------------- */
+/* ---- tpm_start.c: what keyd does with a TPM before it serves --------- */
 
-#define SRK_HANDLE	0x81000001U	/* TCG TPM v2.0 Provisioning Guidance, 7.5.1 */
+#define SRK_HANDLE	0x81000001U	/* TPM 2.0 Provisioning Guidance */
 #define COUNTER_INDEX	0x01850001U	/* of the owner's range */
 
 /* What must be the same at every start; kept as the file "tpm". */
@@ -188,7 +188,7 @@ int	tpm_record_format(const struct tpm_record *, uint8_t *buf, size_t size,
 	    size_t *len);
 int	tpm_record_parse(const uint8_t *buf, size_t len, struct tpm_record *);
 
-/* ---- seal.c: a key sealed to the TPM ------------------------------------------ */
+/* ---- seal.c: a key sealed to the TPM --------------------------------- */
 
 /*
  * The key-wrapping key of the backend `sealed', made if there is none: dir
@@ -200,7 +200,7 @@ enum reason seal_open(struct tpm *, const char *dir, bool pcrs, uint8_t *kek,
 /* The same for the backend `soft': the file "soft.secret". */
 enum reason seal_soft(const char *dir, uint8_t *kek, struct why *);
 
-/* ---- wrap.c: a private scalar as bytes at rest ---------------------------------- */
+/* ---- wrap.c: a private scalar as bytes at rest ----------------------- */
 
 #define WRAP_EXTRA	28	/* nonce and tag of AES-256-GCM */
 
@@ -210,7 +210,7 @@ int	wrap_seal(const uint8_t *kek, const void *aad, size_t aadlen,
 int	wrap_open(const uint8_t *kek, const void *aad, size_t aadlen,
 	    const uint8_t *in, size_t len, uint8_t *out);
 
-/* ---- store.c: one file a key ------------------------------------------------------ */
+/* ---- store.c: one file a key ----------------------------------------- */
 
 /* A key file, parsed. */
 struct key_file {
@@ -237,7 +237,7 @@ int	store_header(const struct key_file *, uint8_t *buf, size_t size,
  * A file appears whole or not at all: a temporary one, fsync, rename, fsync
  * of the directory. 0, or -1 with errno.
  */
-int	store_write(const char *dir, const char *name, const void *, size_t len);
+int	store_write(const char *dir, const char *name, const void *, size_t);
 /* Bytes read, 0 if there is no such file, -1 with errno. */
 ssize_t	store_read(const char *dir, const char *name, void *buf, size_t size);
 /* Remove what a killed keyd left half-written. 0, or -1 with errno. */
@@ -247,7 +247,7 @@ bool	store_any(const char *dir);	/* is there a key file? */
 int	store_each(const char *dir, int (*fn)(const struct key_file *, void *,
 	    struct why *), void *arg, struct why *);
 
-/* ---- key.c: the table of keys ------------------------------------------------------- */
+/* ---- key.c: the table of keys ---------------------------------------- */
 
 struct key;
 
@@ -293,7 +293,7 @@ void	key_make(const char *label, enum key_purpose, enum key_algorithm,
 void	key_sign(const struct key *, const void *msg, size_t len, key_signed_fn,
 	    void *arg);
 
-/* ---- local.c: signatures of the backends `sealed' and `soft' -------------------------- */
+/* ---- local.c: signatures of the backends `sealed' and `soft' --------- */
 
 struct local;
 
@@ -305,7 +305,7 @@ void	local_free(struct local *);
 int	local_sign(struct local *, const uint8_t *digest, size_t len,
 	    uint8_t *der, size_t *derlen);
 
-/* ---- why.c ---------------------------------------------------------------------------------- */
+/* ---- why.c ----------------------------------------------------------- */
 
 /* Fill why; returns -1, so that a check can end with `return why_set(...)'. */
 int	why_set(struct why *, enum reason, const char *field,
@@ -316,13 +316,13 @@ void	why_tpm(struct why *, const struct tpm_result *);
 /* For the log: code, sentence and the check; the same buffer every time. */
 const char *why_text(const struct why *);
 
-/* ---- the forms: tls13.c spdm.c profile.c csr.c checkpoint.c ------------------------------------ */
+/* ---- the forms: tls13.c spdm.c profile.c csr.c checkpoint.c ---------- */
 
 #define TLS13_CONTENT_MIN	130
 #define TLS13_CONTENT_MAX	146
 /* Is this the complete CertificateVerify content of TLS 1.3? 0, or -1. */
-int	tls13_check(const struct curve *, uint32_t scheme, const uint8_t *content,
-	    size_t len, struct why *);
+int	tls13_check(const struct curve *, uint32_t scheme,
+	    const uint8_t *content, size_t len, struct why *);
 
 #define SPDM_PREFIX_LEN		100
 #define SPDM_SIGNED_MAX		(SPDM_PREFIX_LEN + 48)
@@ -352,7 +352,7 @@ int	csr_build(const struct msg_csr_req *, const struct key *, uint8_t *out,
 int	der_signed(const struct curve *, const uint8_t *tbs, size_t tbslen,
 	    const struct signature *, uint8_t *out, size_t size, size_t *len);
 
-/* ---- dispatch.c: what keyd does for whom --------------------------------------------------------- */
+/* ---- dispatch.c: what keyd does for whom ----------------------------- */
 
 struct keyd_conf {
 	unsigned	 backend;
@@ -364,7 +364,7 @@ extern const struct hub_peer keyd_peers[];
 extern const size_t keyd_npeers;
 void	keyd_serve(const struct keyd_conf *);
 
-/* ---- filter.c --------------------------------------------------------------------------------------- */
+/* ---- filter.c -------------------------------------------------------- */
 
 extern const struct confine keyd_confine;
 

@@ -61,7 +61,7 @@ local_pkey(const struct curve *c, const BIGNUM *d, const uint8_t *point)
 	    c->group, 0) != 1 ||
 	    OSSL_PARAM_BLD_push_octet_string(bld, OSSL_PKEY_PARAM_PUB_KEY,
 	    point, c->point) != 1 ||
-	    /* A secure BIGNUM is kept in the secure heap by the builder, too. */
+	    /* A secure BIGNUM stays in the secure heap. */
 	    OSSL_PARAM_BLD_push_BN(bld, OSSL_PKEY_PARAM_PRIV_KEY, d) != 1 ||
 	    (params = OSSL_PARAM_BLD_to_param(bld)) == NULL ||
 	    EVP_PKEY_fromdata_init(ctx) != 1 ||
@@ -82,7 +82,8 @@ local_new(const struct curve *c, const uint8_t *scalar, const uint8_t *point)
 	if (l == NULL || d == NULL ||
 	    BN_bin2bn(scalar, (int)c->coord, d) == NULL ||
 	    (l->pkey = local_pkey(c, d, point)) == NULL ||
-	    (l->ctx = EVP_PKEY_CTX_new_from_pkey(NULL, l->pkey, NULL)) == NULL ||
+	    (l->ctx = EVP_PKEY_CTX_new_from_pkey(NULL, l->pkey,
+	    NULL)) == NULL ||
 	    EVP_PKEY_sign_init(l->ctx) != 1) {
 		local_free(l);
 		l = NULL;

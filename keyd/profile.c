@@ -75,7 +75,7 @@ ASN1_SEQUENCE(TBS) = {
 	ASN1_EXP_SEQUENCE_OF(TBS, extensions, X509_EXTENSION, 3)
 } static_ASN1_SEQUENCE_END(TBS)
 
-/* ---- what a request may hold ------------------------------------------------- */
+/* ---- what a request may hold ----------------------------------------- */
 
 static bool
 zeroes(const uint8_t *p, size_t len)
@@ -153,7 +153,7 @@ profile_check(const struct msg_cert_req *req, const struct profile *p,
 	return check_validity(req, p, w);
 }
 
-/* ---- building -------------------------------------------------------------------- */
+/* ---- building -------------------------------------------------------- */
 
 static int
 name_build(X509_NAME *name, const char *prefix, const char *node)

@@ -48,7 +48,7 @@ struct sealed {
 	TPM2B_PRIVATE	 private;
 };
 
-/* ---- sessions -------------------------------------------------------------- */
+/* ---- sessions -------------------------------------------------------- */
 
 static enum reason
 session_start(struct tpm *t, TPM2_SE type, TPMA_SESSION attributes,
@@ -126,7 +126,7 @@ policy_digest(struct tpm *t, TPM2B_DIGEST *out, struct why *w)
 	return w->reason;
 }
 
-/* ---- the sealed object -------------------------------------------------------- */
+/* ---- the sealed object ----------------------------------------------- */
 
 /*
  * ESYS keeps what was last given to Esys_Create(), the secret included. It
@@ -285,7 +285,7 @@ seal_release(struct tpm *t, const struct sealed *s, uint8_t *kek,
 	return w->reason;
 }
 
-/* ---- the files ------------------------------------------------------------------ */
+/* ---- the files ------------------------------------------------------- */
 
 static enum reason
 seal_save(const char *dir, const struct sealed *s, struct why *w)
@@ -347,7 +347,8 @@ static enum reason
 kek_make(const char *dir, const char *name, uint8_t *kek, struct why *w)
 {
 	if (store_any(dir))
-		why_set(w, R_KEY_FILE, name, "the key of the key files", "none");
+		why_set(w, R_KEY_FILE, name, "the key of the key files",
+		    "none");
 	else if (RAND_priv_bytes(kek, KEK_LEN) != 1)
 		why_set(w, R_KEY_LIBRARY, "RAND_priv_bytes", NULL, NULL);
 	return w->reason;

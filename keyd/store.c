@@ -26,7 +26,7 @@
 #define SUFFIX		".key"
 #define TMP_SUFFIX	".tmp"
 
-/* ---- bytes ---------------------------------------------------------------- */
+/* ---- bytes ----------------------------------------------------------- */
 
 void
 put_bytes(struct put *p, const void *data, size_t len)
@@ -186,7 +186,7 @@ store_parse(const uint8_t *buf, size_t len, struct key_file *f)
 	return 0;
 }
 
-/* ---- files -------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------- */
 
 static int
 store_path(char *buf, size_t size, const char *dir, const char *name,

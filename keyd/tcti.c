@@ -25,7 +25,7 @@
 struct tcti {
 	TSS2_TCTI_CONTEXT_COMMON_V2 common;	/* first: the cast of the TSS */
 	int		 fd;
-	bool		 device;	/* read() of nothing is no end of file */
+	bool		 device;	/* read() of 0 is no end of file */
 	bool		 sent;		/* a response is due */
 	size_t		 outlen, outpos;
 	size_t		 inlen;

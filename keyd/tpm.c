@@ -23,7 +23,7 @@
 #include "log.h"
 #include "tpm.h"
 
-#define LANE_MAX	64	/* jobs that wait in a lane; the window of a link */
+#define LANE_MAX	64	/* jobs that wait in a lane */
 #define STEPS_MAX	12	/* commands of one job, repetitions included */
 
 bool
@@ -33,7 +33,7 @@ tpm_again(TSS2_RC rc)
 	    (rc & TSS2_RC_LAYER_MASK) != 0;
 }
 
-/* ---- the queue ------------------------------------------------------------------------ */
+/* ---- the queue ------------------------------------------------------- */
 
 static void
 job_end(struct tpm *t, struct job *j)
@@ -228,7 +228,7 @@ job_queue(struct tpm *t, struct job *j)
 	return R_OK;
 }
 
-/* ---- setup --------------------------------------------------------------------------------- */
+/* ---- setup ----------------------------------------------------------- */
 
 int
 tpm_connect(const char *path)
@@ -347,7 +347,8 @@ tpm_wait(struct tpm *t)
 
 	for (;;) {
 		tcti_output(t->tcti);
-		pfd.events = POLLIN | (tcti_wants_output(t->tcti) ? POLLOUT : 0);
+		pfd.events = POLLIN |
+		    (tcti_wants_output(t->tcti) ? POLLOUT : 0);
 		if ((now = clock_mono_ms()) >= t->deadline) {
 			t->state = R_TPM_SILENT;
 			return TSS2_TCTI_RC_IO_ERROR;

@@ -26,7 +26,7 @@ struct job {
 	enum key_purpose lane;
 	/* The command that is missing, or NULL: the job is done. */
 	const struct command *(*next)(struct tpm *, struct job *);
-	enum reason	 missing;	/* what it means that a handle is gone */
+	enum reason	 missing;	/* what a missing handle means */
 	unsigned	 steps;
 	bool		 evict;		/* a slot is needed */
 	bool		 complete;
@@ -62,7 +62,7 @@ struct tpm {
 
 	struct tpm_object *cache[CACHE_MAX];	/* what is loaded */
 	unsigned	 ncache;
-	unsigned	 cache_max;	/* as many as this TPM turned out to hold */
+	unsigned	 cache_max;	/* as many as this TPM holds */
 	uint64_t	 uses;
 
 	void		(*lost)(void *);

@@ -6,7 +6,7 @@
 #include "keyd.h"
 #include "tpm.h"
 
-/* ---- the cache of loaded keys ------------------------------------------------ */
+/* ---- the cache of loaded keys ---------------------------------------- */
 
 void
 cache_drop(struct tpm *t, unsigned i)
@@ -50,7 +50,7 @@ cache_oldest(const struct tpm *t)
 	return old;
 }
 
-/* ---- commands ------------------------------------------------------------------ */
+/* ---- commands -------------------------------------------------------- */
 
 static TSS2_RC
 flush_start(struct tpm *t, struct job *j)
@@ -151,8 +151,9 @@ create_start(struct tpm *t, struct job *j)
 	const TPM2B_DATA		 outside = { .size = 0 };
 	const TPML_PCR_SELECTION	 pcrs = { .count = 0 };
 	TPM2B_PUBLIC			 in = { .size = 0 };
-	TPMS_ECC_PARMS			*ecc = &in.publicArea.parameters.eccDetail;
+	TPMS_ECC_PARMS			*ecc;
 
+	ecc = &in.publicArea.parameters.eccDetail;
 	in.publicArea.type = TPM2_ALG_ECC;
 	in.publicArea.nameAlg = TPM2_ALG_SHA256;
 	in.publicArea.objectAttributes = TPMA_OBJECT_FIXEDTPM |
@@ -294,7 +295,7 @@ static const struct command cmd_pcr = {
 	"TPM2_PCR_Read", 1, false, pcr_start, pcr_finish
 };
 
-/* ---- jobs: which command is missing ------------------------------------------------ */
+/* ---- jobs: which command is missing ---------------------------------- */
 
 static const struct command *
 next_sign(struct tpm *t, struct job *j)

@@ -30,7 +30,7 @@ static const TPMA_NV counter_attributes = TPMA_NV_AUTHREAD |
     TPMA_NV_AUTHWRITE | TPMA_NV_OWNERREAD | TPMA_NV_NO_DA |
     (TPM2_NT_COUNTER << TPMA_NV_TPM2_NT_SHIFT);
 
-/* ---- the record ------------------------------------------------------------- */
+/* ---- the record ------------------------------------------------------ */
 
 int
 tpm_record_format(const struct tpm_record *r, uint8_t *buf, size_t size,
@@ -90,7 +90,7 @@ record_save(const char *dir, const struct tpm_record *r, struct why *w)
 	return w->reason;
 }
 
-/* ---- the TPM --------------------------------------------------------------------- */
+/* ---- the TPM --------------------------------------------------------- */
 
 enum reason
 tpm_start_failed(struct tpm *t, const char *command, TSS2_RC rc, struct why *w)
@@ -207,7 +207,7 @@ tpm_flush(struct tpm *t, UINT32 first, struct why *w)
 	    tpm_start_failed(t, "TPM2_FlushContext", rc, w);
 }
 
-/* ---- storage root key -------------------------------------------------------------- */
+/* ---- storage root key ------------------------------------------------ */
 
 /* TCG EK Credential Profile, template H-2 without policy: an ECC P-256 SRK. */
 static void
@@ -247,8 +247,9 @@ srk_make(struct tpm *t, struct why *w)
 
 	srk_template(&in);
 	TPM_RUN_FOR(t, rc, TPM_SLOW,
-	    Esys_CreatePrimary_Async(t->esys, ESYS_TR_RH_OWNER, ESYS_TR_PASSWORD,
-	    ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &in, &outside, &pcrs),
+	    Esys_CreatePrimary_Async(t->esys, ESYS_TR_RH_OWNER,
+	    ESYS_TR_PASSWORD, ESYS_TR_NONE, ESYS_TR_NONE, &sensitive, &in,
+	    &outside, &pcrs),
 	    Esys_CreatePrimary_Finish(t->esys, &key, &public, &data, &hash,
 	    &ticket));
 	if (rc != TSS2_RC_SUCCESS)
@@ -350,7 +351,7 @@ srk_open(struct tpm *t, const char *dir, struct tpm_record *r, struct why *w)
 	return w->reason;
 }
 
-/* ---- audit counter ------------------------------------------------------------------- */
+/* ---- audit counter --------------------------------------------------- */
 
 static enum reason
 counter_make(struct tpm *t, struct why *w)
@@ -454,7 +455,7 @@ tpm_start(struct tpm *t, const char *dir, struct why *w)
 		t->state = w->reason;
 		return w->reason;
 	}
-	/* Without its counter keyd still signs: it is the audit log's matter. */
+	/* Without its counter keyd still signs. */
 	if ((t->counter_state = counter_open(t, dir, &r, w)) != R_OK) {
 		if (t->state != R_OK)
 			return t->state;

@@ -51,8 +51,8 @@ why_text(const struct why *w)
 	n = (size_t)snprintf(text, sizeof(text), "%s: %s",
 	    reason_code(w->reason), reason_text(w->reason));
 	if (w->field[0] != '\0')
-		n += (size_t)snprintf(text + n, sizeof(text) - n, " (%s%s%s%s%s)",
-		    w->field, w->expected[0] == '\0' ? "" : ": expected ",
+		snprintf(text + n, sizeof(text) - n, " (%s%s%s%s%s)", w->field,
+		    w->expected[0] == '\0' ? "" : ": expected ",
 		    w->expected, w->seen[0] == '\0' ? "" : ", seen ", w->seen);
 	return text;
 }

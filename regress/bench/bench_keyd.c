@@ -27,11 +27,11 @@
 #define ROUNDS	7
 #define FLIGHT	32
 
-/* ---- keyd in a process of its own ------------------------------------------------- */
+/* ---- keyd in a process of its own ------------------------------------ */
 
 struct way {
 	const char	*name;
-	double		 (*round)(struct way *);	/* signatures a second */
+	double		 (*round)(struct way *);	/* per second */
 	unsigned	 signatures;	/* a round */
 	int		 below;		/* index of what it is compared with */
 	double		 rate[ROUNDS];
@@ -181,7 +181,8 @@ round_keyd(struct way *w)
 				errx(1, "call");
 			sent++;
 		}
-		pfd.events = POLLIN | (chan_wants_output(w->chan) ? POLLOUT : 0);
+		pfd.events = POLLIN |
+		    (chan_wants_output(w->chan) ? POLLOUT : 0);
 		if (poll(&pfd, 1, -1) == -1)
 			err(1, "poll");
 		if (pfd.revents & POLLOUT)
@@ -192,7 +193,7 @@ round_keyd(struct way *w)
 	return w->signatures / (seconds() - start);
 }
 
-/* ---- what is below it ------------------------------------------------------------------ */
+/* ---- what is below it ------------------------------------------------ */
 
 static double
 round_openssl(struct way *w)
@@ -300,7 +301,7 @@ round_esys(struct way *w)
 	return w->signatures / (seconds() - start);
 }
 
-/* ---- all of them, in turns ------------------------------------------------------------------ */
+/* ---- all of them, in turns ------------------------------------------- */
 
 static struct way	 ways[] = {
 	{ .name = "openssl_p256", .round = round_openssl, .signatures = 4000,
@@ -348,7 +349,7 @@ main(void)
 	for (r = 0; r < ROUNDS; r++)
 		for (i = 0; i < NWAYS; i++)
 			ways[i].rate[r] = ways[i].round(&ways[i]);
-	/* From the last: what is below is compared unsorted, and comes first. */
+	/* From the last: what is below comes first, and is sorted last. */
 	for (i = NWAYS; i-- > 0;) {
 		for (r = 0; r < ROUNDS; r++)
 			ratios[r] = ways[i].rate[r] /

@@ -66,7 +66,7 @@ link_closed(struct chan *c, enum reason why, unsigned type)
 		policyd_gone = true;
 }
 
-/* ---- as policyd -------------------------------------------------------------------- */
+/* ---- as policyd ------------------------------------------------------ */
 
 /* The other end of a new link goes to keyd; a generation of its own. */
 static void
@@ -145,7 +145,7 @@ static const struct ipc_handler from_keyd[] = {
 	{ MSG_OFFENCE,	on_offence },
 };
 
-/* ---- waiting --------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------- */
 
 static void
 turn(void)
@@ -212,7 +212,7 @@ call(int which, enum ipc_type type, const void *msg)
 	return false;
 }
 
-/* ---- commands ------------------------------------------------------------------------------ */
+/* ---- commands -------------------------------------------------------- */
 
 static int
 number_of(const char *const *names, int n, const char *s)
@@ -459,7 +459,7 @@ run(int argc, char **argv)
 	}
 }
 
-/* ---- start --------------------------------------------------------------------------------- */
+/* ---- start ----------------------------------------------------------- */
 
 static int
 listen_at(const char *path)

@@ -55,7 +55,7 @@ link_end(struct link *l)
 		chan_close(l->keyd);
 }
 
-/* ---- calls -------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------- */
 
 static struct {
 	unsigned	 calls;
@@ -139,7 +139,7 @@ teardown(void **state)
 	return test_dir_remove(state);
 }
 
-/* ---- what each may have ----------------------------------------------------------- */
+/* ---- what each may have ---------------------------------------------- */
 
 static void
 tls_request(struct msg_tls_sign_req *m)
@@ -308,7 +308,7 @@ test_checkpoint(void **state)
 	    R_KEY_CHECKPOINT);
 }
 
-/* ---- one purpose a key --------------------------------------------------------------- */
+/* ---- one purpose a key ----------------------------------------------- */
 
 static void
 test_every_key_for_every_request(void **state)
@@ -373,7 +373,7 @@ test_condition(void **state)
 	assert_int_equal(call(&netd, MSG_TLS_SIGN_REQ, &t), R_TPM_POLICY);
 }
 
-/* ---- who may ask --------------------------------------------------------------------------- */
+/* ---- who may ask ----------------------------------------------------- */
 
 /* What a daemon that was taken over sends anyway: its link ends. */
 static void

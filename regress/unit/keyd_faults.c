@@ -94,7 +94,7 @@ teardown(void **state)
 	return test_dir_remove(state);
 }
 
-/* ---- one job each, so that every command meets every fault ---------------------- */
+/* ---- one job each, so that every command meets every fault ----------- */
 
 struct outcome {
 	unsigned	 calls;
@@ -470,7 +470,7 @@ test_turns(void **state)
 		assert_int_equal(few[i], 2 * (i + 1));
 }
 
-/* ---- at start ------------------------------------------------------------------------ */
+/* ---- at start -------------------------------------------------------- */
 
 static const struct {
 	uint32_t	 code;

@@ -117,7 +117,7 @@ refusal(const struct msg_cert_req *m)
 	return w.reason;
 }
 
-/* ---- what is in them --------------------------------------------------------------- */
+/* ---- what is in them ------------------------------------------------- */
 
 static void
 has_name(const X509_NAME *name, const char *prefix)
@@ -235,7 +235,7 @@ has_common(X509 *x, const struct key *k, enum cert_profile p)
 	const ASN1_INTEGER	*s = X509_get0_serialNumber(x);
 	struct msg_cert_req	 m;
 	EVP_PKEY		*pub;
-	int			 crit = X509_get_ext_by_NID(x, NID_key_usage, -1);
+	int			 usage;
 
 	request(&m, p);
 	assert_int_equal(X509_get_version(x), X509_VERSION_3);
@@ -247,8 +247,9 @@ has_common(X509 *x, const struct key *k, enum cert_profile p)
 	has_time(X509_get0_notAfter(x), m.not_after);
 	has_identifiers(x, k);
 	has_san(x);
-	assert_true(crit >= 0);
-	assert_int_equal(X509_EXTENSION_get_critical(X509_get_ext(x, crit)),
+	usage = X509_get_ext_by_NID(x, NID_key_usage, -1);
+	assert_true(usage >= 0);
+	assert_int_equal(X509_EXTENSION_get_critical(X509_get_ext(x, usage)),
 	    1);
 	assert_int_equal(X509_get_signature_nid(x), NID_ecdsa_with_SHA256);
 	pub = X509_get_pubkey(x);
@@ -353,7 +354,7 @@ test_serials(void **state)
 	}
 }
 
-/* ---- openssl verify -x509_strict ------------------------------------------------------ */
+/* ---- openssl verify -x509_strict ------------------------------------- */
 
 static void
 write_pem(X509 *x, const char *name)
@@ -412,7 +413,7 @@ test_openssl_verify(void **state)
 	    "tls.pem"), 0);
 }
 
-/* ---- never more than the profile ----------------------------------------------------------- */
+/* ---- never more than the profile ------------------------------------- */
 
 static void
 test_issuer(void **state)
@@ -549,7 +550,7 @@ test_validity(void **state)
 	}
 }
 
-/* ---- requests ----------------------------------------------------------------------------------- */
+/* ---- requests -------------------------------------------------------- */
 
 static X509_REQ *
 csr(const struct key *k, const char *name, const char *serial, struct why *w)

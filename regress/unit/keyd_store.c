@@ -202,7 +202,7 @@ test_table_is_bounded(void **state)
 	assert_null(key_byid(UINT32_MAX));
 }
 
-/* ---- what must not be taken ------------------------------------------------------ */
+/* ---- what must not be taken ------------------------------------------ */
 
 static void
 refused(void)
@@ -376,7 +376,7 @@ test_no_copies(void **state)
 	assert_int_equal(CRYPTO_secure_malloc_done(), 1);
 }
 
-/* ---- the file of the backend `soft' --------------------------------------------------- */
+/* ---- the file of the backend `soft' ---------------------------------- */
 
 static void
 test_soft_secret(void **state)
@@ -449,7 +449,7 @@ test_disk_full(void **state)
 	assert_non_null(test_key("tls", KEY_TLS, KEY_P256));
 }
 
-/* ---- kill -9 at every system call -------------------------------------------------------- */
+/* ---- kill -9 at every system call ------------------------------------ */
 
 static void
 child(void)

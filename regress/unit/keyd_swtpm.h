@@ -171,7 +171,7 @@ swtpm_serve(struct tpm *t, const unsigned *until)
 	return *until != 0;
 }
 
-/* ---- the proxy ----------------------------------------------------------------- */
+/* ---- the proxy ------------------------------------------------------- */
 
 enum fault { PASS, ANSWER, SILENCE, CLOSE, GARBAGE, TORN, LONG };
 

@@ -324,7 +324,7 @@ test_purpose_is_bound(void **state)
 	assert_int_equal(w.reason, R_KEY_FILE);
 }
 
-/* ---- sealed ------------------------------------------------------------------- */
+/* ---- sealed ---------------------------------------------------------- */
 
 static void
 test_sealed(bool pcrs)
