@@ -11,6 +11,8 @@
 
 #define BUCKETS		1024
 #define LAST_SECOND	253402300799LL	/* 9999-12-31T23:59:59Z */
+#define KEEPALIVE	10000			/* ms, where policyd says 0 */
+#define SILENCE		30000
 
 LIST_HEAD(bucket, peer);
 
@@ -194,8 +196,8 @@ peer_enter(const struct msg_peer_set *m, struct refusal *why)
 	memcpy(p->address, m->address, sizeof(p->address));
 	p->port = (uint16_t)m->port;
 	p->shift = m->shift;
-	p->keepalive = m->keepalive;
-	p->silence = m->silence;
+	p->keepalive = m->keepalive > 0 ? m->keepalive : KEEPALIVE;
+	p->silence = m->silence > 0 ? m->silence : SILENCE;
 	return p;
 }
 

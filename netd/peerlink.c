@@ -70,6 +70,9 @@ link_log(const struct peerlink *l, const struct refusal *why, bool theirs)
 		log_warnx("refused %s: %s %s %s: expected %s, seen %s", addr,
 		    reason_code(why->reason), reason_text(why->reason),
 		    why->field, why->expected, why->seen);
+	else if (l->peer->failures > 0 && l->peer->why.reason == why->reason)
+		log_debug("peer %s at %s: %s again", name, addr,
+		    reason_code(why->reason));
 	else if (l == l->peer->live || l->state != LIVE)
 		log_info("peer %s at %s: %s %s %s %s", name, addr,
 		    reason_code(why->reason), reason_text(why->reason),

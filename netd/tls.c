@@ -530,9 +530,3 @@ tls_leaf(const struct tls *t)
 {
 	return SSL_get0_peer_certificate(t->ssl);
 }
-
-bool
-tls_is_server(const struct tls *t)
-{
-	return t->server;
-}

@@ -157,7 +157,6 @@ int	tls_send(struct tls *, const void *, size_t);
 /* Closes at once, whatever was under way; no event follows. NULL is fine. */
 void	tls_close(struct tls *);
 X509	*tls_leaf(const struct tls *);	/* theirs, once up; not to be freed */
-bool	tls_is_server(const struct tls *);
 void	tls_stop(void);			/* free what tls_init() made */
 SSL_CTX	*tls_context(void);		/* a new one without identity, or NULL */
 

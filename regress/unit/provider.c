@@ -203,6 +203,18 @@ test_wrong_point(void **state)
 	ERR_clear_error();
 }
 
+/* Of OpenSSL there is only what the channel is made of. */
+static void
+test_nothing_else(void **state)
+{
+	assert_null(EVP_MD_fetch(tls_lib(), "MD5", NULL));
+	assert_null(EVP_CIPHER_fetch(tls_lib(), "AES-128-CBC", NULL));
+	assert_null(EVP_KEYMGMT_fetch(tls_lib(), "RSA", NULL));
+	assert_null(EVP_KEYMGMT_fetch(tls_lib(), "X448", NULL));
+	assert_null(EVP_SIGNATURE_fetch(tls_lib(), "ED25519", NULL));
+	ERR_clear_error();
+}
+
 /* An answer that nobody waits for changes nothing. */
 static void
 test_late_answer(void **state)
@@ -226,6 +238,7 @@ main(void)
 		cmocka_unit_test(test_import_refuses_private),
 		cmocka_unit_test(test_matches),
 		cmocka_unit_test(test_wrong_point),
+		cmocka_unit_test(test_nothing_else),
 		cmocka_unit_test(test_late_answer),
 	};
 
