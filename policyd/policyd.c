@@ -250,6 +250,16 @@ loop_start(int control)
 	control_start(&loop, control);
 }
 
+/* With -n, the files that the configuration names are read as well. */
+static void
+check(const struct start_opts *opts)
+{
+	if ((conf = conf_parse(opts->conf_path, stderr)) == NULL)
+		exit(1);
+	settings_read(conf);
+	policy_read(conf);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -258,8 +268,10 @@ main(int argc, char **argv)
 	int			control;
 
 	start_options(argc, argv, "", &opts);
-	conf = start_conf(&opts);
 	crypto_start();
+	if (opts.check)
+		check(&opts);
+	conf = start_conf(&opts);	/* the end, with -n */
 	settings_read(conf);
 	policy_read(conf);
 	start_dirs(&policyd_confine, conf);
