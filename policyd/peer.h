@@ -260,6 +260,7 @@ struct peer {
 	bool		 lost;		/* was connected since ev, then not */
 
 	unsigned	 redials;	/* failed ones since it was connected */
+	unsigned	 link_news;	/* in this second */
 	enum { TELL_NOTHING, TELL_COMMIT, TELL_NOW } tell;	/* netd */
 	bool		 told;		/* netd knows it */
 
@@ -344,6 +345,7 @@ void		 net_forget(struct peer *);	/* at once: PEER_DROP */
 void		 net_up(void);
 void		 net_down(void);
 void		 net_pump(void);
+void		 net_tick(struct peer *);	/* once a second */
 /* Where to reach a peer: configured or given, else its neighbour's. "" if
    nowhere; *from names which. */
 const char	*net_address(const struct peer *, const char **from);

@@ -326,6 +326,7 @@ peer_tick(struct peer *p, uint64_t mono)
 {
 	struct why	why;
 
+	net_tick(p);
 	if (p->deadline != 0 && mono >= p->deadline) {
 		p->deadline = 0;
 		peer_step(p, EV_TIMEOUT, NULL);

@@ -11,6 +11,9 @@
 
 #define ROOM_MIN	1024	/* of the queue to netd, kept for the urgent */
 
+#define NEWS_MAX	16	/* moves of a link in a second, a peer; then the
+				   newest each second: a record each is enough */
+
 static bool	naming;		/* PEERS_END is still to be sent */
 static bool	asked;		/* net_committed() will be called */
 
@@ -175,16 +178,29 @@ net_down(void)
 	}
 }
 
-static enum peer_event
-link_event(const struct peer *p, const struct msg_peer_link *m)
+/* Move the peer to where its link is now. */
+static void
+link_moved(struct peer *p)
 {
-	if (m->state == 2)
-		return EV_LINK_UP;
-	if (m->state == 1)
-		return EV_LINK_PROGRESS;
-	if (peer_trusted(p) && policy_doubtful((enum reason)m->reason))
-		return EV_LINK_REFUSED;
-	return EV_LINK_DOWN;
+	const struct why	*why = p->link_why.reason != R_OK ?
+				    &p->link_why : NULL;
+
+	if (p->link == 2)
+		peer_step(p, EV_LINK_UP, why);
+	else if (p->link == 1)
+		peer_step(p, EV_LINK_PROGRESS, why);
+	else if (peer_trusted(p) && policy_doubtful(p->link_why.reason))
+		peer_step(p, EV_LINK_REFUSED, why);
+	else
+		peer_step(p, EV_LINK_DOWN, why);
+}
+
+void
+net_tick(struct peer *p)
+{
+	if (p->link_news > NEWS_MAX)
+		link_moved(p);
+	p->link_news = 0;
 }
 
 int
@@ -212,7 +228,8 @@ netd_peer_link(struct chan *c, const struct ipc_call *call, const void *arg)
 	/* A redial after a failed one is no news: no flapping to and fro. */
 	else if (p->redials > 1 && p->state == P_NOTCONNECTED)
 		return 0;
-	peer_step(p, link_event(p, m), why.reason != R_OK ? &why : NULL);
+	if (++p->link_news <= NEWS_MAX)
+		link_moved(p);
 	jobs_pump();
 	return 0;
 }

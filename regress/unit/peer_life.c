@@ -337,6 +337,30 @@ test_no_flapping(void **state)
 		w_peer_link(p, 0, R_NET_TIMEOUT);
 	}
 	assert_int_equal(audit_last(), records);
+	w_pass(1);
+	w_peer_link(p, 2, R_OK);
+	assert_int_equal(p->state, P_CONNECTED);
+}
+
+/* A netd that was taken over cannot fill the disk with its connections. */
+static void
+test_link_storm(void **state)
+{
+	struct peer	*p = connected();
+	uint64_t	 records;
+	unsigned	 i;
+
+	w_pass(1);
+	records = audit_last();
+	for (i = 0; i < 1000; i++) {
+		w_peer_link(p, 0, R_TLS_BROKEN);
+		w_peer_link(p, 2, R_OK);
+	}
+	w_peer_link(p, 0, R_TLS_SILENT);
+	assert_true(audit_last() - records <= 16);
+	w_pass(1);
+	assert_int_equal(p->state, P_NOTCONNECTED);
+	assert_int_equal(p->why.reason, R_TLS_SILENT);
 	w_peer_link(p, 2, R_OK);
 	assert_int_equal(p->state, P_CONNECTED);
 }
@@ -374,6 +398,7 @@ main(void)
 		T(test_job_timeout),
 		T(test_link_timeout),
 		T(test_no_flapping),
+		T(test_link_storm),
 		T(test_backoff),
 	};
 
