@@ -209,8 +209,18 @@ generated: $(O)/tools/reasondoc $(O)/tools/msgdoc $(O)/tools/fsmdoc
 	@rm -rf regress/fuzz/seeds/codec && mkdir -p regress/fuzz/seeds/codec
 	$(O)/tools/msgdoc seeds regress/fuzz/seeds/codec
 
+# make fuzz T=60: each fuzzer for T seconds, from its seeds; what it finds is
+# kept in O/fuzz and fails.
+T	?= 60
+fuzz:
+	@$(MAKE) -s O=$(O)/fuzz FUZZER=1 SAN=1 CC=clang fuzzers
+	@cd $(O)/fuzz && for f in fuzz/fuzz_*; do case $$f in *.d) continue ;; esac; \
+	    n=$${f#fuzz/fuzz_}; mkdir -p corpus/$$n; echo "== $$n, $(T) s"; \
+	    $$f -max_total_time=$(T) -print_final_stats=1 -verbosity=0 \
+	        corpus/$$n $(CURDIR)/regress/fuzz/seeds/$$n || exit 1; done
+
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check demo bench install generated clean
+.PHONY: all programs units fuzzers benches tools check demo bench fuzz install generated clean
 .SECONDARY:

@@ -40,4 +40,18 @@ nok "msgpack stays inside libipc" grep -l msgpack libutil/*.[ch] keyd/*.[ch] \
 # shellcheck disable=SC2046
 none "tests do not sleep" '(^|[^a-z_])(u?sleep|nanosleep)[ (]' \
     $(find regress -name '*.[ch]' -o -name '*.sh' ! -name lint.sh)
+# SECURITY.md repeats what each main file says, and names tests that exist.
+for f in policyd keyd netd attestd provctl; do
+	said=$(sed -n '2,/\*\//p' $f/$f.c | sed -e '/\*\//d' -e 's/^ \*//' -e 's/^ //' -e '/^$/d')
+	missing=
+	while IFS= read -r line; do
+		grep -qxF -- "    $line" SECURITY.md || missing="$missing|$line"
+	done <<<"$said"
+	is "SECURITY.md has the words of $f/$f.c" "$missing" ""
+done
+missing=
+for t in $(grep -o '`regress/[^`]*`' SECURITY.md | tr -d '`' | sort -u); do
+	[ -f "$t" ] || missing="$missing $t"
+done
+is "every test that SECURITY.md names exists" "$missing" ""
 done_testing

@@ -77,7 +77,7 @@ both() {	# both NAME: the client that runs now is B
 }
 
 refused() {	# refused NAME CODE
-	printf Hello >&"$SAY" 2>/dev/null
+	{ printf Hello >&"$SAY"; } 2>/dev/null
 	ok "$1: refused with $2" hub_says a "^counter $2 "
 	ok "$1: it sees an alert" hears '[Aa]lert'
 	client_end

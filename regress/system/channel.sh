@@ -81,7 +81,6 @@ peer_set() {	# peer_set [SHIFT [ANCHOR...]]: B, to be dialled at B_ADDR
 
 # refused_in DESC LEAF CODE: B dials with this leaf
 refused_in() {
-	local n
 	mark
 	peer_start client "$2"
 	ok "$1: refused with $3" hub_says a "^counter $3 "
@@ -277,7 +276,6 @@ peer_end
 
 # ---- strangers that open and wait
 mark
-exec {IDLE}<> <(:)
 in_ns b bash -c 'exec 3<>/dev/tcp/192.0.2.1/8090; cat <&3 >/dev/null' &
 WORLD_PIDS="$WORLD_PIDS $!"
 ok 'a handshake that does not begin is ended' hub_says a '^counter TLS-018 '
