@@ -16,14 +16,14 @@ uint64_t
 peer_backoff(unsigned attempts, uint64_t min, uint64_t max)
 {
 	uint64_t	delay = min > 0 ? min : 1;
-	uint32_t	r;
+	uint16_t	r;
 
 	while (attempts-- > 0 && delay < max)
 		delay *= 2;
 	if (delay > max)
 		delay = max;
 	peers_env.random(&r, sizeof(r));
-	return delay / 2 + ((delay - delay / 2 + 1) * r >> 32);
+	return delay / 2 + ((delay - delay / 2) * r >> 16);
 }
 
 void

@@ -378,6 +378,10 @@ test_backoff(void **state)
 		last = d;
 	}
 	assert_int_equal(peer_backoff(0, 0, 0) <= 1, 1);
+	/* A year in milliseconds does not overflow. */
+	d = 365ull * DAY * 1000;
+	assert_in_range(peer_backoff(0, d, d), d / 2, d);
+	assert_in_range(peer_backoff(1000, 1, d), d / 2, d);
 }
 
 int
