@@ -7,13 +7,16 @@
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "log.h"
 #include "tls.h"
 
-#define DIALS_MAX	32	/* peers at once; the other half of SIGN_MAX is
-				   for those that dial us */
+#define DIALS_MAX	96	/* peers that are being connected to; those
+				   that do not answer hold up no others */
+#define SHAKES_MAX	32	/* handshakes of ours; the other half of
+				   SIGN_MAX is for those that dial us */
 
 static struct {
 	uv_loop_t	*loop;
@@ -97,12 +100,12 @@ report(struct peer *p)
 /* ---- dialling ------------------------------------------------------------ */
 
 static void	dial_peer(struct peer *);
-static unsigned	ndials;		/* connecting, or in their handshake */
+static unsigned	ndials, nshakes;
 
 void
 peers_handshaken(void)
 {
-	ndials--;
+	nshakes--;
 }
 
 static void
@@ -173,6 +176,13 @@ redial_later(struct peer *p)
 		redial_after(p, backoff_next(&p->backoff, random32()));
 }
 
+/* No room just now: not the peer's fault, so without backoff. */
+static void
+dial_soon(struct peer *p)
+{
+	redial_after(p, self.retry_min / 2 + random32() % (self.retry_min + 1));
+}
+
 static void
 dialled(int fd, enum reason reason, void *arg)
 {
@@ -180,13 +190,17 @@ dialled(int fd, enum reason reason, void *arg)
 	struct refusal	 why;
 
 	p->dial = NULL;
-	if (fd != -1) {
-		peerlink_dialled(p, fd);
-		return;
-	}
 	ndials--;
-	refusal_set(&why, reason, NULL, NULL, p->address);
-	peers_changed(p, &why);
+	if (fd == -1) {
+		refusal_set(&why, reason, NULL, NULL, p->address);
+		peers_changed(p, &why);
+	} else if (nshakes == SHAKES_MAX) {
+		close(fd);
+		dial_soon(p);
+	} else {
+		nshakes++;
+		peerlink_dialled(p, fd);
+	}
 }
 
 static void
@@ -197,9 +211,8 @@ dial_peer(struct peer *p)
 	if (ndials < DIALS_MAX)
 		p->dial = dial_start(p->address, p->port,
 		    self.handshake_timeout, dialled, p);
-	if (p->dial == NULL)		/* not the peer's fault: no backoff */
-		redial_after(p, self.retry_min / 2 + random32() %
-		    (self.retry_min + 1));
+	if (p->dial == NULL)
+		dial_soon(p);
 	else
 		ndials++;
 }
