@@ -55,7 +55,7 @@ peer_start() {	# peer_start [OPTION...] server|client LEAF: what B runs
 	    "$W/c/$2.pem" "$W/c/$2.key" "$W/c/A.pem" <>"$W/never" \
 	    >"$W/peer" 2>&1 &
 	PEER=$!
-	[ "$1" = client ] || await ${T:-30} grep -q '^listening' "$W/peer"
+	[ "$1" = client ] || await 30 grep -q '^listening' "$W/peer"
 }
 
 peer_end() {
@@ -65,7 +65,7 @@ peer_end() {
 }
 
 peer_says() {
-	await ${T:-30} grep -qE -- "$1" "$W/peer"
+	await 30 grep -qE -- "$1" "$W/peer"
 }
 
 mark() {	# what the hub said from now on counts
@@ -128,7 +128,7 @@ peer_end
 mark
 peer_start -p100 client b
 ok 'a client that pings' hub_says a '^peer 1 state 2'
-await ${T:-30} sh -c "[ \$(grep -c '^received alive' $W/peer) -ge 30 ]"
+await 30 sh -c "[ \$(grep -c '^received alive' $W/peer) -ge 30 ]"
 result $? 'each ping is answered'
 nok 'and its silence never counts' hub_said a '^peer 1 state 0 '
 peer_end
