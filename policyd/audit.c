@@ -58,7 +58,7 @@ static struct {
 	bool		 wanted;	/* a privileged event: do not wait */
 	uint64_t	 now, due, retry, backoff;	/* ms, monotonic */
 	struct why	 why;		/* of the last attempt */
-	bool		 stopping;	/* the last checkpoint is still to begin */
+	bool		 stopping;	/* the last checkpoint is to begin */
 	void		(*stopped)(void *);
 	void		*stop_arg;
 } audit;
@@ -344,8 +344,8 @@ audit_stored(enum reason r, void *arg)
 static void
 audit_signed(const struct ipc_reply *rep, void *arg)
 {
-	static struct store_sql		 put = STORE_SQL("INSERT INTO checkpoint"
-	    " (counter, sequence, chain, time, signature)"
+	static struct store_sql		 put = STORE_SQL(
+	    "INSERT INTO checkpoint (counter, sequence, chain, time, signature)"
 	    " VALUES (?1, ?2, ?3, ?4, ?5)");
 	const struct msg_checkpoint_rep	*m = rep->msg;
 	const struct audit_mark		*n = &audit.next;

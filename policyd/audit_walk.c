@@ -11,7 +11,7 @@
 
 #define WALKS_MAX	4		/* at once */
 #define PIECE		1000		/* records in a turn */
-#define SIGNATURE_COST	100		/* records that one signature counts for */
+#define SIGNATURE_COST	100		/* records that a signature equals */
 #define KEYD_TIMEOUT	60000		/* ms */
 
 struct walk {

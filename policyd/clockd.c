@@ -10,11 +10,11 @@
 #include "policyd.h"
 
 #define KEEP_EVERY	600000	/* ms between two writes of the time */
-#define SLACK		60	/* s the system clock may be behind: it is slewed */
+#define SLACK		60	/* s; the system clock may be slewed */
 
 static struct {
 	bool		 unset;
-	uint64_t	 kept;		/* mono ms when the store got the time */
+	uint64_t	 kept;		/* mono ms; the store got the time */
 	bool		 wrote;
 } clk;
 
@@ -44,7 +44,7 @@ static void
 clockd_keep(uint64_t now, uint64_t mono_ms)
 {
 	if (store_meta_set_int("time", (int64_t)now) != R_OK)
-		return;		/* the store said why; the next minute tries again */
+		return;		/* said already; tried again in a minute */
 	clk.kept = mono_ms;
 	clk.wrote = true;
 }

@@ -24,9 +24,9 @@
 #include "confine.h"
 #include "policyd.h"
 
-#define PENDING_MAX	4	/* connections of a role that have not greeted */
+#define PENDING_MAX	4	/* of a role, not greeted yet */
 #define PENDING_MS	15000	/* how long one may say nothing */
-#define AUDIT_GAP_MS	60000	/* between records of refused greetings, a role */
+#define AUDIT_GAP_MS	60000	/* between records of refused greetings */
 #define ACCUSE_MAX	3	/* accusations of one daemon in ... */
 #define ACCUSE_MS	600000	/* ... this time; one more turns against it */
 
@@ -48,9 +48,9 @@ static struct role {
 	unsigned	 npending;
 	struct conn	*live;
 	pid_t		 banned;	/* it offended: it must start afresh */
-	uint64_t	 audited;	/* mono ms of the last refused greeting's record */
+	uint64_t	 audited;	/* mono ms; last refused greeting */
 	uint64_t	 accused[ACCUSE_MAX];	/* mono ms, by this role */
-	uint32_t	 links[IPC_NROLES];	/* generation of the newest link */
+	uint32_t	 links[IPC_NROLES];	/* generations, the newest */
 	struct hubd_row	 row;
 	uint64_t	 counts[R_COUNT], before[R_COUNT];
 } roles[IPC_NROLES];

@@ -22,12 +22,16 @@
 
 struct uv_loop_s;
 
+/* A handler of dispatch.c's tables (ipc_fn). */
+#define IPC_HANDLER(fn)							\
+	int fn(struct chan *, const struct ipc_call *, const void *)
+
 #define NODE_ID_LEN	40
-#define CERT_MAX	2048		/* bytes of a certificate of ours, DER */
+#define CERT_MAX	2048	/* bytes of a certificate of ours, DER */
 #define SLOT_MAX	16384		/* bytes of a slot's chain, DER */
 #define HASH_LEN	32		/* SHA-256 */
 
-/* ---- why.c ------------------------------------------------------------------ */
+/* ---- why.c --------------------------------------------------------------- */
 
 /* The check that failed, as it travels in replies, rows and records. */
 struct why {
@@ -43,16 +47,16 @@ enum reason	 why_set(struct why *w, enum reason, const char *field,
 /* Copy what fits, ending at a character; control characters become '?'. */
 void		 text_set(char *to, size_t size, const char *from);
 
-/* ---- policyd.c ------------------------------------------------------------ */
+/* ---- policyd.c ----------------------------------------------------------- */
 
 extern const struct conf *conf;	/* set once in main, before confinement */
 
-/* ---- schema.c: every table, in one place ---------------------------------- */
+/* ---- schema.c: every table, in one place --------------------------------- */
 
 /* Statement n takes a store from user_version n to n + 1; NULL ends it. */
 extern const char *const store_schema[];
 
-/* ---- store.c --------------------------------------------------------------- */
+/* ---- store.c ------------------------------------------------------------- */
 
 typedef void (*store_fn)(enum reason, void *arg);
 
@@ -72,7 +76,7 @@ struct store_sql {
 enum reason	 store_open(const char *path);
 void		 store_close(void);
 sqlite3		*store_db(void);
-enum reason	 store_state(void);	/* R_OK, or why nothing can be written */
+enum reason	 store_state(void);	/* R_OK, or why no write can be */
 enum reason	 store_probe(void);	/* try again to write */
 /* Open the turn's transaction if it is not open. R_OK, or why not. */
 enum reason	 store_begin(void);
@@ -85,14 +89,14 @@ void		 store_after_commit(store_fn fn, void *arg);
 /* End of the loop's turn: at most one commit, then the acknowledgements. */
 void		 store_turn(void);
 bool		 store_dirty(void);	/* store_turn() has something to do */
-/* After a failed commit memory is ahead of the disk: policyd must start anew. */
+/* A commit failed, memory is ahead of the disk: policyd must start anew. */
 bool		 store_failed(void);
 /* The statement, reset and with no bindings. */
 sqlite3_stmt	*store_stmt(struct store_sql *);
 /* Bind from 1 on: i int64_t, s const char * (NULL is NULL), b const void * and
    size_t, n nothing (NULL). */
 void		 store_bind(sqlite3_stmt *, const char *kinds, ...);
-/* A row: 1; no more: 0 (and the statement is reset). -1: the store is broken. */
+/* A row: 1; no more: 0, and the statement is reset; -1: a broken store. */
 int		 store_row(sqlite3_stmt *);
 /* Run a statement that writes, in the turn's transaction. R_OK, or why not. */
 enum reason	 store_write(sqlite3_stmt *);
@@ -105,13 +109,13 @@ enum reason	 store_meta_set_int(const char *name, int64_t);
 size_t		 store_meta_blob(const char *name, void *buf, size_t size);
 enum reason	 store_meta_set_blob(const char *name, const void *, size_t);
 
-/* ---- audit.c, audit_walk.c ---------------------------------------------------------------- */
+/* ---- audit.c, audit_walk.c ----------------------------------------------- */
 
 enum audit_kind {
 	AUDIT_START,		/* policyd started, or stopped */
-	AUDIT_OPERATOR,		/* an operator's command that changes something */
+	AUDIT_OPERATOR,		/* an operator's command */
 	AUDIT_TRANSITION,	/* a peer moved from one state to another */
-	AUDIT_VERDICT,		/* what we concluded about a peer, and from what */
+	AUDIT_VERDICT,		/* what we concluded about a peer */
 	AUDIT_REFUSAL,		/* refused, with its reason */
 	AUDIT_CERT,		/* issued, installed or renewed */
 	AUDIT_KEY,		/* a key made or changed; the TPM's condition */
@@ -124,7 +128,7 @@ struct audit_row {
 	uint64_t	 sequence;	/* from 1, without a hole */
 	uint64_t	 time;		/* trusted seconds since 1970 */
 	char		 kind[16];
-	char		 subject[65];	/* a peer's or a role's name, or empty */
+	char		 subject[65];	/* name of a peer or role */
 	char		 reason[16];	/* code, "OK" if nothing is wrong */
 	char		 text[513];
 	uint8_t		 hash[HASH_LEN];
@@ -143,8 +147,9 @@ void		 audit_record(enum audit_kind, const char *subject,
  * of the loop for each, however long the log is.
  */
 typedef void (*audit_row_fn)(const struct audit_row *, void *arg);
-uint64_t	 audit_page(uint64_t from, unsigned max, audit_row_fn, void *arg);
-uint64_t	 audit_last(void);	/* sequence of the newest record, 0 if none */
+uint64_t	 audit_page(uint64_t from, unsigned max, audit_row_fn,
+		    void *arg);
+uint64_t	 audit_last(void);	/* the newest record, 0 if none */
 
 struct audit_result {
 	struct why	 why;		/* R_OK, or the first thing found */
@@ -177,7 +182,7 @@ void		 audit_tick(uint64_t mono_ms);	/* once a second */
 /* One more checkpoint for a clean stop; fn runs when it is done or given up. */
 void		 audit_stop(void (*fn)(void *), void *arg);
 
-/* Of audit.c for audit_walk.c: what a checkpoint says, or the head of the log. */
+/* For audit_walk.c: what a checkpoint says, or the head of the log. */
 struct audit_mark {
 	uint64_t	 sequence, time, counter;
 	uint8_t		 chain[HASH_LEN];
@@ -185,10 +190,11 @@ struct audit_mark {
 void		 audit_hash(const struct audit_row *,
 		    const uint8_t before[HASH_LEN], uint8_t out[HASH_LEN]);
 bool		 audit_signed_by(const uint8_t *point, size_t pointlen,
-		    const struct audit_mark *, const uint8_t *sig, size_t siglen);
+		    const struct audit_mark *, const uint8_t *sig,
+		    size_t siglen);
 size_t		 audit_point(uint8_t point[97], bool *counter);
 
-/* ---- clockd.c ----------------------------------------------------------------- */
+/* ---- clockd.c ------------------------------------------------------------ */
 
 void		 clockd_start(uint64_t system_now);	/* after store_open() */
 /*
@@ -196,11 +202,12 @@ void		 clockd_start(uint64_t system_now);	/* after store_open() */
  * set. Computes trusted time (clock_set), keeps it in the store, tells the
  * daemons and, after a step, identity and peers. stepped: the kernel said so.
  */
-void		 clockd_look(uint64_t system_now, uint64_t mono_ms, bool stepped);
-bool		 clockd_unset(void);	/* the system clock is below the floor */
+void		 clockd_look(uint64_t system_now, uint64_t mono_ms,
+		    bool stepped);
+bool		 clockd_unset(void);	/* the system clock is too low */
 uint64_t	 clockd_floor(void);
 
-/* ---- hubd.c -------------------------------------------------------------------- */
+/* ---- hubd.c -------------------------------------------------------------- */
 
 struct hubd_row {
 	bool		 up, ready;
@@ -227,12 +234,12 @@ void		 hubd_log_level(enum ipc_role, uint32_t level);
 void		 hubd_broadcast(enum ipc_type, const void *msg);
 void		 hubd_tick(uint64_t mono_ms);	/* ends who says nothing */
 void		 hubd_stop(void);
-int	hubd_hello(struct chan *, const struct ipc_call *, const void *);
-int	hubd_ready(struct chan *, const struct ipc_call *, const void *);
-int	hubd_offence(struct chan *, const struct ipc_call *, const void *);
-int	hubd_counter(struct chan *, const struct ipc_call *, const void *);
+IPC_HANDLER(hubd_hello);
+IPC_HANDLER(hubd_ready);
+IPC_HANDLER(hubd_offence);
+IPC_HANDLER(hubd_counter);
 
-/* ---- cert.c: certificates of this node; pure ---------------------------------- */
+/* ---- cert.c: certificates of this node; pure ----------------------------- */
 
 struct cert_info {
 	uint8_t		 serial[20];	/* big-endian, without leading zeros */
@@ -245,7 +252,7 @@ struct cert_info {
 
 /* One certificate in DER and nothing after it. 0 or -1. */
 int		 cert_read(const uint8_t *der, size_t len, struct cert_info *);
-/* Hex of the first 20 bytes of SHA-256 over the SubjectPublicKeyInfo. 0 or -1. */
+/* Hex of SHA-256 over the SubjectPublicKeyInfo, 20 bytes of it. 0 or -1. */
 int		 cert_node_id(const uint8_t *point, size_t len,
 		    char id[NODE_ID_LEN + 1]);
 /*
@@ -274,13 +281,13 @@ enum reason	 cert_chain(const void *pem, size_t pemlen,
 bool		 cert_next(const uint8_t **p, size_t *left, const uint8_t **der,
 		    size_t *len);
 
-/* ---- identity.c ------------------------------------------------------------------- */
+/* ---- identity.c ---------------------------------------------------------- */
 
 enum identity_key { IDK_CA, IDK_SPDM, IDK_TLS, IDK_AUDIT, IDK_N };
 enum identity_cert { IDC_NODE_CA, IDC_SPDM_LEAF, IDC_TLS_LEAF, IDC_N };
 
 struct identity {
-	char		 node[NODE_ID_LEN + 1];	/* empty until keyd told the key */
+	char		 node[NODE_ID_LEN + 1];	/* empty: not known yet */
 	struct {
 		bool		 have;
 		uint32_t	 key, algorithm;
@@ -299,7 +306,7 @@ struct identity {
 		size_t		 len;
 		uint8_t		 der[SLOT_MAX];	/* root first */
 		char		 subject[256], issuer[256], serial[65];
-		uint8_t		 root[HASH_LEN];	/* SHA-256 of its root */
+		uint8_t		 root[HASH_LEN];	/* of its root */
 		uint64_t	 not_before, not_after;
 	} slot0;
 	uint32_t	 backend;	/* KEY_BACKEND_..., as keyd said */
@@ -316,14 +323,14 @@ void		 identity_down(enum ipc_role);
 void		 identity_tick(uint64_t mono_ms);	/* once a second */
 void		 identity_time_step(void);
 const struct identity *identity_get(void);
-/* The manufacturer's chain, PEM in any order. R_OK: acknowledge after commit. */
+/* The manufacturer's chain, PEM in any order. Acknowledge after the commit. */
 enum reason	 identity_install(const void *pem, size_t len, struct why *);
 /* A CSR over the SPDM key; fn gets DER, or NULL and why. */
 typedef void (*identity_csr_fn)(const uint8_t *der, size_t len,
     const struct why *, void *arg);
 void		 identity_csr(const char *serial, identity_csr_fn, void *arg);
 
-/* ---- settings.c --------------------------------------------------------------------- */
+/* ---- settings.c ---------------------------------------------------------- */
 
 struct root {
 	struct root	*next;
@@ -340,7 +347,7 @@ const struct root *settings_roots(void);
 const struct root *settings_root(const uint8_t hash[HASH_LEN]);	/* or NULL */
 void		 settings_up(enum ipc_role);
 
-/* ---- dispatch.c --------------------------------------------------------------------- */
+/* ---- dispatch.c ---------------------------------------------------------- */
 
 /* Handler tables, one for each peer. */
 extern const struct ipc_handler from_keyd[], from_netd[], from_attestq[],
@@ -353,11 +360,11 @@ void		 ack_call(const struct ipc_call *);
 int		 refuse_why(struct chan *, const struct ipc_call *,
 		    const struct why *);
 
-/* ---- filter.c ---------------------------------------------------------------------------- */
+/* ---- filter.c ------------------------------------------------------------ */
 
 extern const struct confine policyd_confine;
 
-/* ==== below: peers, policy, evidence, control (the other half) ============================ */
+/* ==== below: peers, policy, evidence, control (the other half) ============ */
 
 /*
  * Called by the files above:
@@ -385,39 +392,38 @@ void		 control_stop(void);
 /* A line for 'provctl monitor': kind, subject, reason, text. From audit.c. */
 void		 control_event(const struct audit_row *);
 
-int	netd_neighbour(struct chan *, const struct ipc_call *, const void *);
-int	netd_neighbour_gone(struct chan *, const struct ipc_call *, const void *);
-int	netd_neighbours_end(struct chan *, const struct ipc_call *, const void *);
-int	netd_peer_link(struct chan *, const struct ipc_call *, const void *);
-int	attestq_job_step(struct chan *, const struct ipc_call *, const void *);
-int	attestq_evid_identity(struct chan *, const struct ipc_call *, const void *);
-int	attestq_evid_anchor(struct chan *, const struct ipc_call *, const void *);
-int	attestq_evid_measurement(struct chan *, const struct ipc_call *,
-	    const void *);
-int	attestq_evid_end(struct chan *, const struct ipc_call *, const void *);
-int	attestq_job_failed(struct chan *, const struct ipc_call *, const void *);
-int	attestr_attested(struct chan *, const struct ipc_call *, const void *);
+IPC_HANDLER(netd_neighbour);
+IPC_HANDLER(netd_neighbour_gone);
+IPC_HANDLER(netd_neighbours_end);
+IPC_HANDLER(netd_peer_link);
+IPC_HANDLER(attestq_job_step);
+IPC_HANDLER(attestq_evid_identity);
+IPC_HANDLER(attestq_evid_anchor);
+IPC_HANDLER(attestq_evid_measurement);
+IPC_HANDLER(attestq_evid_end);
+IPC_HANDLER(attestq_job_failed);
+IPC_HANDLER(attestr_attested);
 
-int	ctl_hello(struct chan *, const struct ipc_call *, const void *);
-int	ctl_status(struct chan *, const struct ipc_call *, const void *);
-int	ctl_neighbours(struct chan *, const struct ipc_call *, const void *);
-int	ctl_peer_list(struct chan *, const struct ipc_call *, const void *);
-int	ctl_peer_show(struct chan *, const struct ipc_call *, const void *);
-int	ctl_peer_add(struct chan *, const struct ipc_call *, const void *);
-int	ctl_peer_remove(struct chan *, const struct ipc_call *, const void *);
-int	ctl_provision(struct chan *, const struct ipc_call *, const void *);
-int	ctl_unprovision(struct chan *, const struct ipc_call *, const void *);
-int	ctl_revoke(struct chan *, const struct ipc_call *, const void *);
-int	ctl_identity_show(struct chan *, const struct ipc_call *, const void *);
-int	ctl_identity_csr(struct chan *, const struct ipc_call *, const void *);
-int	ctl_identity_install(struct chan *, const struct ipc_call *, const void *);
-int	ctl_reference_learn(struct chan *, const struct ipc_call *, const void *);
-int	ctl_reference_show(struct chan *, const struct ipc_call *, const void *);
-int	ctl_reference_accept(struct chan *, const struct ipc_call *, const void *);
-int	ctl_audit_show(struct chan *, const struct ipc_call *, const void *);
-int	ctl_audit_verify(struct chan *, const struct ipc_call *, const void *);
-int	ctl_explain_peer(struct chan *, const struct ipc_call *, const void *);
-int	ctl_monitor(struct chan *, const struct ipc_call *, const void *);
-int	ctl_log_level(struct chan *, const struct ipc_call *, const void *);
+IPC_HANDLER(ctl_hello);
+IPC_HANDLER(ctl_status);
+IPC_HANDLER(ctl_neighbours);
+IPC_HANDLER(ctl_peer_list);
+IPC_HANDLER(ctl_peer_show);
+IPC_HANDLER(ctl_peer_add);
+IPC_HANDLER(ctl_peer_remove);
+IPC_HANDLER(ctl_provision);
+IPC_HANDLER(ctl_unprovision);
+IPC_HANDLER(ctl_revoke);
+IPC_HANDLER(ctl_identity_show);
+IPC_HANDLER(ctl_identity_csr);
+IPC_HANDLER(ctl_identity_install);
+IPC_HANDLER(ctl_reference_learn);
+IPC_HANDLER(ctl_reference_show);
+IPC_HANDLER(ctl_reference_accept);
+IPC_HANDLER(ctl_audit_show);
+IPC_HANDLER(ctl_audit_verify);
+IPC_HANDLER(ctl_explain_peer);
+IPC_HANDLER(ctl_monitor);
+IPC_HANDLER(ctl_log_level);
 
 #endif

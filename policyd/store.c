@@ -238,7 +238,7 @@ store_open(const char *path)
 	enum reason	r;
 
 	memset(&store, 0, sizeof(store));
-	if (strpbrk(path, "?#%") != NULL)	/* they mean something in a URI */
+	if (strpbrk(path, "?#%") != NULL)	/* special in a URI */
 		return R_SYS_STORE_IO;
 	r = store_open_as(path, false);
 	if ((r == R_SYS_STORE_IO || r == R_SYS_STORE_READONLY) &&

@@ -276,7 +276,7 @@ test_too_many(void **state)
 	refused(R_KEY_CHAIN_SIZE, "certificates");
 }
 
-/* The node id is SHA-256 over the SubjectPublicKeyInfo, as OpenSSL writes it. */
+/* The node id: over the SubjectPublicKeyInfo as OpenSSL writes it. */
 static void
 test_node_id(void **state)
 {

@@ -480,7 +480,7 @@ test_restart_is_not_a_second(void **state)
 	for (i = 0; i < 3; i++)		/* it is accepted */
 		uv_run(&loop, UV_RUN_NOWAIT);
 	greet_as(new, IPC_NETD, false);
-	chan_close(old->chan);		/* both wait to be read, in this order */
+	chan_close(old->chan);		/* both wait, in this order */
 	assert_int_equal(refused(new), R_OK);
 }
 
@@ -519,7 +519,7 @@ test_silent_connections(void **state)
 
 	for (i = 0; i < 4; i++)
 		f[i] = attach(IPC_NETD, IPC_NETD);
-	good = greet(IPC_NETD);		/* one more than may wait: the oldest goes */
+	good = greet(IPC_NETD);		/* one too many: the oldest goes */
 	assert_int_equal(good->reason, R_OK);
 	UNTIL(f[0]->chan == NULL);
 	for (i = 1; i < 4; i++)
@@ -708,7 +708,7 @@ test_false_accusations(void **state)
 			assert_int_equal(waitpid(pid, &st, 0), pid);
 			continue;
 		}
-		UNTIL(r->chan == NULL);		/* now it is the accuser's turn */
+		UNTIL(r->chan == NULL);	/* now it is the accuser's turn */
 		assert_non_null(hubd_link(IPC_KEYD));
 		assert_string_equal(last_subject, "attestd-r");
 		hubd_stop();

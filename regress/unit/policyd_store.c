@@ -229,7 +229,7 @@ check_after_death(int acked)
 		a = store_meta_int(name, 0);
 		snprintf(name, sizeof(name), "%d.1", i);
 		b = store_meta_int(name, 0);
-		assert_int_equal(a, b);		/* a turn is whole or not at all */
+		assert_int_equal(a, b);	/* a turn is whole or not at all */
 		if (i <= acked)
 			assert_int_equal(a, 1);
 	}
