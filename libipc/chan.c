@@ -217,14 +217,13 @@ chan_find(const struct ipc_call *call)
 	return NULL;
 }
 
-/* With -v: one line for each message, never its payload. */
+/* With -vv: one line for each message, never its payload. */
 static void
 trace(enum ipc_role from, enum ipc_role to, enum ipc_type type, uint32_t id,
     size_t len)
 {
-	if (log_level_now() >= LOG_LVL_DEBUG)
-		log_debug("ipc: %s > %s %s %u %zu", ipc_role_name(from),
-		    ipc_role_name(to), ipc_name(type), id, len);
+	log_trace("ipc: %s > %s %s %u %zu", ipc_role_name(from),
+	    ipc_role_name(to), ipc_name(type), id, len);
 }
 
 /* ---- output queue ---- */

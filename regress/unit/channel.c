@@ -396,7 +396,7 @@ test_trace(void **state)
 	err = dup(2);
 	dup2(pipes[1], 2);
 	log_init("test", true);
-	log_level(LOG_LVL_DEBUG);
+	log_level(LOG_LVL_TRACE);
 	pair_make(answers);
 	chan_call(pair.netd, MSG_TLS_SIGN_REQ, &secret, -1, 1000, got, NULL);
 	chan_input(pair.keyd);
