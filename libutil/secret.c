@@ -14,17 +14,6 @@
 #define SYS_memfd_secret	447	/* Linux 5.14, all architectures */
 #endif
 
-int
-timingsafe_bcmp(const void *a, const void *b, size_t len)
-{
-	const volatile uint8_t	*p = a, *q = b;
-	uint8_t			 diff = 0;
-
-	for (; len > 0; len--)
-		diff |= *p++ ^ *q++;
-	return diff != 0;
-}
-
 void
 freezero(void *p, size_t len)
 {
