@@ -18,19 +18,19 @@ PKGS	 = libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-sys tss2
 WARN	 = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
 	   -Wno-unused-parameter
-CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
+override CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
 	   -DOPENSSL_API_COMPAT=30000 -DOPENSSL_NO_DEPRECATED \
 	   -Ilibipc -Ilibutil -I$(O)/gen $(shell pkg-config --cflags $(PKGS))
 CFLAGS	?= -O2 -g
-CFLAGS	+= -std=gnu17 $(WARN) -fno-common -fstack-protector-strong -fPIE
-LDFLAGS	+= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+override CFLAGS	+= -std=gnu17 $(WARN) -fno-common -fstack-protector-strong -fPIE
+override LDFLAGS	+= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 ifeq ($(SAN),1)
-CFLAGS	+= -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-LDFLAGS	+= -fsanitize=address,undefined
-CPPFLAGS += -DPROVD_SANITIZED
+override CFLAGS	+= -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+override LDFLAGS	+= -fsanitize=address,undefined
+override CPPFLAGS += -DPROVD_SANITIZED
 else
-CPPFLAGS += -D_FORTIFY_SOURCE=2
-CFLAGS	+= -fstack-clash-protection -fcf-protection
+override CPPFLAGS += -D_FORTIFY_SOURCE=2
+override CFLAGS	+= -fstack-clash-protection -fcf-protection
 endif
 LIBS	 = $(shell pkg-config --libs $(PKGS))
 
@@ -121,7 +121,7 @@ $(O)/%.c: %.y
 # Fuzzers replay the files that they are given; make O=build-fuzz FUZZER=1
 # CC=clang SAN=1 fuzzers makes real ones.
 ifeq ($(FUZZER),1)
-CFLAGS	+= -fsanitize=fuzzer-no-link
+override CFLAGS	+= -fsanitize=fuzzer-no-link
 FUZZ_LDFLAGS = -fsanitize=fuzzer
 FUZZ_MAIN =
 else

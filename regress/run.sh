@@ -41,18 +41,22 @@ build() {	# build TREE TARGET...
 	fi
 }
 
+# name FILE: unit-tls of TREE/unit/tls, interop-tls of regress/interop/tls.sh
+name() {
+	echo "$(basename "$(dirname "$1")")-$(basename "$1" .sh)"
+}
+
 # one TREE FILE: run a test; its TAP goes to a file, its status to the end.
 one() {
-	local t=$1 f=$2 name tap rc
-	name=$(basename "$f" .sh)
-	tap=$BASE/$t/tap/$name.tap
+	local t=$1 f=$2 tap rc
+	tap=$BASE/$t/tap/$(name "$f").tap
 	O=$BASE/$t CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS=detect_leaks=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 \
 	    timeout -k 10 420 "$BASE/gcc/tools/reaper" "$f" </dev/null >"$tap" 2>&1
 	rc=$?
 	echo "exit $rc" >>"$tap"
 }
-export -f one
+export -f one name
 
 # tests TREE JOBS FILE...: run them, count, show what failed
 tests() {
@@ -62,7 +66,7 @@ tests() {
 	export BASE
 	printf '%s\n' "$@" | xargs -P "$jobs" -I{} bash -c 'one "$@"' _ "$t" {}
 	for f; do
-		count "$t" "$(basename "$f" .sh)"
+		count "$t" "$(name "$f")"
 	done
 }
 
@@ -73,7 +77,7 @@ count() {
 	f=$(grep -E '^not ok ' "$tap" | grep -cvE '^not ok [0-9]+ # SKIP')
 	rc=$(sed -n 's/^exit //p' "$tap" | tail -n 1)
 	if grep -qE '^1\.\.0 # SKIP' "$tap"; then
-		printf '%-10s %-18s skipped: %s\n' "$1" "$2" "$(sed -n 's/^1\.\.0 # SKIP //p' "$tap")"
+		printf '%-10s %-24s skipped: %s\n' "$1" "$2" "$(sed -n 's/^1\.\.0 # SKIP //p' "$tap")"
 		return
 	fi
 	# A crash, a timeout or no test at all is a failure of its own.
@@ -82,7 +86,7 @@ count() {
 	fi
 	PASSED=$((PASSED + p))
 	FAILED=$((FAILED + f))
-	printf '%-10s %-18s %d passed, %d failed\n' "$1" "$2" "$p" "$f"
+	printf '%-10s %-24s %d passed, %d failed\n' "$1" "$2" "$p" "$f"
 	if [ "$f" -gt 0 ]; then
 		tail -n 120 "$tap" | sed 's/^/    /'
 	fi
