@@ -529,6 +529,64 @@ chain(EVP_PKEY *leaf, const char *cn)
 	BIO_free(b);
 }
 
+/* ---- what netd and attestd -R hear ---- */
+
+static struct chan		*netd, *attestr;
+static unsigned			 identities, slots[2];
+static struct msg_net_identity	 heard;
+static struct msg_spdm_slot	 slot[2];
+
+static int
+on_identity(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	heard = *(const struct msg_net_identity *)arg;
+	identities++;
+	return 0;
+}
+
+static int
+on_slot(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_spdm_slot	*m = arg;
+
+	assert_true(m->slot < 2);
+	slot[m->slot] = *m;
+	slots[m->slot]++;
+	return 0;
+}
+
+static const struct ipc_handler sister[] = {
+	{ MSG_NET_IDENTITY,	on_identity },
+	{ MSG_SPDM_SLOT,	on_slot },
+};
+
+static struct chan *
+sister_up(enum ipc_role r)
+{
+	struct chan_conf	 sc = { .self = r, .peer = IPC_POLICYD,
+	    .handlers = sister, .nhandlers = 2 };
+	struct chan_conf	 pc = { .self = IPC_POLICYD, .peer = r };
+	struct chan		*c;
+	int			 fds[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
+	    fds), 0);
+	assert_non_null(c = chan_new(fds[0], &sc));
+	assert_non_null(link_other[r] = chan_new(fds[1], &pc));
+	chan_set_phase(c, IPC_RUN);
+	chan_set_phase(link_other[r], IPC_RUN);
+	identity_up(r);
+	return c;
+}
+
+static void
+listen_to(void)
+{
+	fake_pump();
+	(void)chan_input(netd);
+	(void)chan_input(attestr);
+}
+
 static EVP_PKEY *
 spdm_key(void)
 {
@@ -599,6 +657,61 @@ test_install_clock_unset(void **state)
 	assert_int_equal(identity_install(pem, strlen(pem), &why), R_OK);
 }
 
+/*
+ * They hear it when it is complete, when they come, and when it changes; a
+ * chain over another key than ours is not served.
+ */
+static void
+test_published(void **state)
+{
+	const struct identity	*me = identity_get();
+	struct why		 why;
+
+	identities = slots[0] = slots[1] = 0;
+	netd = sister_up(IPC_NETD);
+	attestr = sister_up(IPC_ATTESTR);
+	listen_to();
+	assert_int_equal(identities + slots[0] + slots[1], 0);
+	keyd_up();
+	listen_to();
+	assert_int_equal(identities, 1);
+	assert_string_equal(heard.node, me->node);
+	assert_string_equal(heard.system_name, "bmc-a");
+	assert_int_equal(heard.key, me->keys[IDK_TLS].key);
+	assert_int_equal(heard.leaf.len, me->certs[IDC_TLS_LEAF].len);
+	assert_int_equal(slots[0], 1);
+	assert_int_equal(slot[0].chain.len, 0);
+	assert_int_equal(slots[1], 1);
+	assert_int_equal(slot[1].key, me->keys[IDK_SPDM].key);
+	assert_int_equal(slot[1].chain.len, me->certs[IDC_NODE_CA].len +
+	    me->certs[IDC_SPDM_LEAF].len);
+
+	chain(spdm_key(), "unit 7");
+	assert_int_equal(identity_install(pem, strlen(pem), &why), R_OK);
+	listen_to();
+	assert_int_equal(slot[0].chain.len, me->slot0.len);
+	identity_up(IPC_NETD);		/* netd came again */
+	listen_to();
+	assert_int_equal(identities, 2);
+	clock_set(START + 61 * DAY);	/* renewed */
+	later(60000);
+	listen_to();
+	assert_int_equal(identities, 3);
+
+	fake_stop();
+	fake_forget();
+	keyd_up();			/* the TPM is another */
+	listen_to();
+	assert_int_equal(identities, 4);
+	assert_string_equal(heard.node, me->node);
+	assert_int_equal(slot[0].chain.len, 0);
+	chan_close(netd);
+	chan_close(attestr);
+	chan_close(link_other[IPC_NETD]);
+	chan_close(link_other[IPC_ATTESTR]);
+	link_other[IPC_NETD] = link_other[IPC_ATTESTR] = NULL;
+}
+
 static struct why	csr_why;
 static unsigned		csrs;
 
@@ -661,6 +774,7 @@ main(void)
 		T(test_install),
 		T(test_install_acknowledges_change),
 		T(test_install_clock_unset),
+		T(test_published),
 		T(test_csr),
 	};
 

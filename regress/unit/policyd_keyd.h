@@ -49,6 +49,7 @@ static struct {
 } fake;
 
 static struct chan	*link_keyd;	/* policyd's end */
+static struct chan	*link_other[IPC_NROLES];	/* if a test sets it */
 static void		(*fake_down)(void);	/* what hubd would tell */
 
 #ifndef FAKE_ROLE
@@ -58,7 +59,7 @@ static void		(*fake_down)(void);	/* what hubd would tell */
 struct chan *
 hubd_link(enum ipc_role r)
 {
-	return r == FAKE_ROLE ? link_keyd : NULL;
+	return r == FAKE_ROLE ? link_keyd : link_other[r];
 }
 
 /* ---- keys ---- */
