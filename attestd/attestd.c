@@ -13,35 +13,26 @@
  * Does:     answers whoever asks, with signatures from keyd.
  * Refuses:  sockets, files; to report evidence on anyone; to hold a key.
  */
-#include <signal.h>
-
 #include "attestd.h"
 #include "log.h"
 
 static uv_loop_t		loop;
-static uv_signal_t		sigterm, sigint;
 static struct measure_set	measures;
 static enum ipc_role		self;
-static bool			ready;
 
 /* ---- links --------------------------------------------------------------- */
 
 static void
 link_up(enum ipc_role role, struct chan *c)
 {
-	if (ready || hub_link(IPC_POLICYD) == NULL ||
-	    hub_link(IPC_NETD) == NULL ||
-	    (self == IPC_ATTESTR && hub_link(IPC_KEYD) == NULL))
-		return;
-	ready = true;
-	chan_send(hub_link(IPC_POLICYD), MSG_READY, NULL, -1);
-	start_ready();
+	if (hub_ready())
+		start_ready();
 }
 
 /* ---- the end ------------------------------------------------------------- */
 
 static void
-stop(uv_signal_t *h, int signum)
+stop(void)
 {
 	log_info("ending");
 	if (self == IPC_ATTESTQ)
@@ -49,17 +40,7 @@ stop(uv_signal_t *h, int signum)
 	else
 		session_stop();
 	hub_stop();
-	uv_close((uv_handle_t *)&sigterm, NULL);
-	uv_close((uv_handle_t *)&sigint, NULL);
-}
-
-static void
-catch_signals(void)
-{
-	uv_signal_init(&loop, &sigterm);
-	uv_signal_init(&loop, &sigint);
-	uv_signal_start(&sigterm, stop, SIGTERM);
-	uv_signal_start(&sigint, stop, SIGINT);
+	loop_end();
 }
 
 /* ---- start --------------------------------------------------------------- */
@@ -77,11 +58,7 @@ measure(const struct conf *conf, const struct start_opts *opts)
 static void
 serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 {
-	int	err;
-
-	if ((err = uv_loop_init(&loop)) != 0)
-		fatalx("loop: %s", uv_strerror(err));
-	catch_signals();
+	loop_start(&loop, stop);
 	if (self == IPC_ATTESTQ)
 		job_init(&loop);
 	else

@@ -8,7 +8,6 @@
  *           network, or to start a program.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +26,6 @@
 #define LINGER		100	/* ms for the last answers to go out */
 
 static uv_loop_t	loop;
-static uv_signal_t	sigterm, sigint;
 static uv_poll_t	tpm_poll;
 static uv_timer_t	tpm_timer;
 static uv_timer_t	linger;
@@ -45,7 +43,7 @@ stop_all(void)
 }
 
 static void
-stop_signal(uv_signal_t *h, int signum)
+stop_signal(void)
 {
 	log_info("ending");
 	stop_all();
@@ -259,14 +257,7 @@ link_down(enum ipc_role role)
 static void
 serve(int hub, const struct hub_conf *hc)
 {
-	int	 err;
-
-	if ((err = uv_loop_init(&loop)) != 0)
-		fatalx("loop: %s", uv_strerror(err));
-	uv_signal_init(&loop, &sigterm);
-	uv_signal_init(&loop, &sigint);
-	uv_signal_start(&sigterm, stop_signal, SIGTERM);
-	uv_signal_start(&sigint, stop_signal, SIGINT);
+	loop_start(&loop, stop_signal);
 	uv_timer_init(&loop, &linger);
 	tpm_loop();
 	if (hub_start(&loop, hub, hc) == -1)

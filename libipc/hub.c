@@ -43,7 +43,7 @@ static struct hub {
 	struct link	 links[IPC_NROLES];	/* policyd's: the hub itself */
 	struct ipc_handler handlers[HANDLERS_MAX];
 	size_t		 nhandlers;
-	bool		 running, stopping, lost, again;
+	bool		 running, stopping, lost, again, ready;
 	unsigned	 tries;		/* HELLOs refused in a row */
 	uint32_t	 delay;		/* ms, before connecting again */
 	uv_timer_t	*retry;
@@ -188,6 +188,21 @@ hub_link(enum ipc_role role)
 }
 
 bool
+hub_ready(void)
+{
+	size_t	i;
+
+	if (hub.ready)
+		return false;
+	for (i = 0; i < hub.conf.npeers; i++)
+		if (hub_link(hub.conf.peers[i].role) == NULL)
+			return false;
+	hub.ready = true;
+	chan_send(hub_link(IPC_POLICYD), MSG_READY, NULL, -1);
+	return true;
+}
+
+bool
 hub_lost(void)
 {
 	return hub.lost;
@@ -264,6 +279,8 @@ link_closed(struct chan *c, enum reason offence, unsigned type)
 	l->up = false;
 	if (hub.stopping)
 		return;
+	if (role == IPC_POLICYD)
+		hub.ready = false;
 	if (was_up && hub.conf.down != NULL)
 		hub.conf.down(role);
 	if (role == IPC_POLICYD)
@@ -469,7 +486,7 @@ hub_start(struct uv_loop_s *loop, int fd, const struct hub_conf *conf)
 	hub.conf = *conf;
 	hub.loop = loop;
 	hub.running = true;
-	hub.stopping = hub.lost = hub.again = false;
+	hub.stopping = hub.lost = hub.again = hub.ready = false;
 	hub.tries = 0;
 	hub.delay = RETRY_MIN;
 	hub.nhandlers = 0;

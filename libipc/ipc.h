@@ -242,6 +242,9 @@ int	hub_connect(const struct hub_conf *);
  */
 int	hub_start(struct uv_loop_s *, int fd, const struct hub_conf *);
 struct chan *hub_link(enum ipc_role);	/* the live link, or NULL */
+/* Once every peer of hub_conf is linked, says READY to policyd; true if it did
+ * so now. Each policyd is told once. */
+bool	hub_ready(void);
 bool	hub_lost(void);
 /*
  * Count a refusal of this reason; policyd is told (COUNTER). Returns the

@@ -79,6 +79,13 @@ struct conf *start_conf(const struct start_opts *);
 void	start_ready(void);
 void	start_detach(void);		/* confine_user() calls it */
 
+/* ---- loop.c ------------------------------------------------------------ */
+
+struct uv_loop_s;
+/* Makes the loop; end() runs on SIGTERM and on SIGINT, until loop_end(). */
+void	loop_start(struct uv_loop_s *, void (*end)(void));
+void	loop_end(void);
+
 /* ---- confine.c --------------------------------------------------------- */
 
 /* Every directory of the suite; also what provctl check looks at. */

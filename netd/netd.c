@@ -9,7 +9,6 @@
  * Refuses:  private keys, files, decisions; to parse SPDM; to open any
  *           socket but TCP to a peer once it has started.
  */
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -17,31 +16,9 @@
 #include "log.h"
 #include "netd.h"
 
-static const enum ipc_role	sisters[] = {
-	IPC_POLICYD, IPC_KEYD, IPC_ATTESTQ, IPC_ATTESTR
-};
-
 static uv_loop_t	loop;
-static uv_signal_t	sigterm, sigint;
-static bool		ready;		/* said so to this policyd */
 
 /* ---- links ------------------------------------------------------------- */
-
-/* Confined, and every link was up: tell policyd, and the service manager. */
-static void
-tell_ready(void)
-{
-	size_t	i;
-
-	if (ready)
-		return;
-	for (i = 0; i < sizeof(sisters) / sizeof(sisters[0]); i++)
-		if (hub_link(sisters[i]) == NULL)
-			return;
-	ready = true;
-	chan_send(hub_link(IPC_POLICYD), MSG_READY, NULL, -1);
-	start_ready();
-}
 
 static void
 link_up(enum ipc_role role, struct chan *c)
@@ -49,24 +26,21 @@ link_up(enum ipc_role role, struct chan *c)
 	peers_hub(role, true);
 	if (role == IPC_POLICYD)
 		lldp_report();
-	tell_ready();
+	if (hub_ready())
+		start_ready();
 }
 
 static void
 link_down(enum ipc_role role)
 {
-	if (role == IPC_POLICYD)
-		ready = false;
 	peers_hub(role, false);
 }
 
 /* ---- the end ----------------------------------------------------------- */
 
 static void
-stop(uv_signal_t *h, int signum)
+stop(void)
 {
-	if (uv_is_closing((uv_handle_t *)h))
-		return;		/* both signals in one turn */
 	log_info("ending");
 	lldp_stop();
 	listen_stop();
@@ -74,17 +48,7 @@ stop(uv_signal_t *h, int signum)
 	dial_stop();
 	link_stop();
 	hub_stop();
-	uv_close((uv_handle_t *)&sigterm, NULL);
-	uv_close((uv_handle_t *)&sigint, NULL);
-}
-
-static void
-catch_signals(void)
-{
-	uv_signal_init(&loop, &sigterm);
-	uv_signal_init(&loop, &sigint);
-	uv_signal_start(&sigterm, stop, SIGTERM);
-	uv_signal_start(&sigint, stop, SIGINT);
+	loop_end();
 }
 
 /* ---- start ------------------------------------------------------------- */
@@ -104,9 +68,7 @@ serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 {
 	int	err;
 
-	if ((err = uv_loop_init(&loop)) != 0)
-		fatalx("loop: %s", uv_strerror(err));
-	catch_signals();
+	loop_start(&loop, stop);
 	dial_init(&loop);
 	if (peers_init(&loop, conf) == -1 || link_start(&loop) == -1 ||
 	    lldp_start(&loop, conf) == -1 || listen_start(&loop) == -1)

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <grp.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +40,6 @@ static uv_prepare_t	 turn;
 static uv_idle_t	 again;
 static uv_timer_t	 tick, grace;
 static uv_poll_t	 steps;
-static uv_signal_t	 term, intr;
 static int		 steps_fd;
 static uint64_t		 looked, probed;
 static bool		 stopping;
@@ -147,7 +145,7 @@ stop_late(uv_timer_t *h)
 }
 
 static void
-got_signal(uv_signal_t *h, int signum)
+got_signal(void)
 {
 	if (stopping) {
 		uv_stop(&loop);
@@ -171,8 +169,7 @@ finish(void)
 	uv_close((uv_handle_t *)&tick, NULL);
 	uv_close((uv_handle_t *)&grace, NULL);
 	uv_close((uv_handle_t *)&steps, NULL);
-	uv_close((uv_handle_t *)&term, NULL);
-	uv_close((uv_handle_t *)&intr, NULL);
+	loop_end();
 	uv_run(&loop, UV_RUN_DEFAULT);
 	store_close();
 }
@@ -226,23 +223,18 @@ store_start(bool developer)
 }
 
 static void
-loop_start(int control)
+start_serving(int control)
 {
 	int	e;
 
-	if ((e = uv_loop_init(&loop)) != 0)
-		fatalx("loop: %s", uv_strerror(e));
+	loop_start(&loop, got_signal);
 	uv_prepare_init(&loop, &turn);
 	uv_prepare_start(&turn, turn_end);
 	uv_idle_init(&loop, &again);
 	uv_timer_init(&loop, &tick);
 	uv_timer_start(&tick, every_second, TICK_MS, TICK_MS);
 	uv_timer_init(&loop, &grace);
-	uv_signal_init(&loop, &term);
-	uv_signal_init(&loop, &intr);
-	if ((e = uv_signal_start(&term, got_signal, SIGTERM)) != 0 ||
-	    (e = uv_signal_start(&intr, got_signal, SIGINT)) != 0 ||
-	    (e = uv_poll_init(&loop, &steps, steps_fd)) != 0 ||
+	if ((e = uv_poll_init(&loop, &steps, steps_fd)) != 0 ||
 	    (e = uv_poll_start(&steps, UV_READABLE, clock_was_set)) != 0)
 		fatalx("loop: %s", uv_strerror(e));
 	hubd_start(&loop);
@@ -290,7 +282,7 @@ main(int argc, char **argv)
 
 	audit_record(AUDIT_START, "policyd", store_state(), "started%s",
 	    opts.developer ? ", developer mode" : "");
-	loop_start(control);
+	start_serving(control);
 	looked = clock_mono_ms();
 	clockd_look(system_now(), looked, false);
 	start_ready();

@@ -41,6 +41,7 @@ static struct {
 	struct msg_offence offence;
 	uint64_t	 counts[R_COUNT];
 	unsigned	 reports;
+	unsigned	 readies;
 } policyd;
 
 static int
@@ -61,9 +62,17 @@ on_counter(struct chan *c, const struct ipc_call *call, const void *msg)
 	return 0;
 }
 
+static int
+on_ready(struct chan *c, const struct ipc_call *call, const void *msg)
+{
+	policyd.readies++;
+	return 0;
+}
+
 static const struct ipc_handler from_netd[] = {
 	{ MSG_OFFENCE,	on_offence },
 	{ MSG_COUNTER,	on_counter },
+	{ MSG_READY,	on_ready },
 };
 
 static int
@@ -84,7 +93,7 @@ on_hello(struct chan *c, const struct ipc_call *call, const void *msg)
 	m.catalogue.data[0] ^= policyd.stranger;
 	ret = chan_reply(c, call, MSG_WELCOME, &m);
 	chan_set_phase(c, IPC_RUN);
-	chan_set_handlers(c, from_netd, 2);
+	chan_set_handlers(c, from_netd, 3);
 	return ret;
 }
 
@@ -149,6 +158,7 @@ policyd_stop(void)
 static struct {
 	unsigned	up[IPC_NROLES], down[IPC_NROLES];
 	unsigned	words;		/* from policyd */
+	unsigned	ready;
 } netd;
 
 static void
@@ -156,6 +166,7 @@ up(enum ipc_role r, struct chan *c)
 {
 	assert_ptr_equal(hub_link(r), c);
 	netd.up[r]++;
+	netd.ready += hub_ready();
 }
 
 static void
@@ -495,6 +506,32 @@ test_link_offence(void **state)
 	assert_non_null(hub_link(IPC_POLICYD));
 }
 
+/* Ready with the last link, once, whatever comes and goes after that. */
+static void
+test_ready(void **state)
+{
+	unsigned	i;
+	int		fd;
+
+	greeted(true);
+	assert_int_equal(netd.ready, 0);
+	for (i = 1; i <= 2; i++) {
+		fd = introduce(IPC_KEYD, i);
+		hello(fd, i, 0);
+		UNTIL(netd.up[IPC_KEYD] == i);
+		assert_int_equal(netd.ready, 1);
+		if (i == 1)
+			close(fd);
+		UNTIL(netd.down[IPC_KEYD] == 1);
+	}
+	UNTIL(policyd.readies == 1);
+	chan_close(policyd.chan);
+	UNTIL(netd.up[IPC_POLICYD] == 2);
+	assert_int_equal(netd.ready, 2);
+	UNTIL(policyd.readies == 2);
+	close(fd);
+}
+
 /* ---- losing policyd ---- */
 
 static void
@@ -637,6 +674,7 @@ main(void)
 		TEST(test_link_of_another_generation),
 		TEST(test_link_without_hello),
 		TEST(test_link_offence),
+		TEST(test_ready),
 		TEST(test_lost),
 		TEST(test_keep),
 		TEST(test_keep_refused),
