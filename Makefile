@@ -69,7 +69,7 @@ FUZZ_libutil = conf
 FUZZ_keyd    = keyfile
 FUZZ_netd    = token verify lldp
 FUZZ_attestd = spdm_req spdm_rsp spdm_chain
-FUZZ_policyd =
+FUZZ_policyd = pem_chain
 
 # ---- benches and tools --------------------------------------------------------------
 
