@@ -9,6 +9,7 @@
 #include "clock.h"
 #include "policyd.h"
 
+#define LATEST		UINT64_C(253402300799)	/* 99991231235959Z */
 #define KEEP_EVERY	600000	/* ms between two writes of the time */
 #define SLACK		60	/* s; the system clock may be slewed */
 
@@ -18,12 +19,19 @@ static struct {
 	bool		 wrote;
 } clk;
 
+/* What no certificate can name is no time: a damaged clock or store. */
+static uint64_t
+clockd_sane(uint64_t t)
+{
+	return t > LATEST ? 0 : t;
+}
+
 static uint64_t
 clockd_stored(void)
 {
 	int64_t	t = store_meta_int("time", 0);
 
-	return t < 0 ? 0 : (uint64_t)t;
+	return t < 0 ? 0 : clockd_sane((uint64_t)t);
 }
 
 uint64_t
@@ -68,9 +76,10 @@ clockd_set_unset(bool unset, uint64_t system_now, uint64_t trusted)
 void
 clockd_start(uint64_t system_now)
 {
-	uint64_t	floor = clockd_floor(), now = system_now;
+	uint64_t	floor = clockd_floor(), now;
 
 	memset(&clk, 0, sizeof(clk));
+	now = system_now = clockd_sane(system_now);
 	if (now < floor)
 		now = floor;
 	clock_set(now);
@@ -88,6 +97,7 @@ clockd_look(uint64_t system_now, uint64_t mono_ms, bool stepped)
 	struct msg_trusted_time	m = { 0 };
 	uint64_t		was = clock_trusted(), now = was;
 
+	system_now = clockd_sane(system_now);
 	if (system_now > was) {
 		now = system_now;
 		stepped = stepped || system_now - was > SLACK;

@@ -87,9 +87,11 @@ socket_alive(const struct sockaddr_un *sun)
 	bool	alive;
 	int	fd;
 
-	if ((fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)) == -1)
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd == -1)
 		fatal("socket");
-	alive = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0;
+	alive = connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 ||
+	    errno == EAGAIN;		/* its queue is full */
 	close(fd);
 	return alive;
 }

@@ -156,6 +156,21 @@ test_step_back(void **state)
 	assert_false(clockd_unset());
 }
 
+/* A time that no certificate can name is none. */
+static void
+test_beyond_9999(void **state)
+{
+	start(BUILD + YEARS(1));
+	clockd_look(UINT64_C(253402300800), 1000, true);
+	assert_now(BUILD + YEARS(1));
+	assert_true(clockd_unset());
+	assert_int_equal(store_meta_set_int("time", INT64_MAX), R_OK);
+	stop();
+	start(BUILD + YEARS(1));
+	assert_now(BUILD + YEARS(1));
+	assert_false(clockd_unset());
+}
+
 /* Without word from the kernel, a jump is a step all the same. */
 static void
 test_jump_is_a_step(void **state)
@@ -214,6 +229,7 @@ main(void)
 		T(test_store_is_a_floor),
 		T(test_ten_years_forward),
 		T(test_step_back),
+		T(test_beyond_9999),
 		T(test_jump_is_a_step),
 		T(test_slew),
 		T(test_kept_now_and_then),
