@@ -92,13 +92,22 @@ log_level_now(void)
 	return log_now;
 }
 
-/* A line is one line: what an outsider sent cannot forge another one. */
+/*
+ * A line is one line: what an outsider sent cannot forge another one, nor
+ * command the terminal that shows it. C0, DEL, and C1 as UTF-8 has it (c2 80
+ * to c2 9f).
+ */
 static void
 log_clean(char *s)
 {
-	for (; *s != '\0'; s++)
-		if ((unsigned char)*s < ' ' || *s == 0x7f)
-			*s = '?';
+	unsigned char	*p;
+
+	for (p = (unsigned char *)s; *p != '\0'; p++) {
+		if (*p < ' ' || *p == 0x7f)
+			*p = '?';
+		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+			p[0] = p[1] = '?';
+	}
 }
 
 static void

@@ -71,7 +71,8 @@ hostile(void)
 {
 	char	*big;
 
-	log_warnx("name: %s", "x\nkeyd: all is well\x1b[2J\r\x7f");
+	log_warnx("name: %s", "x\nkeyd: all is well\x1b[2J\r\x7f"
+	    "\xc2\x9b" "2J\xc2\xa0\xc3\xa9");
 	if ((big = malloc(4000)) == NULL)
 		_exit(9);
 	memset(big, 'a', 3999);
@@ -89,7 +90,8 @@ test_one_line(void **state)
 	assert_int_equal(capture(hostile), 0);
 	len = strcspn(out, "\n");
 	out[len] = '\0';
-	assert_string_equal(out, "test: name: x?keyd: all is well?[2J??");
+	assert_string_equal(out, "test: name: x?keyd: all is well?[2J??"
+	    "??2J\xc2\xa0\xc3\xa9");
 	/* cut, with its newline */
 	assert_true(strlen(out + len + 1) < 1100);
 	assert_int_equal(out[len + strlen(out + len + 1)], '\n');
