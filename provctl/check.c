@@ -272,8 +272,10 @@ check_tpm(struct check *c)
 		    "%s is no %s", path, sock ? "socket" : "device");
 	else if (pw != NULL && !usable(&st, pw) &&
 	    !(st.st_gid != 0 && (st.st_mode & 060) == 060))
-		say(c, FAIL, "TPM", "give it to a group, and the group to "
-		    "keyd's service", "%s cannot be used by _keyd", path);
+		/* a keyd that root starts opens it first */
+		say(c, st.st_uid == 0 ? WARN : FAIL, "TPM", "give it to a "
+		    "group, and the group to keyd's service; or let root "
+		    "start keyd", "%s cannot be used by _keyd", path);
 	else if (pw != NULL && !usable(&st, pw))
 		/* as in Debian, where the unit names the group */
 		say(c, GOOD, "TPM", NULL, "%s, by group %s", path,
