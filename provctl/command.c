@@ -349,7 +349,8 @@ explain_code(const struct args *a)
 	int		 r = reason_find(a->pos[0]);
 
 	if (r == -1) {
-		wrong("no reason has the code", a->pos[0]);
+		wrong("provd_reasons(7) lists them all: no reason has the code",
+		    a->pos[0]);
 		return EX_REFUSED;
 	}
 	why = row_why((enum reason)r, NULL, NULL, NULL);
