@@ -266,7 +266,6 @@ const EVP_MD *spdm_md(const struct spdm_alg *);
 const EVP_MD *spdm_sha256(void);
 /* Bytes of a measurement hash of this bit, 0 if it is none. */
 size_t	spdm_meas_hash_len(uint32_t bit);
-const EVP_MD *spdm_meas_md(uint32_t bit);
 
 #define SPDM_PREFIX		100
 #define SPDM_CTX_CHALLENGE	"responder-challenge_auth signing"

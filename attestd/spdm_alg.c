@@ -81,12 +81,6 @@ spdm_meas_hash_len(uint32_t bit)
 	return 0;
 }
 
-const EVP_MD *
-spdm_meas_md(uint32_t bit)
-{
-	return bit == 0x04 ? mds[KEY_P384] : bit == 0x02 ? mds[KEY_P256] : NULL;
-}
-
 void
 spdm_prefix(uint8_t version, const char *context, uint8_t out[SPDM_PREFIX])
 {
