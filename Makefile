@@ -37,7 +37,7 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_json.c checkpoint.c
+SRC_libutil = log.c reason.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_json.c checkpoint.c hex.c spki.c
 SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tcti.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
 	     tls13.c spdm.c profile.c csr.c checkpoint.c why.c
 SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
@@ -55,7 +55,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
 UNIT_libipc  = codec channel offence queue events hub routes msgdoc
-UNIT_libutil = reason clock secret log conf confine start
+UNIT_libutil = reason clock secret log conf confine start spki
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial netd_filter
 UNIT_attestd = measure spdm_tcp spdm_replay spdm_errors spdm_hostile spdm_chain attestd_proc

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "spdm.h"
 #include "spdm_handlers.h"
 #include "spdm_requester.h"
@@ -114,8 +115,8 @@ chain_whole(struct requester *r, uint8_t slot)
 
 	spdm_hash(spdm_md(r->alg), s->buf, s->len, h);
 	if (!s->named || memcmp(h, s->digest, r->alg->hash_len) != 0) {
-		spdm_hex(s->digest, r->alg->hash_len, want);
-		spdm_hex(h, r->alg->hash_len, got);
+		hex(s->digest, r->alg->hash_len, want);
+		hex(h, r->alg->hash_len, got);
 		return requester_bad(r, R_ATT_DIGEST, slot == SLOT_ID ?
 		    "slot 0" : "slot 1", want, "%s", got);
 	}
@@ -135,7 +136,7 @@ chain_whole(struct requester *r, uint8_t slot)
 		return TAKE_FAIL;
 	s->whole = true;
 	spdm_identity(&s->chain, &id);
-	spdm_hex(s->chain.root_sha256, 32, root);
+	hex(s->chain.root_sha256, 32, root);
 	requester_say(r, "%zu certificates, root %.16s.., leaf serial %.40s",
 	    s->chain.n, root, id.serial);
 	return TAKE_NEXT;
@@ -423,8 +424,8 @@ summary_check(struct requester *r)
 	spdm_hash(spdm_md(r->alg), r->record, r->record_len, h);
 	if (memcmp(h, r->summary, n) == 0)
 		return TAKE_NEXT;
-	spdm_hex(r->summary, n, want);
-	spdm_hex(h, n, got);
+	hex(r->summary, n, want);
+	hex(h, n, got);
 	return requester_bad(r, R_ATT_SUMMARY, "MeasurementSummaryHash", want,
 	    "%s", got);
 }

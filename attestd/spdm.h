@@ -282,7 +282,6 @@ void	spdm_hash(const EVP_MD *, const void *, size_t, uint8_t *out);
 int	spdm_fail(struct spdm_why *, enum reason, const char *field,
 	    const char *expected, const char *seen, ...)
 	    __attribute__((format(printf, 5, 6)));
-void	spdm_hex(const uint8_t *, size_t, char *out);	/* 2n + 1 bytes */
 
 /* ---- spdm_lib.c ---------------------------------------------------------- */
 

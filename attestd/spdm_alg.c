@@ -137,18 +137,6 @@ spdm_hash(const EVP_MD *md, const void *p, size_t n, uint8_t *out)
 		fatalx("spdm: digest failed");
 }
 
-void
-spdm_hex(const uint8_t *p, size_t n, char *out)
-{
-	static const char	digit[] = "0123456789abcdef";
-
-	while (n-- > 0) {
-		*out++ = digit[*p >> 4];
-		*out++ = digit[*p++ & 0xf];
-	}
-	*out = '\0';
-}
-
 int
 spdm_fail(struct spdm_why *w, enum reason reason, const char *field,
     const char *expected, const char *seen, ...)

@@ -9,22 +9,13 @@
 
 #include <openssl/x509v3.h>
 
+#include "hex.h"
 #include "spdm.h"
+#include "spki.h"
 
 #define OID_EKU_RESPONDER	"1.3.6.1.4.1.412.274.3"
 #define OID_EKU_REQUESTER	"1.3.6.1.4.1.412.274.4"
 #define AUTH_LEVEL		2	/* 112 bits: no SHA-1, no RSA-1024 */
-
-/* SubjectPublicKeyInfo up to the point: named curve, uncompressed. */
-static const uint8_t spki_p256[] = {
-	0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-	0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03,
-	0x42, 0x00, 0x04
-};
-static const uint8_t spki_p384[] = {
-	0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02,
-	0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00, 0x04
-};
 
 /* For a reason; valid until the next call, as there is one thread. */
 static const char *
@@ -150,8 +141,8 @@ find_root(const uint8_t *root_hash, const struct spdm_chain_rules *r,
 		window(c, r->roots[i].cert);
 		return r->roots[i].cert;
 	}
-	spdm_hex(root_hash, n, want);
-	spdm_hex(h, n, got);
+	hex(root_hash, n, want);
+	hex(h, n, got);
 	spdm_fail(w, R_ATT_CHAIN_ROOT, "root hash", want,
 	    "first certificate %s, and no accepted root has this hash", got);
 	return NULL;
@@ -257,25 +248,23 @@ leaf_key(const struct spdm_chain_rules *r, struct spdm_chain *c,
     struct spdm_why *w)
 {
 	const X509	*leaf = c->cert[c->n - 1];
-	const uint8_t	*prefix = spki_p256;
-	size_t		 plen = sizeof(spki_p256);
-	uint8_t		*der = NULL;
+	const int	 plen = (int)r->alg->sig_len + 1;
+	uint8_t		*der = NULL, form[SPKI_MAX];
+	size_t		 n = 0;
 	int		 len;
 
-	if (r->alg == spdm_alg(KEY_P384)) {
-		prefix = spki_p384;
-		plen = sizeof(spki_p384);
-	}
 	len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
 	c->key = X509_get0_pubkey(leaf);
-	if (len != (int)(plen + r->alg->sig_len) || c->key == NULL ||
-	    memcmp(der, prefix, plen) != 0) {
+	if (len > plen)
+		n = spki_der(der + len - plen, (size_t)plen, form);
+	if (n == 0 || (size_t)len != n || c->key == NULL ||
+	    memcmp(der, form, n) != 0) {
 		OPENSSL_free(der);
 		return spdm_fail(w, R_ATT_LEAF_KEY, where(r, c->n - 1),
 		    r->alg->name, "%s", c->key == NULL ? "no usable key" :
 		    EVP_PKEY_get0_type_name(c->key));
 	}
-	spdm_hash(spdm_sha256(), der, len, c->spki);
+	spdm_hash(spdm_sha256(), der, n, c->spki);
 	OPENSSL_free(der);
 	return 0;
 }
@@ -347,8 +336,8 @@ spdm_anchor_check(const struct spdm_chain *a, const struct spdm_chain *slot0,
 		    "CA:TRUE, pathlen 0", "pathlen %ld",
 		    X509_get_pathlen(a->cert[0]));
 	if (memcmp(a->spki, slot0->spki, sizeof(a->spki)) != 0) {
-		spdm_hex(slot0->spki, 20, want);
-		spdm_hex(a->spki, 20, got);
+		hex(slot0->spki, 20, want);
+		hex(a->spki, 20, got);
 		return spdm_fail(w, R_ATT_ANCHOR_KEY, "slot 1 leaf key", want,
 		    "%s", got);
 	}
@@ -388,10 +377,10 @@ spdm_identity(const struct spdm_chain *c, struct spdm_identity *id)
 	int			 n;
 
 	memset(id, 0, sizeof(*id));
-	spdm_hex(c->spki, 20, id->node);
+	hex(c->spki, 20, id->node);
 	if ((n = ASN1_STRING_length(serial)) > 32)
 		n = 32;
-	spdm_hex(ASN1_STRING_get0_data(serial), n, id->serial);
+	hex(ASN1_STRING_get0_data(serial), n, id->serial);
 	subject_field(leaf, NID_serialNumber, id->device, sizeof(id->device));
 	/* RFC 2253 form escapes everything that is not printable ASCII. */
 	if (b != NULL && X509_NAME_print_ex(b, X509_get_subject_name(leaf), 0,

@@ -9,7 +9,9 @@
 #include <openssl/objects.h>
 #include <openssl/rand.h>
 
+#include "hex.h"
 #include "keyd.h"
+#include "spki.h"
 
 static const struct curve curves[KEY_NALGORITHMS] = {
 	[KEY_P256] = {
@@ -158,23 +160,12 @@ curve_spki(const struct curve *c, const uint8_t *point)
 int
 curve_node_id(const struct curve *c, const uint8_t *point, char *id)
 {
-	static const char	 hex[] = "0123456789abcdef";
-	X509_PUBKEY		*pub = curve_spki(c, point);
-	uint8_t			*der = NULL, md[32];
-	int			 i, n, ret = -1;
+	uint8_t	 der[SPKI_MAX], md[32];
+	size_t	 n;
 
-	if (pub == NULL || (n = i2d_X509_PUBKEY(pub, &der)) <= 0)
-		goto out;
-	if (curve_digest(&curves[KEY_P256], der, (size_t)n, md) == -1)
-		goto out;
-	for (i = 0; i < 20; i++) {
-		id[2 * i] = hex[md[i] >> 4];
-		id[2 * i + 1] = hex[md[i] & 15];
-	}
-	id[40] = '\0';
-	ret = 0;
- out:
-	OPENSSL_free(der);
-	X509_PUBKEY_free(pub);
-	return ret;
+	if ((n = spki_der(point, c->point, der)) == 0 ||
+	    curve_digest(&curves[KEY_P256], der, n, md) == -1)
+		return -1;
+	hex(md, 20, id);
+	return 0;
 }

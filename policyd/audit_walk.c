@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "policyd.h"
 
 #define WALKS_MAX	4		/* at once */
@@ -95,13 +96,10 @@ static void
 walk_found_hash(struct walk *w, enum reason r, uint64_t sequence,
     const char *field, const uint8_t *expected, const uint8_t *seen)
 {
-	char	e[17], s[17];
-	int	i;
+	char	e[HEX_SIZE(8)], s[HEX_SIZE(8)];
 
-	for (i = 0; i < 8; i++) {
-		snprintf(e + 2 * i, 3, "%02x", expected[i]);
-		snprintf(s + 2 * i, 3, "%02x", seen[i]);
-	}
+	hex(expected, 8, e);
+	hex(seen, 8, s);
 	why_set(&w->res.why, r, field, e, s);
 	w->res.sequence = sequence;
 }

@@ -12,48 +12,26 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hex.h"
 #include "policyd.h"
+#include "spki.h"
 
 /* s: a chain issued just now, by a clock a little ahead, is no error. */
 #define CLOCK_SKEW	300
 
 #define CHAIN_MAX	8	/* certificates of a slot */
 
-/* SubjectPublicKeyInfo before the point (RFC 5480): P-256, P-384. */
-static const uint8_t	spki256[] = { 0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
-    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00 };
-static const uint8_t	spki384[] = { 0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a,
-    0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00,
-    0x22, 0x03, 0x62, 0x00 };
-
-/* The point as SubjectPublicKeyInfo; its length, or 0. */
-static size_t
-spki(const uint8_t *point, size_t len, uint8_t out[128])
-{
-	const uint8_t	*head = len == 65 ? spki256 : spki384;
-	size_t		 n = len == 65 ? sizeof(spki256) : sizeof(spki384);
-
-	if ((len != 65 && len != 97) || point[0] != 4)
-		return 0;
-	memcpy(out, head, n);
-	memcpy(out + n, point, len);
-	return n + len;
-}
-
 int
 cert_node_id(const uint8_t *point, size_t len, char id[NODE_ID_LEN + 1])
 {
-	uint8_t	der[128], hash[HASH_LEN];
+	uint8_t	der[SPKI_MAX], hash[HASH_LEN];
 	size_t	n;
-	int	i;
 
 	id[0] = '\0';
-	if ((n = spki(point, len, der)) == 0 ||
+	if ((n = spki_der(point, len, der)) == 0 ||
 	    EVP_Q_digest(NULL, "SHA256", NULL, der, n, hash, NULL) != 1)
 		return -1;
-	for (i = 0; i < NODE_ID_LEN / 2; i++)
-		snprintf(id + 2 * i, 3, "%02x", hash[i]);
+	hex(hash, NODE_ID_LEN / 2, id);
 	return 0;
 }
 
@@ -185,13 +163,13 @@ static bool
 cert_signed_by(X509 *x, const uint8_t *ca, size_t calen)
 {
 	const uint8_t	*p;
-	uint8_t		 der[128];
+	uint8_t		 der[SPKI_MAX];
 	EVP_PKEY	*key;
 	size_t		 n;
 	bool		 ok;
 
 	p = der;
-	if ((n = spki(ca, calen, der)) == 0 ||
+	if ((n = spki_der(ca, calen, der)) == 0 ||
 	    (key = d2i_PUBKEY(NULL, &p, (long)n)) == NULL)
 		return false;
 	ok = X509_verify(x, key) == 1;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "hex.h"
 
 #define LAST_TIME	253402300799ULL	/* RFC 3339 ends with 9999 */
 
@@ -68,12 +69,9 @@ row_time(json_t *o, const char *key, uint64_t t)
 void
 row_hex(json_t *o, const char *key, const void *p, size_t n)
 {
-	const uint8_t	*b = p;
-	char		 buf[2 * 128 + 1] = "";
-	size_t		 i;
+	char	buf[HEX_SIZE(128)];
 
-	for (i = 0; i < n && i < 128; i++)
-		snprintf(buf + 2 * i, 3, "%02x", b[i]);
+	hex(p, n < 128 ? n : 128, buf);
 	row_str(o, key, buf);
 }
 

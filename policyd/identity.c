@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "clock.h"
+#include "hex.h"
 #include "policyd.h"
 
 #define KEYD_TIMEOUT	120000	/* ms; a slow TPM makes keys for a while */
@@ -597,7 +598,7 @@ static void
 slot0_describe(void)
 {
 	const uint8_t		*p = me.slot0.der, *der;
-	size_t			 left = me.slot0.len, len, i;
+	size_t			 left = me.slot0.len, len;
 	struct cert_info	 info;
 	bool			 first = true;
 
@@ -621,8 +622,7 @@ slot0_describe(void)
 	me.slot0.have = true;
 	text_set(me.slot0.subject, sizeof(me.slot0.subject), info.subject);
 	text_set(me.slot0.issuer, sizeof(me.slot0.issuer), info.issuer);
-	for (i = 0; i < info.seriallen; i++)
-		snprintf(me.slot0.serial + 2 * i, 3, "%02x", info.serial[i]);
+	hex(info.serial, info.seriallen, me.slot0.serial);
 }
 
 static void

@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "hex.h"
 #include "peer.h"
 
 #define REFERENCE_FILE_MAX	(256 * 1024)	/* bytes */
@@ -29,16 +30,6 @@ struct ref_file {
 	struct measures	 measures;
 };
 static struct ref_file *files;
-
-static void
-hex(const uint8_t *p, size_t n, char *out, size_t size)
-{
-	size_t	i;
-
-	out[0] = '\0';
-	for (i = 0; i < n && 2 * i + 2 < size; i++)
-		snprintf(out + 2 * i, 3, "%02x", p[i]);
-}
 
 /* '*' and '?' only, case ignored: a serial number is no path. */
 bool
@@ -201,7 +192,7 @@ judge_identity(const struct policy *pol, const struct listing *l,
 	bool	rule;
 
 	if (!root_accepts(pol, ev, &rule)) {
-		hex(ev->root, HASH_LEN, seen, sizeof(seen));
+		hex(ev->root, HASH_LEN, seen);
 		return why_set(why, R_POL_ROOT, "root", "an accepted root",
 		    seen);
 	}
@@ -242,7 +233,7 @@ judge_measures(const struct listing *l, const struct evidence *ev,
 		m = &ev->measures.m[i];
 		snprintf(field, sizeof(field), "measurement %u (%s)", m->index,
 		    measurement_kind(m->type));
-		hex(m->digest, m->dlen, seen, sizeof(seen));
+		hex(m->digest, m->dlen, seen);
 		switch (measurement_judge(m, l->reference)) {
 		case J_UNJUDGED:
 		case J_EQUAL:
@@ -253,7 +244,7 @@ judge_measures(const struct listing *l, const struct evidence *ev,
 			    seen);
 		case J_DIFFERS:
 			r = measures_find(l->reference, m->index);
-			hex(r->digest, r->dlen, want, sizeof(want));
+			hex(r->digest, r->dlen, want);
 			return why_set(why, l->source == REF_BASELINE ?
 			    R_POL_CHANGED : R_POL_MEASUREMENT, field, want,
 			    seen);
@@ -266,7 +257,7 @@ judge_measures(const struct listing *l, const struct evidence *ev,
 		    measures_find(&ev->measures, r->index) != NULL)
 			continue;
 		snprintf(field, sizeof(field), "measurement %u", r->index);
-		hex(r->digest, r->dlen, want, sizeof(want));
+		hex(r->digest, r->dlen, want);
 		return why_set(why, R_POL_MISSING, field, want, "nothing");
 	}
 	return R_OK;

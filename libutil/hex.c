@@ -1,0 +1,16 @@
+#include <stdint.h>
+
+#include "hex.h"
+
+void
+hex(const void *bytes, size_t n, char *out)
+{
+	static const char	 digit[] = "0123456789abcdef";
+	const uint8_t		*p = bytes;
+
+	for (; n > 0; n--, p++) {
+		*out++ = digit[*p >> 4];
+		*out++ = digit[*p & 0xf];
+	}
+	*out = '\0';
+}
