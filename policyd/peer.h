@@ -260,7 +260,7 @@ struct peer {
 	bool		 lost;		/* was connected since ev, then not */
 
 	unsigned	 redials;	/* failed ones since it was connected */
-	unsigned	 link_news;	/* in this second */
+	unsigned	 link_news;	/* moves; one less each second */
 	enum { TELL_NOTHING, TELL_COMMIT, TELL_NOW } tell;	/* netd */
 	bool		 told;		/* netd knows it */
 

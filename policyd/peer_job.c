@@ -424,6 +424,10 @@ verdict(struct peer *p, struct evidence *ev)
 
 	peer_listing(p, ev, &l);
 	r = policy_judge(&policy, &l, ev, peers_env.now(), &why, &warning);
+	/* A rule takes many; one that is trusted stays the one that it is. */
+	if (r == R_OK && peer_trusted(p) && strcmp(ev->node, p->ev->node) != 0)
+		r = why_set(&why, R_POL_NOT_PROVED, "identity", p->ev->node,
+		    ev->node);
 	verdict_note(p, ev, &why, warning);
 	keep_seen(p, ev, r);
 	if (r == R_OK && store_state() != R_OK) {

@@ -11,8 +11,9 @@
 
 #define ROOM_MIN	1024	/* of the queue to netd, kept for the urgent */
 
-#define NEWS_MAX	16	/* moves of a link in a second, a peer; then the
-				   newest each second: a record each is enough */
+#define NEWS_MAX	16	/* moves of a peer's link in a row; then, and until
+				   it was quiet for as many seconds, the newest
+				   each second: a record each is enough */
 
 static bool	naming;		/* PEERS_END is still to be sent */
 static bool	asked;		/* net_committed() will be called */
@@ -200,7 +201,8 @@ net_tick(struct peer *p)
 {
 	if (p->link_news > NEWS_MAX)
 		link_moved(p);
-	p->link_news = 0;
+	if (p->link_news > 0)
+		p->link_news--;
 }
 
 int
@@ -208,6 +210,7 @@ netd_peer_link(struct chan *c, const struct ipc_call *call, const void *arg)
 {
 	const struct msg_peer_link	*m = arg;
 	struct peer			*p;
+	enum peer_state			 from;
 	struct why			 why;
 
 	/* It may have been removed while this was on its way. */
@@ -228,8 +231,12 @@ netd_peer_link(struct chan *c, const struct ipc_call *call, const void *arg)
 	/* A redial after a failed one is no news: no flapping to and fro. */
 	else if (p->redials > 1 && p->state == P_NOTCONNECTED)
 		return 0;
-	if (++p->link_news <= NEWS_MAX)
+	if (p->link_news < NEWS_MAX) {
+		from = p->state;
 		link_moved(p);
+		p->link_news += p->state != from;
+	} else
+		p->link_news = NEWS_MAX + 1;
 	jobs_pump();
 	return 0;
 }

@@ -195,6 +195,41 @@ test_impostor(void **state)
 	assert_int_equal(p->trouble.reason, R_OK);
 }
 
+/* Nor can another one that a rule would take, had it come first. */
+static void
+test_impostor_by_rule(void **state)
+{
+	struct proof	 other = proof_b;
+	struct why	 why;
+	struct peer	*p;
+
+	memset(w_accept[1].root, ROOT_A, HASH_LEN);
+	w_accept[1].serial = "ACME-77*";
+	policy.naccepts = 2;
+	w_netd_up();
+	w_attestq_up();
+	p = peer_new("bmc-n", FROM_OPERATOR, "", "", "192.0.2.9", &why);
+	assert_non_null(p);
+	w_provision("bmc-n", &proof_b);
+	assert_int_equal(p->state, P_PROVISIONED);
+	w_sets = 0;
+	w_until_job(DAY + 60);
+	other.node = NODE_C;
+	w_prove(&other);
+	assert_true(peer_trusted(p));
+	assert_string_equal(p->ev->node, NODE_B);
+	assert_null(p->anchor2);
+	assert_int_equal(p->trouble.reason, R_POL_NOT_PROVED);
+	assert_string_equal(p->trouble.expected, NODE_B);
+	assert_string_equal(p->trouble.seen, NODE_C);
+	assert_int_equal(w_sets, 0);
+	/* The operator may exchange it. */
+	peer_step(p, EV_UNPROVISION, NULL);
+	w_provision("bmc-n", &other);
+	assert_string_equal(p->ev->node, NODE_C);
+	policy.naccepts = 1;
+}
+
 /* The chain of slot 0 runs out by our clock: no verdict about a peer that is
    trusted. */
 static void
@@ -362,7 +397,20 @@ test_link_storm(void **state)
 	assert_int_equal(p->state, P_NOTCONNECTED);
 	assert_int_equal(p->why.reason, R_TLS_SILENT);
 	w_peer_link(p, 2, R_OK);
+	w_pass(1);
 	assert_int_equal(p->state, P_CONNECTED);
+	/* Nor by going on for hours: a record a second, of the newest. */
+	records = audit_last();
+	for (i = 0; i < 1000; i++) {
+		w_peer_link(p, 0, R_TLS_BROKEN);
+		w_peer_link(p, 2, R_OK);
+		w_peer_link(p, i % 2 * 2, R_TLS_BROKEN);
+		w_pass(i % 10 == 0);
+	}
+	assert_true(audit_last() - records <= 2 * 100);
+	w_pass(30);
+	w_peer_link(p, 0, R_TLS_SILENT);
+	assert_int_equal(p->state, P_NOTCONNECTED);
 }
 
 static void
@@ -396,6 +444,7 @@ main(void)
 		T(test_clock_step),
 		T(test_reattest),
 		T(test_impostor),
+		T(test_impostor_by_rule),
 		T(test_window_of_trusted),
 		T(test_tls_refused),
 		T(test_anchor_rollover),
