@@ -27,6 +27,8 @@
 #define PENDING_MAX	4	/* of a role, not greeted yet */
 #define PENDING_MS	15000	/* how long one may say nothing */
 #define AUDIT_GAP_MS	60000	/* between records of refused greetings */
+#define GREETS_MAX	60	/* greetings of a role in a row; then ... */
+#define GREET_MS	1000	/* ... one each: each costs records and links */
 #define ACCUSE_MAX	3	/* accusations of one daemon in ... */
 #define ACCUSE_MS	600000	/* ... this time; one more turns against it */
 
@@ -48,7 +50,8 @@ static struct role {
 	unsigned	 npending;
 	struct conn	*live;
 	pid_t		 banned;	/* it offended: it must start afresh */
-	uint64_t	 audited;	/* mono ms; last refused greeting */
+	uint64_t	 refused[R_COUNT]; /* mono ms; last greeting, by reason */
+	uint64_t	 greets;	/* mono ms until which they are paid for */
 	uint64_t	 accused[ACCUSE_MAX];	/* mono ms, by this role */
 	uint32_t	 links[IPC_NROLES];	/* generations, the newest */
 	struct hubd_row	 row;
@@ -172,6 +175,13 @@ hubd_row(enum ipc_role r)
 	return &roles[r].row;
 }
 
+/* Counts are what a daemon says; their sum must not wrap. */
+static uint64_t
+counts_sum(uint64_t a, uint64_t b)
+{
+	return a + b > INT64_MAX ? INT64_MAX : a + b;
+}
+
 void
 hubd_counters(void (*fn)(enum ipc_role, enum reason, uint64_t, void *),
     void *arg)
@@ -181,7 +191,8 @@ hubd_counters(void (*fn)(enum ipc_role, enum reason, uint64_t, void *),
 
 	for (r = 0; r < IPC_NROLES; r++) {
 		for (i = 0; i < R_COUNT; i++) {
-			n = roles[r].counts[i] + roles[r].before[i];
+			n = counts_sum(roles[r].counts[i],
+			    roles[r].before[i]);
 			if (n > 0)
 				fn(r, i, n, arg);
 		}
@@ -452,6 +463,24 @@ hubd_stop(void)
 
 /* ---- greetings ---- */
 
+/*
+ * Each greeting moves the states of peers and makes links for its sisters: a
+ * daemon that was taken over must not do so without end. No service manager
+ * starts one more often than this.
+ */
+static bool
+greets_too_often(struct role *r)
+{
+	uint64_t	now = clock_mono_ms();
+
+	if (r->greets < now)
+		r->greets = now;
+	if (r->greets - now >= GREETS_MAX * GREET_MS)
+		return true;
+	r->greets += GREET_MS;
+	return false;
+}
+
 /* Has the other end gone, though its end of file was not read yet? */
 static bool
 hung_up(struct chan *ch)
@@ -477,7 +506,9 @@ hello_check(const struct conn *c, const struct msg_hello *m)
 		return R_IPC_OFFENDED;
 	if (r->live != NULL && hung_up(r->live->chan))
 		chan_close(r->live->chan);
-	return r->live != NULL ? R_IPC_ROLE : R_OK;
+	if (r->live != NULL)
+		return R_IPC_ROLE;
+	return greets_too_often(r) ? R_IPC_GREETINGS : R_OK;
 }
 
 /*
@@ -491,18 +522,17 @@ hello_refuse(struct conn *c, const struct ipc_call *call, enum reason reason)
 	const char	*name = ipc_role_name(c->role);
 
 	hubd_count(reason);
-	if (!c->complained) {
-		c->complained = true;
+	if (!c->complained && (r->refused[reason] == 0 ||
+	    c->heard - r->refused[reason] >= AUDIT_GAP_MS)) {
+		r->refused[reason] = c->heard;
 		log_warnx("hub: %s: pid %d, uid %u refused: %s %s", name,
 		    (int)c->cred.pid, (unsigned)c->cred.uid,
 		    reason_code(reason), reason_text(reason));
-		if (r->audited == 0 || c->heard - r->audited >= AUDIT_GAP_MS) {
-			r->audited = c->heard;
-			audit_record(AUDIT_REFUSAL, name, reason,
-			    "greeting of pid %d, uid %u", (int)c->cred.pid,
-			    (unsigned)c->cred.uid);
-		}
+		audit_record(AUDIT_REFUSAL, name, reason,
+		    "greeting of pid %d, uid %u", (int)c->cred.pid,
+		    (unsigned)c->cred.uid);
 	}
+	c->complained = true;
 	return chan_refuse(c->chan, call, reason);
 }
 
@@ -524,7 +554,7 @@ conn_up(struct conn *c, bool developer)
 	r->row.generation++;
 	r->row.since = clock_trusted();
 	for (i = 0; i < R_COUNT; i++) {
-		r->before[i] += r->counts[i];
+		r->before[i] = counts_sum(r->before[i], r->counts[i]);
 		r->counts[i] = 0;
 	}
 }

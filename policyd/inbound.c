@@ -9,14 +9,14 @@
 
 #define REMEMBERED	16
 #define REMEMBER_MS	60000
-#define MADE_MAX	256	/* peers made of neighbours since the start */
+#define MADE_MAX	256	/* peers made of neighbours */
 
 /* Addresses heard before the LLDP frame that tells whose they are. */
 static struct {
 	char		 address[65];
 	uint64_t	 until;		/* mono ms */
 } heard[REMEMBERED];
-static unsigned	next, made;
+static unsigned	next;
 
 static void
 remember(const char *address)
@@ -40,6 +40,34 @@ inbound(struct peer *p)
 		peer_step(p, EV_INBOUND, NULL);
 }
 
+/*
+ * Room for one more peer that is made of a neighbour's claim. One that came
+ * to nothing gives way: whoever shouts names must not keep out those to come.
+ */
+static bool
+make_room(void)
+{
+	struct peer	*p, *oldest = NULL;
+	unsigned	 n = 0;
+
+	TAILQ_FOREACH(p, &peers, entry) {
+		if (p->origin != FROM_NEIGHBOUR)
+			continue;
+		n++;
+		if (!peer_trusted(p) && !p->held && p->job == NULL &&
+		    *p->identity == '\0' &&
+		    (oldest == NULL || p->since < oldest->since))
+			oldest = p;
+	}
+	if (n < MADE_MAX)
+		return true;
+	if (oldest == NULL)
+		return false;
+	log_info("peer %s: forgotten, it came to nothing", oldest->name);
+	peer_remove(oldest);
+	return true;
+}
+
 /* A neighbour that is no peer may become one if a rule can accept it. */
 static struct peer *
 peer_of(const struct neighbour *n)
@@ -50,9 +78,8 @@ peer_of(const struct neighbour *n)
 	if (p != NULL)
 		return neighbour_byname(p->name) == n ? p : NULL;
 	if (!policy_has_rule(&policy) || !peer_name_ok(n->m.system_name) ||
-	    made >= MADE_MAX)
+	    !make_room())
 		return NULL;
-	made++;
 	return peer_new(n->m.system_name, FROM_NEIGHBOUR, "", "", "", &why);
 }
 
@@ -118,5 +145,4 @@ void
 inbound_clear(void)
 {
 	memset(heard, 0, sizeof(heard));
-	made = 0;
 }

@@ -8,8 +8,11 @@
 
 #include "peer.h"
 
+#define TWINS_MS	60000	/* between two lines about equal names */
+
 static struct neighbour	 table[NEIGHBOURS_MAX];
 static uint64_t		 order;
+static uint64_t		 twins_said;	/* mono ms; two of one name */
 
 static struct neighbour *
 find(uint32_t id)
@@ -91,6 +94,19 @@ address_equal(const char *a, const char *b)
 	    memcmp(x, y, sizeof(x)) == 0;
 }
 
+/* Whoever is on the cable can make it so at each frame: a line a minute. */
+static void
+twins(const struct neighbour *n)
+{
+	uint64_t	now = peers_env.mono();
+
+	if (twins_said != 0 && now - twins_said < TWINS_MS)
+		return;
+	twins_said = now;
+	log_info("neighbour %s: two of this name, the newer at %s is asked",
+	    n->m.system_name, neighbour_address(n));
+}
+
 /* A peer that waits for its address has one, or has another one. */
 static void
 tell_peer(const struct neighbour *n)
@@ -133,8 +149,7 @@ netd_neighbour(struct chan *c, const struct ipc_call *call, const void *arg)
 		return 0;
 	n->order = ++order;
 	if (other != NULL && other != n && *m->system_name != '\0')
-		log_info("neighbour %s: two of this name, the newer at %s is "
-		    "asked", m->system_name, neighbour_address(n));
+		twins(n);
 	control_neighbour(n, false);
 	tell_peer(n);
 	inbound_heard(n);

@@ -205,7 +205,12 @@ test_rule_makes_peers(void **state)
 		w_neighbour(2, name, address);
 		w_attested(address);
 	}
-	assert_true(peers_count() <= 2 + 256);
+	assert_int_equal(peers_count(), 1 + 256);
+	assert_ptr_equal(peer_byname("bmc-n"), p);
+	assert_int_equal(p->state, P_PROVISIONED);
+	/* And the last to come is not kept out by those before. */
+	assert_non_null(peer_byname("loud-599"));
+	assert_null(peer_byname("loud-99"));
 	policy.naccepts = 1;
 }
 

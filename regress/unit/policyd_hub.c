@@ -469,6 +469,29 @@ test_second_hello(void **state)
 	assert_int_equal(hubd_row(IPC_NETD)->generation, 2);
 }
 
+/* Each one moves peers and makes links: not without end. */
+static void
+test_greets_without_end(void **state)
+{
+	struct fake	*f;
+	unsigned	 i;
+
+	for (i = 0; i < 200; i++) {
+		nfakes = 0;
+		f = greet(IPC_NETD);
+		if (f->reason != R_OK)
+			break;
+		chan_close(f->chan);
+		UNTIL(downs[IPC_NETD] == i + 1);
+	}
+	assert_in_range(i, 60, 199);
+	assert_int_equal(f->reason, R_IPC_GREETINGS);
+	assert_int_equal(records[AUDIT_REFUSAL], 1);
+	nfakes = 1;
+	f = greet(IPC_KEYD);		/* the others are not concerned */
+	assert_int_equal(f->reason, R_OK);
+}
+
 /* A greeting that is faster than the news of the old one's death. */
 static void
 test_restart_is_not_a_second(void **state)
@@ -749,6 +772,8 @@ test_counters(void **state)
 	netd = greet(IPC_NETD);
 	report(netd, 2);
 	UNTIL((hubd_counters(one_counter, NULL), total == 7));
+	report(netd, INT64_MAX);
+	UNTIL((hubd_counters(one_counter, NULL), total == INT64_MAX));
 	report(netd, 1);
 	UNTIL(netd->chan == NULL);
 	assert_int_equal(last_reason, R_IPC_HANDLER);
@@ -780,6 +805,7 @@ main(void)
 		T(test_wrong_user),
 		T(test_second_hello),
 		T(test_restart_is_not_a_second),
+		T(test_greets_without_end),
 		T(test_hello_twice_is_an_offence),
 		T(test_ready_before_hello),
 		T(test_silent_connections),
