@@ -47,8 +47,9 @@
  *                            reason why|null (why it is not trusted or not connected),
  *                            warning why|null (such as: no reference values)
  * evidence     peer show     peer str, time time, version str ("1.3"), algorithm str
- *                            ("P-256/SHA-256"), node id, serial str, subject str, root hex
- *                            (SHA-256), not_before time, not_after time, anchor hex (SHA-256)
+ *                            ("P-256/SHA-256"), node id, serial str, device str|null (the serial
+ *                            number in its subject), subject str, root hex (SHA-256),
+ *                            not_before time, not_after time, anchor hex (SHA-256)
  * step         peer show,    peer str, job num, step num, name str, detail str, time time
  *              provision,
  *              monitor
