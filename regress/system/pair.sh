@@ -41,7 +41,7 @@ is "hearing is not trusting: nothing was done with it" "$(peer_field a b state)"
 out=$(ctl a provision b 2>&1)
 is "a genuine unit of the same maker that is not listed is refused" $? 1
 like "with its id in the reason, to confirm" "$out" "$id_b"
-like "and the reason's code" "$out" '[A-Z]{3}-[0-9]{3}'
+like "and the reason's code" "$out" 'provctl: POL-001: '
 is "refused is AttestationFailed" "$(peer_field a b state)" AttestationFailed
 is "and gives no trust" "$(peer_field a b provisioned)" false
 

@@ -69,7 +69,7 @@ kill9 a tpm
 ok "a killed TPM: its daemons are back" await_ready a 120
 ok "Connected" connected
 for n in a b; do
-	ok "$n: the audit log is whole" ctl $n audit verify
+	ok "$n: the audit log is whole" await 60 ctl $n audit verify
 	node_stop $n
 	is "$n: the store is whole" \
 	    "$(sqlite3 "$W/$n/state/policyd/store.db" 'PRAGMA integrity_check' 2>&1)" ok

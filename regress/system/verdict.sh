@@ -28,7 +28,7 @@ ok "b is ready" await_ready b 120
 ok "a: identity" node_identity a "$W/acme"
 
 code() {	# code CMD...: the reason's code that a refusal shows
-	"$@" 2>&1 | grep -oE '[A-Z]{3}-[0-9]{3}' | head -n 1
+	"$@" 2>&1 | sed -nE 's/^provctl: ([A-Z]{3}-[0-9]{3}):.*/\1/p' | head -n 1
 }
 refused() {	# refused DESC PATTERN CMD...
 	local desc=$1 re=$2 out
@@ -36,11 +36,11 @@ refused() {	# refused DESC PATTERN CMD...
 	out=$("$@" 2>&1)
 	is "$desc: refused" $? 1
 	like "$desc: the reason says what" "$out" "$re"
-	CODES="${CODES:-} $(code printf '%s' "$out")"
+	CODES="${CODES:-} $(code printf '%s\n' "$out")"
 }
 
 id_b=$(node_id b)
-refused "a peer without an identity certificate" '[A-Z]{3}-[0-9]{3}' ctl a provision b --identity "$id_b"
+refused "a peer without an identity certificate" 'provctl: [A-Z]{3}-[0-9]{3}: ' ctl a provision b --identity "$id_b"
 ok "b: identity of another maker" node_identity b "$W/mallory"
 refused "a chain to another root" 'root' ctl a provision b --identity "$id_b"
 ok "b: identity of the right maker" node_identity b "$W/acme"
@@ -66,6 +66,10 @@ kill9 b attestd-r
 ok "b is ready" await_ready b
 ok "with the old firmware it is trusted again" ctl a provision b
 ok "Connected" await_peer a b connected Connected
+
+# shellcheck disable=SC2086
+is "each of the four with a reason of its own" \
+    "$(printf '%s\n' $CODES | sort -u | wc -l)" 4
 
 # A verdict of b's operator about a changes nothing in a's view of b.
 ok "b revokes a" ctl b revoke a
