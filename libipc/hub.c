@@ -101,7 +101,8 @@ hub_connect(const struct hub_conf *conf)
 		if (!hub_absent(errno))
 			return -1;
 		if (!said)
-			log_warn("hub: waiting for policyd at %s", conf->path);
+			log_warn("hub: waiting for policyd at %s%s", conf->path,
+			    conf->developer ? "" : " in this daemon's root");
 		said = true;
 		poll(NULL, 0, (int)delay);
 		if ((delay *= 2) > RETRY_MAX)
