@@ -9,55 +9,7 @@
 
 #include <cmocka.h>
 
-#include "spdm_talk.h"
-
-static struct soft	soft;
-static struct talk	t;
-
-static int
-setup(void **state)
-{
-	if (spdm_init() == -1)
-		return -1;
-	soft_new(&soft, KEY_P256);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	soft_free(&soft);
-	return 0;
-}
-
-static int
-before(void **state)
-{
-	talk_init(&t, &soft);
-	return 0;
-}
-
-static int
-after(void **state)
-{
-	talk_free(&t);
-	return 0;
-}
-
-static void
-run_expect(enum reason want)
-{
-	enum reason	got = talk_run(&t);
-
-	if (got != want)
-		fail_msg("%s instead of %s: %s: expected %s, seen %s",
-		    reason_code(got), reason_code(want),
-		    requester_why(t.requester)->field,
-		    requester_why(t.requester)->expected,
-		    requester_why(t.requester)->seen);
-	if (want != R_OK)
-		assert_true(requester_why(t.requester)->field[0] != '\0');
-}
+#include "spdm_trial.h"
 
 /* ---- the honest case ----------------------------------------------------- */
 
@@ -578,144 +530,6 @@ test_digests(void **state)
 	run_expect(R_ATT_NO_IDENTITY);
 }
 
-/* ---- delays -------------------------------------------------------------- */
-
-static void
-say_error(struct talk *k, uint8_t *msg, size_t *len)
-{
-	if (msg[1] != k->code)
-		return;
-	msg[1] = SPDM_ERROR;
-	msg[2] = k->at;
-	msg[3] = 0;
-	*len = 4;
-	if (k->at == SPDM_E_NOT_READY) {
-		msg[4] = 10;
-		msg[5] = SPDM_GET_DIGESTS;
-		msg[6] = 1;
-		msg[7] = 2;
-		*len = 8;
-	}
-}
-
-static void
-test_endless_delays(void **state)
-{
-	t.response = say_error;
-	t.code = SPDM_DIGESTS;
-	t.at = SPDM_E_BUSY;
-	run_expect(R_ATT_BUSY);
-	assert_int_equal(t.waits, 8);
-	t.at = SPDM_E_UNSPECIFIED;
-	run_expect(R_ATT_ERROR);
-	assert_non_null(strstr(requester_why(t.requester)->seen,
-	    "Unspecified"));
-}
-
-/* Every answer is "not ready", also the one to RESPOND_IF_READY. */
-static void
-never_ready(struct talk *k, uint8_t *msg, size_t *len)
-{
-	if (msg[1] != SPDM_DIGESTS && msg[1] != SPDM_ERROR)
-		return;
-	k->code = msg[1];
-	k->at = SPDM_E_NOT_READY;
-	say_error(k, msg, len);
-}
-
-static void
-test_never_ready(void **state)
-{
-	t.response = never_ready;
-	run_expect(R_ATT_NOT_READY);
-	assert_int_equal(t.waits, 32);
-}
-
-/* A slow keyd: ResponseNotReady, and the answer to RESPOND_IF_READY. */
-static void
-test_deferred(void **state)
-{
-	t.defer = 1;
-	run_expect(R_OK);
-	assert_int_equal(t.waits, 2);
-	t.defer = 3;
-	run_expect(R_OK);
-	assert_int_equal(t.waits, 6);
-	t.qc.caps.data_transfer = t.qc.caps.max_msg = 300;
-	run_expect(R_OK);
-	t.no_key = true;
-	run_expect(R_ATT_BUSY);
-}
-
-/* Who asks something else meanwhile gets that, and the old answer never. */
-static void
-test_deferred_forgotten(void **state)
-{
-	static const uint8_t	version[4] = { 0x10, 0x84, 0, 0 };
-	uint8_t			again[4] = { 0x13, 0xff, 0x83, 0 };
-	uint8_t			sig[SPDM_SIG_MAX] = { 0 };
-	uint32_t		serial;
-
-	t.defer = 1;
-	t.requester = requester_new(&t.qc, t.nonce);
-	t.responder = responder_new(&t.rc);
-	assert_int_equal(requester_start(t.requester), SPDM_SEND);
-	while (talk_exchange(&t) == SPDM_SEND)
-		continue;
-	assert_int_equal(responder_error(t.responder), SPDM_E_NOT_READY);
-	serial = responder_sign(t.responder)->serial;
-	again[3] = (uint8_t)(serial + 1);	/* another token */
-	responder_feed(t.responder, again, 4);
-	assert_int_equal(responder_error(t.responder),
-	    SPDM_E_INVALID_REQUEST);
-	responder_feed(t.responder, version, 4);
-	assert_int_equal(responder_error(t.responder), 0);
-	assert_false(responder_signed(t.responder, serial, sig));
-	again[3] = (uint8_t)serial;
-	responder_feed(t.responder, again, 4);
-	assert_int_equal(responder_error(t.responder), SPDM_E_UNEXPECTED);
-}
-
-/* A requester without RESPOND_IF_READY just asks again. */
-static void
-asks_again(struct talk *k, uint8_t *msg, size_t *len)
-{
-	if (msg[1] != SPDM_GET_MEASUREMENTS || k->hits++ > 0)
-		return;
-	assert_int_equal(responder_feed(k->responder, msg, *len),
-	    RESPONDER_SIGN);
-	responder_defer(k->responder);
-}
-
-static void
-test_deferred_asked_again(void **state)
-{
-	t.request = asks_again;
-	run_expect(R_OK);
-}
-
-/* keyd is away for good: Busy, and the requester gives up. */
-static void
-test_no_key(void **state)
-{
-	t.no_key = true;
-	run_expect(R_ATT_BUSY);
-}
-
-static void
-other_code(struct talk *k, uint8_t *msg, size_t *len)
-{
-	if (msg[1] == SPDM_DIGESTS)
-		msg[1] = SPDM_CERTIFICATE;
-}
-
-static void
-test_other_answer(void **state)
-{
-	t.response = other_code;
-	run_expect(R_ATT_ANSWER);
-}
-
 /* ---- measurements -------------------------------------------------------- */
 
 /* They change between CHALLENGE and GET_MEASUREMENTS; both are signed. */
@@ -801,43 +615,34 @@ test_one_by_one_flipped(void **state)
 		run_expect(R_ATT_MEASURE_SIGNATURE);
 }
 
-#define HOSTILE(f)	cmocka_unit_test_setup_teardown(f, before, after)
-
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
-		HOSTILE(test_honest),
-		HOSTILE(test_flipped_response),
-		HOSTILE(test_flipped_request),
-		HOSTILE(test_signatures),
-		HOSTILE(test_other_key),
-		HOSTILE(test_fields),
-		HOSTILE(test_evil_signer),
-		HOSTILE(test_m_begins_anew),
-		HOSTILE(test_b_begins_anew),
-		HOSTILE(test_replayed_measurements),
-		HOSTILE(test_replayed_challenge),
-		HOSTILE(test_stale_nonce),
-		HOSTILE(test_lengths),
-		HOSTILE(test_version_downgrade),
-		HOSTILE(test_version_changed),
-		HOSTILE(test_algorithm_downgrade),
-		HOSTILE(test_capabilities),
-		HOSTILE(test_portions),
-		HOSTILE(test_least_portions),
-		HOSTILE(test_digests),
-		HOSTILE(test_endless_delays),
-		HOSTILE(test_never_ready),
-		HOSTILE(test_deferred),
-		HOSTILE(test_deferred_forgotten),
-		HOSTILE(test_deferred_asked_again),
-		HOSTILE(test_no_key),
-		HOSTILE(test_other_answer),
-		HOSTILE(test_summary),
-		HOSTILE(test_blocks),
-		HOSTILE(test_one_by_one),
-		HOSTILE(test_one_by_one_flipped),
+		TRIAL(test_honest),
+		TRIAL(test_flipped_response),
+		TRIAL(test_flipped_request),
+		TRIAL(test_signatures),
+		TRIAL(test_other_key),
+		TRIAL(test_fields),
+		TRIAL(test_evil_signer),
+		TRIAL(test_m_begins_anew),
+		TRIAL(test_b_begins_anew),
+		TRIAL(test_replayed_measurements),
+		TRIAL(test_replayed_challenge),
+		TRIAL(test_stale_nonce),
+		TRIAL(test_lengths),
+		TRIAL(test_version_downgrade),
+		TRIAL(test_version_changed),
+		TRIAL(test_algorithm_downgrade),
+		TRIAL(test_capabilities),
+		TRIAL(test_portions),
+		TRIAL(test_least_portions),
+		TRIAL(test_digests),
+		TRIAL(test_summary),
+		TRIAL(test_blocks),
+		TRIAL(test_one_by_one),
+		TRIAL(test_one_by_one_flipped),
 	};
 
 	return cmocka_run_group_tests_name("spdm_hostile", tests, setup,
