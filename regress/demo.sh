@@ -106,9 +106,10 @@ world_new
 title "A maker's root, two BMCs, a cable"
 step "ACME, the maker of both BMCs" authority "$W/acme" ACME
 step "Mallory, another maker" authority "$W/mallory" Mallory
-wire bmc-a bmc-b
-address bmc-a 192.0.2.1/24
-address bmc-b 192.0.2.2/24
+wire bmc-a bmc-b && address bmc-a 192.0.2.1/24 && address bmc-b 192.0.2.2/24 || {
+	echo "no network namespaces or no veth here: nothing to show" >&2
+	exit 1
+}
 node_new bmc-a "$W/acme/root.pem"
 node_new bmc-b "$W/acme/root.pem"
 peers_of_a
