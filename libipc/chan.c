@@ -217,7 +217,7 @@ chan_find(const struct ipc_call *call)
 	return NULL;
 }
 
-/* With -vv: one line for each message, never its payload. */
+/* With -v: one line for each message, never its payload. */
 static void
 trace(enum ipc_role from, enum ipc_role to, enum ipc_type type, uint32_t id,
     size_t len)

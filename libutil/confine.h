@@ -20,7 +20,7 @@ struct start_opts {
 	bool		 check;		/* -n: read the configuration and exit */
 	bool		 foreground;	/* -d */
 	bool		 developer;	/* -D: no chroot, no change of uid; refused as root */
-	int		 verbose;	/* -v, -vv, -vvv */
+	bool		 verbose;	/* -v */
 	int		 mode;		/* 'Q', 'R' or 0 */
 };
 

@@ -70,13 +70,9 @@ log_detach(void)
 }
 
 void
-log_verbose(int v)
+log_verbose(bool v)
 {
-	int	level = LOG_LVL_INFO + v;
-
-	if (level > LOG_LVL_TRACE)
-		level = LOG_LVL_TRACE;
-	log_floor = log_now = (enum log_level)level;
+	log_floor = log_now = v ? LOG_LVL_TRACE : LOG_LVL_INFO;
 }
 
 void

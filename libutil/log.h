@@ -13,7 +13,7 @@ enum log_level { LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG, LOG_LVL_TRACE };
 void	log_init(const char *name, bool foreground);
 void	log_journal(void);	/* the standard error is systemd's: say levels */
 void	log_detach(void);	/* no more to the standard error */
-void	log_verbose(int);	/* how many -v; log_level() never goes below */
+void	log_verbose(bool);	/* -v; log_level() never goes below it */
 void	log_level(enum log_level);	/* ignored below the level of -v */
 enum log_level log_level_now(void);
 void	log_warn(const char *, ...) LOG_PRINTF(1, 2);	/* adds strerror(errno) */

@@ -41,7 +41,7 @@ usage(FILE *f, const char *modes)
 	if (modes != NULL)
 		fputs("  -Q       SPDM requester: attest peers\n"
 		    "  -R       SPDM responder: answer peers\n", f);
-	fputs("  -v       log more; again for a line a message\n"
+	fputs("  -v       log more, with a line for each message\n"
 	    "  -h, --help, --version\n", f);
 }
 
@@ -201,7 +201,7 @@ parse(int argc, char **argv, const char *modes, struct start_opts *o)
 			o->check = true;
 			break;
 		case 'v':
-			o->verbose++;
+			o->verbose = true;
 			break;
 		case 'h':
 			usage(stdout, modes);

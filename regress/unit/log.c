@@ -105,7 +105,7 @@ levels(void)
 	log_level(LOG_LVL_DEBUG);
 	log_debug("debug");
 	log_trace("hidden");
-	log_verbose(2);
+	log_verbose(true);
 	log_trace("trace");
 	log_level(LOG_LVL_WARN);	/* -v holds */
 	log_trace("still");
