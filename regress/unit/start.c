@@ -110,14 +110,14 @@ print_options(const struct start_opts *o)
 static void
 test_options(void **state)
 {
-	char	keyd[] = "/usr/sbin/keyd", d[] = "-d", v[] = "-vv", f[] = "-f",
+	char	keyd[] = "/usr/sbin/keyd", d[] = "-d", v[] = "-v", f[] = "-f",
 		path[] = "/x", q[] = "-Q", r[] = "-R", x[] = "-x",
 		word[] = "word", help[] = "--help", h[] = "-h",
 		version[] = "--version", dev[] = "-D";
 
 	(void)state;
 	expect(&(struct run){ { keyd, d, v, f, path }, NULL, print_options },
-	    0, "conf /x check 0 fg 1 verbose 2 mode 0");
+	    0, "conf /x check 0 fg 1 verbose 1 mode 0");
 	expect(&(struct run){ { keyd, d }, NULL, print_options },
 	    0, "conf " CONF_PATH " ");
 	expect(&(struct run){ { keyd, d, q }, "QR", print_options }, 0,
