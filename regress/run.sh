@@ -122,6 +122,10 @@ system() {	# system TREE
 	tests "$1" 1 "${t[@]}"
 }
 
+# The users of the suite, which unit tests of confinement need, too.
+if [ "$(id -u)" -eq 0 ] && ! getent passwd _attestr >/dev/null; then
+	systemd-sysusers "$PWD/etc/sysusers/provd.conf" || exit 2
+fi
 mkdir -p "$BASE"
 BASE=$(cd "$BASE" && pwd)
 build gcc programs tools || { echo "$PASSED passed, $FAILED failed"; exit 1; }
