@@ -32,6 +32,7 @@
 #include <seccomp.h>
 #include <uv.h>
 
+#include "child.h"
 #include "confine.h"
 #include "log.h"
 
@@ -39,7 +40,6 @@
 
 static char		 top[] = "/tmp/confine.XXXXXX";
 static struct conf	*conf;
-static char		 out[4096];
 
 static const struct confine row = {
 	.role = "netd", .user = USER, .nofile = 64,
@@ -58,33 +58,6 @@ confine_me(bool filter)
 	confine_user(&row, conf, &o, hub, sizeof(hub));
 	if (filter)
 		confine_filter(&row);
-}
-
-/* Runs f in a child; its wait status, its standard error in out. */
-static int
-child(void (*f)(void))
-{
-	size_t	len = 0;
-	ssize_t	n;
-	pid_t	pid;
-	int	fds[2], status;
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	if ((pid = fork()) == 0) {
-		if (dup2(fds[1], STDERR_FILENO) == -1)
-			_exit(99);
-		log_init("child", true);
-		f();
-		_exit(0);
-	}
-	assert_true(pid > 0);
-	close(fds[1]);
-	while ((n = read(fds[0], out + len, sizeof(out) - 1 - len)) > 0)
-		len += (size_t)n;
-	out[len] = '\0';
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
 }
 
 #define CHECK(x)	do {						\

@@ -18,7 +18,6 @@
 #include "peers_fake.h"
 #include "../../policyd/control.h"
 
-static const struct proof	proof_b = PROOF_B;
 static uv_loop_t		loop;
 static char			sock_path[96];
 

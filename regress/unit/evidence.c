@@ -10,24 +10,6 @@
 
 #include "peers_fake.h"
 
-static const struct proof	proof_b = PROOF_B;
-
-static struct peer *
-attesting(void)
-{
-	struct peer	*p;
-
-	w_netd_up();
-	w_attestq_up();
-	w_pump();
-	p = peer_byname("bmc-b");
-	peer_step(p, EV_PROVISION, NULL);
-	jobs_pump();
-	w_pump();
-	assert_non_null(p->job);
-	return p;
-}
-
 /* The link is closed for it, the peer is not trusted, netd heard nothing. */
 static void
 caught(const struct peer *p)
@@ -44,7 +26,7 @@ caught(const struct peer *p)
 static void
 test_unknown_job(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_job.job += 7;
 	w_identity(&proof_b);
@@ -69,7 +51,7 @@ test_no_job_at_all(void **state)
 static void
 test_wrong_nonce(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_job.nonce.data[31] ^= 1;
 	w_prove(&proof_b);
@@ -79,7 +61,7 @@ test_wrong_nonce(void **state)
 static void
 test_short_nonce(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_job.nonce.len = 31;
 	w_prove(&proof_b);
@@ -90,7 +72,7 @@ test_short_nonce(void **state)
 static void
 test_old_nonce(void **state)
 {
-	struct peer		*p = attesting();
+	struct peer		*p = w_attesting();
 	struct msg_job_open	 old = w_job;
 
 	w_fail(R_ATT_CLOSED);
@@ -105,7 +87,7 @@ test_old_nonce(void **state)
 static void
 test_wrong_count(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_identity(&proof_b);
 	w_anchor(&proof_b);
@@ -117,7 +99,7 @@ test_wrong_count(void **state)
 static void
 test_duplicate_index(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_measurement(1, 1, false, 1, 48);
 	w_measurement(1, 1, false, 2, 48);
@@ -127,7 +109,7 @@ test_duplicate_index(void **state)
 static void
 test_bad_index(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_measurement(255, 1, false, 1, 48);
 	caught(p);
@@ -137,7 +119,7 @@ static void
 test_two_identities(void **state)
 {
 	struct proof	 c = proof_b;
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	c.node = NODE_C;
 	w_identity(&c);
@@ -148,7 +130,7 @@ test_two_identities(void **state)
 static void
 test_two_anchors(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_anchor(&proof_b);
 	w_anchor(&proof_b);
@@ -159,7 +141,7 @@ static void
 test_node_form(void **state)
 {
 	struct proof	 c = proof_b;
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	c.node = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB";
 	w_identity(&c);
@@ -169,7 +151,7 @@ test_node_form(void **state)
 static void
 test_too_much(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 	unsigned	 i;
 
 	for (i = 1; i <= 65 && w_attestq.theirs != NULL; i++) {
@@ -183,7 +165,7 @@ test_too_much(void **state)
 static void
 test_after_end(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_prove(&proof_b);
 	assert_int_equal(p->state, P_PROVISIONED);
@@ -196,7 +178,7 @@ test_after_end(void **state)
 static void
 test_after_failure(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_fail(R_ATT_CHALLENGE);
 	w_prove(&proof_b);
@@ -208,7 +190,7 @@ test_after_failure(void **state)
 static void
 test_failure_without_reason(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	w_fail(R_OK);
 	caught(p);
@@ -218,7 +200,7 @@ test_failure_without_reason(void **state)
 static void
 test_incomplete(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 	int		 leave_out;
 
 	for (leave_out = 0; leave_out < 3; leave_out++) {
@@ -244,7 +226,7 @@ test_incomplete(void **state)
 static void
 test_late_after_cancel(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 
 	peer_step(p, EV_UNPROVISION, NULL);
 	w_prove(&proof_b);
@@ -258,7 +240,7 @@ static void
 test_step_of_nobody(void **state)
 {
 	struct msg_job_step	 m = { .job = 12345, .step = 1 };
-	struct peer		*p = attesting();
+	struct peer		*p = w_attesting();
 
 	w_send(&w_attestq, MSG_JOB_STEP, &m);
 	caught(p);
@@ -268,7 +250,7 @@ test_step_of_nobody(void **state)
 static void
 test_no_evidence_no_trust(void **state)
 {
-	struct peer	*p = attesting();
+	struct peer	*p = w_attesting();
 	unsigned	 bits;
 
 	for (bits = 0; bits < 1u << BIT_N; bits++) {

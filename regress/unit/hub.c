@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include "chan_pair.h"
+#include "child.h"
 #include "clock.h"
 #include "log.h"
 
@@ -309,34 +310,20 @@ test_role_taken(void **state)
 	assert_int_equal(policyd.hellos, 3);
 }
 
-/* In a child: what the process says when it ends, and that it ends badly. */
+static void
+netd_alone(void)
+{
+	uv_loop_fork(&loop);
+	netd_start(true);
+	for (;;)
+		uv_run(&loop, UV_RUN_ONCE);
+}
+
+/* What the process says when it ends, and that it ends badly. */
 static void
 expect_fatal(const char *text)
 {
-	char	 out[4096];
-	ssize_t	 n;
-	size_t	 len = 0;
-	pid_t	 pid;
-	int	 fds[2], status;
-
-	assert_int_equal(pipe(fds), 0);
-	if ((pid = fork()) == 0) {
-		dup2(fds[1], 2);
-		close(fds[0]);
-		uv_loop_fork(&loop);
-		netd_start(true);
-		for (;;)
-			uv_run(&loop, UV_RUN_ONCE);
-	}
-	assert_int_not_equal(pid, -1);
-	close(fds[1]);
-	while (len < sizeof(out) - 1 &&
-	    (n = read(fds[0], out + len, sizeof(out) - 1 - len)) > 0)
-		len += (size_t)n;
-	out[len] = '\0';
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(!WIFEXITED(status) || WEXITSTATUS(status) != 0);
+	assert_int_not_equal(child_exit(netd_alone), 0);
 	if (strstr(out, text) == NULL)
 		fail_msg("%s: %s", text, out);
 }

@@ -11,24 +11,13 @@
 
 #include "peers_fake.h"
 
-static const struct proof	proof_b = PROOF_B;
-
-static void
-all_up(void)
-{
-	w_netd_up();
-	w_attestq_up();
-	w_attestr_up();
-	w_pump();
-}
-
 /* The other side of the main job: listed, attested, attests back. */
 static void
 test_configured(void **state)
 {
 	struct peer	*p = peer_byname("bmc-b");
 
-	all_up();
+	w_all_up();
 	w_attested("192.0.2.2");
 	assert_int_equal(p->state, P_ATTESTING);
 	assert_int_equal(w_opens, 1);
@@ -47,7 +36,7 @@ test_configured(void **state)
 static void
 test_mapped_address(void **state)
 {
-	all_up();
+	w_all_up();
 	w_attested("::ffff:192.0.2.2");
 	assert_int_equal(w_opens, 1);
 	assert_string_equal(w_dial.address, "192.0.2.2");
@@ -56,7 +45,7 @@ test_mapped_address(void **state)
 static void
 test_stranger(void **state)
 {
-	all_up();
+	w_all_up();
 	w_attested("192.0.2.77");
 	w_attested("not an address");
 	w_attested("");
@@ -73,7 +62,7 @@ test_unlisted(void **state)
 	struct why	 why;
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = peer_new("bmc-x", FROM_OPERATOR, "", "", "192.0.2.9", &why);
 	w_attested("192.0.2.9");
 	assert_int_equal(p->state, P_NOTDETERMINED);
@@ -89,7 +78,7 @@ test_knocking(void **state)
 	unsigned	 i, before;
 
 	bad.root = ROOT_B;
-	all_up();
+	w_all_up();
 	w_attested("192.0.2.2");
 	w_prove(&bad);
 	assert_int_equal(p->state, P_ATTESTFAILED);
@@ -111,7 +100,7 @@ test_address_from_lldp(void **state)
 	struct why	 why;
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = peer_new("bmc-n", FROM_OPERATOR, NODE_C, "", "", &why);
 	peer_step(p, EV_PROVISION, NULL);
 	jobs_pump();
@@ -137,7 +126,7 @@ test_address_from_lldp(void **state)
 static void
 test_configured_address_wins(void **state)
 {
-	all_up();
+	w_all_up();
 	w_neighbour(5, "bmc-b", "192.0.2.50");
 	peer_step(peer_byname("bmc-b"), EV_PROVISION, NULL);
 	jobs_pump();
@@ -157,7 +146,7 @@ test_knock_before_lldp(void **state)
 	struct why	 why;
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = peer_new("bmc-n", FROM_OPERATOR, NODE_C, "", "", &why);
 	w_attested("192.0.2.50");
 	assert_int_equal(p->state, P_NOTDETERMINED);
@@ -184,7 +173,7 @@ test_rule_makes_peers(void **state)
 	char		 name[32], address[32];
 	int		 i;
 
-	all_up();
+	w_all_up();
 	w_neighbour(1, "bmc-n", "192.0.2.50");
 	w_attested("192.0.2.50");
 	assert_null(peer_byname("bmc-n"));
@@ -238,7 +227,7 @@ test_table(void **state)
 	char				name[32];
 	uint32_t			i;
 
-	all_up();
+	w_all_up();
 	for (i = 1; i <= NEIGHBOURS_MAX + 10; i++) {
 		snprintf(name, sizeof(name), "n%u", i);
 		w_neighbour(i, name, "192.0.2.3");

@@ -5,44 +5,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <sys/wait.h>
-
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
+#include "child.h"
 #include "log.h"
-
-static char	out[8192];
-
-/* What f writes to the standard error; its exit status is returned. */
-static int
-capture(void (*f)(void))
-{
-	size_t	len = 0;
-	ssize_t	n;
-	pid_t	pid;
-	int	fds[2], status;
-
-	assert_int_equal(pipe(fds), 0);
-	if ((pid = fork()) == 0) {
-		dup2(fds[1], STDERR_FILENO);
-		close(fds[0]);
-		close(fds[1]);
-		log_init("test", true);
-		f();
-		_exit(0);
-	}
-	close(fds[1]);
-	while ((n = read(fds[0], out + len, sizeof(out) - 1 - len)) > 0)
-		len += (size_t)n;
-	out[len] = '\0';
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
 
 static void
 some_lines(void)
@@ -61,9 +28,9 @@ static void
 test_lines(void **state)
 {
 	(void)state;
-	assert_int_equal(capture(some_lines), 0);
-	assert_string_equal(out, "test: file 7: No such file or directory\n"
-	    "test: plain\ntest: info\n");
+	assert_int_equal(child_exit(some_lines), 0);
+	assert_string_equal(out, "child: file 7: No such file or directory\n"
+	    "child: plain\nchild: info\n");
 }
 
 static void
@@ -87,10 +54,10 @@ test_one_line(void **state)
 	size_t	len;
 
 	(void)state;
-	assert_int_equal(capture(hostile), 0);
+	assert_int_equal(child_exit(hostile), 0);
 	len = strcspn(out, "\n");
 	out[len] = '\0';
-	assert_string_equal(out, "test: name: x?keyd: all is well?[2J??"
+	assert_string_equal(out, "child: name: x?keyd: all is well?[2J??"
 	    "??2J\xc2\xa0\xc3\xa9");
 	/* cut, with its newline */
 	assert_true(strlen(out + len + 1) < 1100);
@@ -115,8 +82,8 @@ static void
 test_levels(void **state)
 {
 	(void)state;
-	assert_int_equal(capture(levels), 0);
-	assert_string_equal(out, "test: debug\ntest: trace\ntest: still\n");
+	assert_int_equal(child_exit(levels), 0);
+	assert_string_equal(out, "child: debug\nchild: trace\nchild: still\n");
 }
 
 static void
@@ -136,10 +103,10 @@ static void
 test_fatal(void **state)
 {
 	(void)state;
-	assert_int_equal(capture(die), 1);
-	assert_string_equal(out, "test: chroot: Operation not permitted\n");
-	assert_int_equal(capture(diex), 1);
-	assert_string_equal(out, "test: broken\n");
+	assert_int_equal(child_exit(die), 1);
+	assert_string_equal(out, "child: chroot: Operation not permitted\n");
+	assert_int_equal(child_exit(diex), 1);
+	assert_string_equal(out, "child: broken\n");
 }
 
 static void
@@ -153,7 +120,7 @@ static void
 test_detached(void **state)
 {
 	(void)state;
-	assert_int_equal(capture(detached), 0);
+	assert_int_equal(child_exit(detached), 0);
 	assert_string_equal(out, "");
 }
 

@@ -10,24 +10,13 @@
 
 #include "peers_fake.h"
 
-static const struct proof	proof_b = PROOF_B;
-
-static void
-all_up(void)
-{
-	w_netd_up();
-	w_attestq_up();
-	w_attestr_up();
-	w_pump();
-}
-
 /* The main job, one side of it. */
 static void
 test_provision(void **state)
 {
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	assert_int_equal(w_ends, 1);
 	assert_int_equal(w_sets, 0);
 	p = peer_byname("bmc-b");
@@ -89,7 +78,7 @@ test_refusals(void **state)
 	struct peer	*p;
 	size_t		 i;
 
-	all_up();
+	w_all_up();
 	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		p = w_provision("bmc-b", &rows[i].proof);
 		assert_int_equal(p->state, P_ATTESTFAILED);
@@ -107,7 +96,7 @@ test_not_listed(void **state)
 	struct why	 why;
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	w_neighbour(1, "bmc-x", "192.0.2.9");
 	p = peer_new("bmc-x", FROM_NEIGHBOUR, "", "", "", &why);
 	assert_non_null(p);
@@ -135,7 +124,7 @@ test_accept_rule(void **state)
 	struct why	 why;
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	memset(w_accept[1].root, ROOT_A, HASH_LEN);
 	w_accept[1].serial = "acme-77*";
 	policy.naccepts = 2;
@@ -156,7 +145,7 @@ test_failed_check(void **state)
 {
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = peer_byname("bmc-b");
 	peer_step(p, EV_PROVISION, NULL);
 	jobs_pump();
@@ -183,7 +172,7 @@ test_link_without_trust(void **state)
 {
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = peer_byname("bmc-b");
 	w_peer_link(p, 2, R_OK);
 	assert_int_equal(p->state, P_NOTDETERMINED);
@@ -201,7 +190,7 @@ test_unprovision_and_revoke(void **state)
 {
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = w_provision("bmc-b", &proof_b);
 	w_peer_link(p, 2, R_OK);
 	assert_int_equal(peer_step(p, EV_UNPROVISION, NULL), 0);
@@ -232,7 +221,7 @@ test_revoked_identity(void **state)
 	struct why	 why;
 	struct peer	*p, *x;
 
-	all_up();
+	w_all_up();
 	p = w_provision("bmc-b", &proof_b);
 	peer_step(p, EV_REVOKE, NULL);
 	x = peer_new("bmc-x", FROM_OPERATOR, NODE_B, "", "192.0.2.9", &why);
@@ -262,7 +251,7 @@ test_unprovision_during_job(void **state)
 {
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = peer_byname("bmc-b");
 	peer_step(p, EV_PROVISION, NULL);
 	jobs_pump();
@@ -284,7 +273,7 @@ test_kill(void **state)
 	uint32_t	 id;
 	uint8_t		 nonce[32];
 
-	all_up();
+	w_all_up();
 	p = w_provision("bmc-b", &proof_b);
 	w_peer_link(p, 2, R_OK);
 	id = p->id;
@@ -298,7 +287,7 @@ test_kill(void **state)
 	assert_int_equal(p->warning, R_POL_NO_REFERENCE);
 	w_pass(1);
 	assert_int_equal(p->state, P_PROVISIONED);
-	all_up();
+	w_all_up();
 	assert_int_equal(w_sets, 1);
 	assert_int_equal(w_ends, 1);
 	assert_int_equal(w_set.peer, id);
@@ -315,7 +304,7 @@ test_kill(void **state)
 	w_start();
 	p = peer_byname("bmc-b");
 	assert_int_equal(p->state, P_ATTESTING);
-	all_up();
+	w_all_up();
 	w_pump();
 	assert_memory_not_equal(w_job.nonce.data, nonce, sizeof(nonce));
 	w_prove(&proof_b);
@@ -328,7 +317,7 @@ test_policy_at_start(void **state)
 {
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	w_provision("bmc-b", &proof_b);
 	w_kill();
 	memset(w_accept[0].root, ROOT_B, HASH_LEN);
@@ -337,7 +326,7 @@ test_policy_at_start(void **state)
 	p = peer_byname("bmc-b");
 	assert_int_equal(p->state, P_ATTESTFAILED);
 	assert_int_equal(p->why.reason, R_POL_ROOT);
-	all_up();
+	w_all_up();
 	assert_int_equal(w_sets, 0);
 	assert_int_equal(w_ends, 2);
 }
@@ -348,7 +337,7 @@ test_conf_identity_removed(void **state)
 {
 	char	*identity = conf_b.identity;
 
-	all_up();
+	w_all_up();
 	w_provision("bmc-b", &proof_b);
 	w_kill();
 	conf_b.identity = NULL;
@@ -363,7 +352,7 @@ test_conf_identity_removed(void **state)
 static void
 test_conf_removed(void **state)
 {
-	all_up();
+	w_all_up();
 	w_provision("bmc-b", &proof_b);
 	w_kill();
 	config.peers = NULL;
@@ -381,7 +370,7 @@ test_daemons_die(void **state)
 {
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = w_provision("bmc-b", &proof_b);
 	w_peer_link(p, 2, R_OK);
 	w_down(&w_netd);
@@ -411,7 +400,7 @@ test_store_fails(void **state)
 {
 	struct peer	*p;
 
-	all_up();
+	w_all_up();
 	p = peer_byname("bmc-b");
 	peer_step(p, EV_PROVISION, NULL);
 	jobs_pump();

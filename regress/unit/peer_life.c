@@ -13,17 +13,13 @@
 #define HOUR	3600u
 #define DAY	86400u
 
-static const struct proof	proof_b = PROOF_B;
 
 static struct peer *
 connected(void)
 {
 	struct peer	*p;
 
-	w_netd_up();
-	w_attestq_up();
-	w_attestr_up();
-	w_pump();
+	w_all_up();
 	p = w_provision("bmc-b", &proof_b);
 	assert_int_equal(p->state, P_PROVISIONED);
 	w_peer_link(p, 2, R_OK);
@@ -315,14 +311,7 @@ test_job_timeout(void **state)
 {
 	struct peer	*p;
 
-	w_netd_up();
-	w_attestq_up();
-	w_pump();
-	p = peer_byname("bmc-b");
-	peer_step(p, EV_PROVISION, NULL);
-	jobs_pump();
-	w_pump();
-	assert_non_null(p->job);
+	p = w_attesting();
 	w_pass(31);
 	assert_int_equal(p->state, P_ATTESTING);
 	assert_int_equal(p->why.reason, R_POL_TIMEOUT);

@@ -10,7 +10,6 @@
 
 #define MANY	5000u
 
-static const struct proof	proof_b = PROOF_B;
 
 static void
 node_of(unsigned i, char node[NODE_ID_LEN + 1])

@@ -320,6 +320,31 @@ w_teardown(void **state)
 	return dir_remove(state);
 }
 
+static inline void
+w_all_up(void)
+{
+	w_netd_up();
+	w_attestq_up();
+	w_attestr_up();
+	w_pump();
+}
+
+/* bmc-b, in the middle of its first attestation. */
+static inline struct peer *
+w_attesting(void)
+{
+	struct peer	*p = peer_byname("bmc-b");
+
+	w_netd_up();
+	w_attestq_up();
+	w_pump();
+	peer_step(p, EV_PROVISION, NULL);
+	jobs_pump();
+	w_pump();
+	assert_non_null(p->job);
+	return p;
+}
+
 /* ---- what attestd -Q says ------------------------------------------------ */
 
 struct proof {
@@ -331,8 +356,8 @@ struct proof {
 	uint64_t	 anchor_before, anchor_after;
 	uint8_t		 anchor;	/* byte of the node CA */
 };
-#define PROOF_B	{ NODE_B, ROOT_A, 1, 1, 0, T0 * 2ull, T0 - 10000, \
-		    T0 + 90 * 86400ull, 0x30 }
+static const struct proof	proof_b = { NODE_B, ROOT_A, 1, 1, 0, T0 * 2ull,
+    T0 - 10000, T0 + 90 * 86400ull, 0x30 };
 
 static inline void
 w_send(struct side *s, enum ipc_type type, const void *m)

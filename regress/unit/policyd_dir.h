@@ -45,6 +45,17 @@ dir_remove(void **state)
 	return rmdir(dir_path);
 }
 
+/* What policyd itself would never write. */
+static inline void
+dir_sql(const char *sql)
+{
+	sqlite3	*db;
+
+	assert_int_equal(sqlite3_open(dir_store, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 /* ---- the disk ---- */
 
 static unsigned	disk_die_at;	/* die before this write, counted from 1 */

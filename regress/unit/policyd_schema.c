@@ -20,16 +20,6 @@ const char *const store_schema[] = {
 	NULL
 };
 
-static void
-raw(const char *sql)
-{
-	sqlite3	*db;
-
-	assert_int_equal(sqlite3_open(dir_store, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 static int64_t
 raw_int(const char *sql)
 {
@@ -63,7 +53,7 @@ test_new_store(void **state)
 static void
 test_moves_forward(void **state)
 {
-	raw(VERSION_1 "INSERT INTO meta VALUES ('old', 42)");
+	dir_sql(VERSION_1 "INSERT INTO meta VALUES ('old', 42)");
 	assert_int_equal(store_open(dir_store), R_OK);
 	store_close();
 	assert_int_equal(raw_int("PRAGMA user_version"), 3);
@@ -74,7 +64,7 @@ test_moves_forward(void **state)
 static void
 test_failing_step(void **state)
 {
-	raw(VERSION_1 "CREATE TABLE second (x);"
+	dir_sql(VERSION_1 "CREATE TABLE second (x);"
 	    "INSERT INTO second VALUES (5), (5); PRAGMA user_version = 2;");
 	assert_int_equal(store_open(dir_store), R_SYS_STORE_RULE);
 	assert_int_equal(raw_int("PRAGMA user_version"), 2);
@@ -100,7 +90,7 @@ test_killed_while_moving(void **state)
 
 	for (at = 1; st == -1; at++) {
 		assert_true(at < 500);
-		raw(VERSION_1 "INSERT INTO meta VALUES ('old', 42)");
+		dir_sql(VERSION_1 "INSERT INTO meta VALUES ('old', 42)");
 		st = in_child(die_moving, at);
 		assert_int_equal(store_open(dir_store), R_OK);
 		store_close();

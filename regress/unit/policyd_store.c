@@ -440,21 +440,11 @@ test_filter_opens_nothing(void **state)
 /* ---- stores of others ---- */
 
 static void
-raw(const char *sql)
-{
-	sqlite3	*db;
-
-	assert_int_equal(sqlite3_open(dir_store, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
-static void
 test_newer_refused(void **state)
 {
 	open_store();
 	store_close();
-	raw("PRAGMA user_version = 9999");
+	dir_sql("PRAGMA user_version = 9999");
 	assert_int_equal(store_open(dir_store), R_SYS_STORE_NEWER);
 	assert_null(store_db());
 }
@@ -462,7 +452,7 @@ test_newer_refused(void **state)
 static void
 test_foreign_refused(void **state)
 {
-	raw("CREATE TABLE t (x)");
+	dir_sql("CREATE TABLE t (x)");
 	assert_int_equal(store_open(dir_store), R_SYS_STORE_FOREIGN);
 }
 

@@ -11,7 +11,6 @@
 
 #define HEX32	"0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF"
 
-static const struct proof	proof_b = PROOF_B;
 
 static int
 parse(const char *text, struct measures *l, char *err)

@@ -19,10 +19,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "confine.h"
 #include "log.h"
 
-static char	out[8192];
 static bool	own_stream;	/* JOURNAL_STREAM is what run() reads */
 
 struct run {
@@ -31,22 +31,7 @@ struct run {
 	void		(*then)(const struct start_opts *);
 };
 
-static void
-child_main(const struct run *r)
-{
-	char			*argv[9];
-	struct start_opts	 o;
-	int			 argc;
-
-	for (argc = 0; r->argv[argc] != NULL; argc++)
-		argv[argc] = r->argv[argc];
-	argv[argc] = NULL;
-	optind = 0;
-	start_options(argc, argv, r->modes, &o);
-	if (r->then != NULL)
-		r->then(&o);
-	fflush(stdout);
-}
+static const struct run	*running;
 
 static void
 name_stream(void)
@@ -61,33 +46,31 @@ name_stream(void)
 	setenv("JOURNAL_STREAM", stream, 1);
 }
 
+static void
+child_main(void)
+{
+	const struct run	*r = running;
+	char			*argv[9];
+	struct start_opts	 o;
+	int			 argc;
+
+	for (argc = 0; r->argv[argc] != NULL; argc++)
+		argv[argc] = r->argv[argc];
+	argv[argc] = NULL;
+	if (own_stream)
+		name_stream();
+	optind = 0;
+	start_options(argc, argv, r->modes, &o);
+	if (r->then != NULL)
+		r->then(&o);
+}
+
 /* The exit status of a program that starts so; all it prints in out. */
 static int
 run(const struct run *r)
 {
-	size_t	len = 0;
-	ssize_t	n;
-	pid_t	pid;
-	int	fds[2], status;
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	fflush(stdout);
-	if ((pid = fork()) == 0) {
-		dup2(fds[1], STDOUT_FILENO);
-		dup2(fds[1], STDERR_FILENO);
-		if (own_stream)
-			name_stream();
-		child_main(r);
-		_exit(0);
-	}
-	close(fds[1]);
-	while ((n = read(fds[0], out + len, sizeof(out) - 1 - len)) > 0)
-		len += (size_t)n;
-	out[len] = '\0';
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
+	running = r;
+	return child_exit(child_main);
 }
 
 static void
