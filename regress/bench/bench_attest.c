@@ -9,6 +9,7 @@
  */
 #include <time.h>
 
+#include "bench.h"
 #include "../unit/spdm_talk.h"
 
 #define ROUNDS	11
@@ -16,15 +17,6 @@
 
 static struct soft	soft;
 static struct talk	talk;
-
-static double
-seconds(void)
-{
-	struct timespec	ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static double
 attestations(void)
@@ -74,14 +66,6 @@ bare(void)
 	return seconds() - t;
 }
 
-static int
-less(const void *a, const void *b)
-{
-	double	x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void
 curve(enum key_algorithm a)
 {
@@ -97,12 +81,9 @@ curve(enum key_algorithm a)
 		sum[i] = bare();
 		ratio[i] = whole[i] / sum[i];
 	}
-	qsort(whole, ROUNDS, sizeof(double), less);
-	qsort(sum, ROUNDS, sizeof(double), less);
-	qsort(ratio, ROUNDS, sizeof(double), less);
 	printf("%-26s  attestation %7.3f ms  crypto %7.3f ms  ratio %.2f\n",
-	    soft.alg->name, 1e3 * whole[ROUNDS / 2] / TURNS,
-	    1e3 * sum[ROUNDS / 2] / TURNS, ratio[ROUNDS / 2]);
+	    soft.alg->name, 1e3 * median(whole, ROUNDS) / TURNS,
+	    1e3 * median(sum, ROUNDS) / TURNS, median(ratio, ROUNDS));
 	talk_free(&talk);
 	soft_free(&soft);
 }

@@ -20,6 +20,7 @@
 
 #include <uv.h>
 
+#include "bench.h"
 #include "ipc.h"
 
 #define CALLS	1000	/* in a round */
@@ -29,15 +30,6 @@ static struct msg_tls_sign_req	request = { .key = 1, .scheme = 0x0403 };
 static struct msg_tls_sign_rep	reply;
 static uint8_t			bytes_out[512], bytes_in[512];
 static size_t			request_len, reply_len;
-
-static double
-seconds(void)
-{
-	struct timespec	ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static void
 pin(int cpu)
@@ -214,21 +206,6 @@ way_close(struct way *w)
 	waitpid(w->pid, NULL, 0);
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	const double	*x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double
-median(double *v)
-{
-	qsort(v, ROUNDS, sizeof(*v), compare);
-	return v[ROUNDS / 2];
-}
-
 static void
 measure(const char *where, int other)
 {
@@ -245,9 +222,9 @@ measure(const char *where, int other)
 			ways[i].us[r] = (seconds() - start) * 1e6 / CALLS;
 		}
 	}
-	base = median(ways[0].us);
+	base = median(ways[0].us, ROUNDS);
 	for (i = 0; i < NWAYS; i++) {
-		us = median(ways[i].us);
+		us = median(ways[i].us, ROUNDS);
 		printf("ipc_%s_%s %.2f us/call %.2f\n", ways[i].name, where, us,
 		    us / base);
 		way_close(&ways[i]);

@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "../../keyd/keyd.h"
 #include "../unit/keyd_dir.h"
 #include "../unit/keyd_swtpm.h"
@@ -44,15 +45,6 @@ struct way {
 };
 
 static struct msg_tls_sign_req	 request = { .key = 0, .scheme = 0x0403 };
-
-static double
-seconds(void)
-{
-	struct timespec	ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static void
 closed(struct chan *c, enum reason why, unsigned type)
@@ -319,14 +311,6 @@ static struct way	 ways[] = {
 };
 #define NWAYS	(sizeof(ways) / sizeof(ways[0]))
 
-static int
-compare(const void *a, const void *b)
-{
-	const double	*x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
 int
 main(void)
 {
@@ -354,11 +338,9 @@ main(void)
 		for (r = 0; r < ROUNDS; r++)
 			ratios[r] = ways[i].rate[r] /
 			    ways[ways[i].below].rate[r];
-		qsort(ratios, ROUNDS, sizeof(ratios[0]), compare);
-		qsort(ways[i].rate, ROUNDS, sizeof(rate), compare);
-		rate = ways[i].rate[ROUNDS / 2];
+		rate = median(ways[i].rate, ROUNDS);
 		printf("%s %.0f /s %.2f\n", ways[i].name, rate,
-		    ratios[ROUNDS / 2]);
+		    median(ratios, ROUNDS));
 		if (ways[i].round != round_keyd)
 			continue;
 		kill(ways[i].pid, SIGKILL);

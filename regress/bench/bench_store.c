@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "../../policyd/policyd.h"
 
 #define TURNS	100	/* in a round */
@@ -35,15 +36,6 @@ hubd_link(enum ipc_role r)
 void
 control_event(const struct audit_row *row)
 {
-}
-
-static double
-seconds(void)
-{
-	struct timespec	ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 static void
@@ -120,21 +112,6 @@ run_ours(unsigned events)
 	return TURNS / (seconds() - start);
 }
 
-static int
-ascending(const void *a, const void *b)
-{
-	double	x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double
-median(double *v)
-{
-	qsort(v, ROUNDS, sizeof(*v), ascending);
-	return v[ROUNDS / 2];
-}
-
 static void
 compare(const char *name, unsigned events)
 {
@@ -145,8 +122,8 @@ compare(const char *name, unsigned events)
 		theirs[i] = run_bare(events);
 		ours[i] = run_ours(events);
 	}
-	o = median(ours);
-	t = median(theirs);
+	o = median(ours, ROUNDS);
+	t = median(theirs, ROUNDS);
 	printf("%-28s %9.0f  events/s  %.2f\n", name, o * events, o / t);
 }
 

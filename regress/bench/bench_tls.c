@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "../unit/certs.h"
 
 #define HANDSHAKES	64	/* a round, each with two signatures */
@@ -36,15 +37,6 @@ static struct leaf	 leaf;
 static struct chan	*keyd;
 static struct end	 ends[2 * (AT_ONCE + TALKERS)];
 static unsigned		 nup, words;
-
-static double
-seconds(void)
-{
-	struct timespec	ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /* ---- signers ------------------------------------------------------------- */
 
@@ -282,21 +274,6 @@ talk(bool pending)
 	return words / (AT_ONCE * SLOW_MS / 1e3);
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-static double
-median(double *v)
-{
-	qsort(v, ROUNDS, sizeof(*v), compare);
-	return v[ROUNDS / 2];
-}
-
 static void
 bench_handshakes(void)
 {
@@ -308,9 +285,9 @@ bench_handshakes(void)
 		there[i] = handshakes(sign_there);
 		ratio[i] = there[i] / here[i];
 	}
-	m = median(ratio);
-	printf("tls_handshake_here\t%.0f\t/s\t1.00\n", median(here));
-	printf("tls_handshake_keyd\t%.0f\t/s\t%.2f\n", median(there), m);
+	m = median(ratio, ROUNDS);
+	printf("tls_handshake_here\t%.0f\t/s\t1.00\n", median(here, ROUNDS));
+	printf("tls_handshake_keyd\t%.0f\t/s\t%.2f\n", median(there, ROUNDS), m);
 }
 
 static void
@@ -332,9 +309,9 @@ bench_pending(void)
 		busy[i] = talk(true);
 		ratio[i] = busy[i] / idle[i];
 	}
-	m = median(ratio);
-	printf("tls_words_idle\t%.0f\t/s\t1.00\n", median(idle));
-	printf("tls_words_pending\t%.0f\t/s\t%.2f\n", median(busy), m);
+	m = median(ratio, ROUNDS);
+	printf("tls_words_idle\t%.0f\t/s\t1.00\n", median(idle, ROUNDS));
+	printf("tls_words_pending\t%.0f\t/s\t%.2f\n", median(busy, ROUNDS), m);
 	for (i = 0; i < TALKERS; i++)
 		close_pair(i);
 }
