@@ -386,7 +386,6 @@ bool	spdm_der_strict(const uint8_t *, size_t);
 /* ---- spdm_tcp.c: DSP0287 ------------------------------------------------- */
 
 #define SPDM_TCP_HDR		4
-#define SPDM_TCP_MAX		65533	/* bytes in either reading */
 #define SPDM_TCP_SPDM		0x05
 #define SPDM_TCP_SECURED	0x06
 #define SPDM_TCP_INQUIRY	0xbf

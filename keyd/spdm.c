@@ -10,7 +10,6 @@
 #include "keyd.h"
 
 #define PREFIX_REPEAT	4	/* times "dmtf-spdm-v1.x.*", 16 bytes */
-#define CONTEXT_FIELD	36	/* the context stands at its right end */
 
 static const char *const contexts[] = {
 	"responder-challenge_auth signing",

@@ -74,7 +74,6 @@ struct job *job_new(struct tpm *, enum key_purpose lane, enum reason missing,
 	    tpm_done_fn, void *arg, enum reason *);
 enum reason job_queue(struct tpm *, struct job *);
 /* tpm_cmd.c */
-void	cache_drop(struct tpm *, unsigned);
 void	cache_forget(struct tpm *);
 
 /* tpm_start.c: fill why after a command; its reason. */

@@ -8,7 +8,7 @@
 
 /* ---- the cache of loaded keys ---------------------------------------- */
 
-void
+static void
 cache_drop(struct tpm *t, unsigned i)
 {
 	t->cache[i]->handle = ESYS_TR_NONE;

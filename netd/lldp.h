@@ -19,7 +19,6 @@
 
 /* 8.5.2.2 and 8.5.3.2: the subtypes that we send ourselves. */
 #define LLDP_CHASSIS_MAC	4
-#define LLDP_PORT_MAC		3
 #define LLDP_PORT_IFNAME	5
 
 /* 8.5.8.1 */

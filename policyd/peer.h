@@ -324,7 +324,6 @@ void		 peer_schedule(struct peer *, uint64_t delay_ms,
 /* Doubling from min to max, of which half is left to chance. */
 uint64_t	 peer_backoff(unsigned attempts, uint64_t min, uint64_t max);
 void		 peer_tick(struct peer *, uint64_t mono);
-bool		 peer_expired(const struct peer *);
 
 /* ---- peer_job.c: attestations under way --------------------------------- */
 

@@ -33,7 +33,7 @@ peer_schedule(struct peer *p, uint64_t delay, const char *cause)
 	p->cause = cause;
 }
 
-bool
+static bool
 peer_expired(const struct peer *p)
 {
 	/* Age is counted on our own clock: a step of the time of day ages

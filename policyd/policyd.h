@@ -78,8 +78,6 @@ void		 store_close(void);
 sqlite3		*store_db(void);
 enum reason	 store_state(void);	/* R_OK, or why no write can be */
 enum reason	 store_probe(void);	/* try again to write */
-/* Open the turn's transaction if it is not open. R_OK, or why not. */
-enum reason	 store_begin(void);
 /*
  * Run fn after the commit of this turn's changes with R_OK, or with the
  * reason for which they are not on disk. Without changes it runs at the
@@ -344,7 +342,6 @@ struct root {
 /* Read the files of accepted roots, before confinement; fatal on error. */
 void		 settings_read(const struct conf *);
 const struct root *settings_roots(void);
-const struct root *settings_root(const uint8_t hash[HASH_LEN]);	/* or NULL */
 void		 settings_up(enum ipc_role);
 
 /* ---- dispatch.c ---------------------------------------------------------- */

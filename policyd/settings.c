@@ -83,17 +83,6 @@ settings_roots(void)
 	return roots;
 }
 
-const struct root *
-settings_root(const uint8_t hash[HASH_LEN])
-{
-	const struct root	*r;
-
-	for (r = roots; r != NULL; r = r->next)
-		if (memcmp(r->hash, hash, HASH_LEN) == 0)
-			return r;
-	return NULL;
-}
-
 void
 settings_up(enum ipc_role role)
 {

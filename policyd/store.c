@@ -346,7 +346,8 @@ store_doom(int rc, const char *what)
 	return r;
 }
 
-enum reason
+/* Open the turn's transaction if it is not open. R_OK, or why not. */
+static enum reason
 store_begin(void)
 {
 	int	rc;
