@@ -46,17 +46,42 @@ name() {
 	echo "$(basename "$(dirname "$1")")-$(basename "$1" .sh)"
 }
 
+# score TAP: passed, failed, and "skipped" if there was a reason not to run
+score() {
+	local p f rc
+	if grep -qE '^1\.\.0 # SKIP' "$1"; then
+		echo 0 0 skipped
+		return
+	fi
+	# cmocka says "not ok 3 # SKIP name" of a test that was skipped
+	p=$(grep -cE '^ok ' "$1")
+	f=$(grep -E '^not ok ' "$1" | grep -cvE '^not ok [0-9]+ # SKIP')
+	rc=$(sed -n 's/^exit //p' "$1" | tail -n 1)
+	# A crash, a timeout or no test at all is a failure of its own.
+	if [ "$f" -eq 0 ] && { [ "$rc" != 0 ] || [ "$p" -eq 0 ]; }; then
+		f=1
+	fi
+	echo "$p" "$f"
+}
+
 # one TREE FILE: run a test; its TAP goes to a file, its status to the end.
 one() {
-	local t=$1 f=$2 tap rc
+	local t=$1 f=$2 tap rc p failed skipped
 	tap=$BASE/$t/tap/$(name "$f").tap
 	O=$BASE/$t CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS=detect_leaks=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 \
 	    timeout -k 10 420 "$BASE/gcc/tools/reaper" "$f" </dev/null >"$tap" 2>&1
 	rc=$?
 	echo "exit $rc" >>"$tap"
+	read -r p failed skipped < <(score "$tap")
+	if [ -n "$skipped" ]; then
+		printf '%-10s %-24s skipped: %s\n' "$t" "$(name "$f")" \
+		    "$(sed -n 's/^1\.\.0 # SKIP //p' "$tap")"
+		return
+	fi
+	printf '%-10s %-24s %d passed, %d failed\n' "$t" "$(name "$f")" "$p" "$failed"
 }
-export -f one name
+export -f one name score
 
 # tests TREE JOBS FILE...: run them, count, show what failed
 tests() {
@@ -71,24 +96,14 @@ tests() {
 }
 
 count() {
-	local tap=$BASE/$1/tap/$2.tap p f rc
-	# cmocka says "not ok 3 # SKIP name" of a test that was skipped
-	p=$(grep -cE '^ok ' "$tap")
-	f=$(grep -E '^not ok ' "$tap" | grep -cvE '^not ok [0-9]+ # SKIP')
-	rc=$(sed -n 's/^exit //p' "$tap" | tail -n 1)
-	if grep -qE '^1\.\.0 # SKIP' "$tap"; then
-		printf '%-10s %-24s skipped: %s\n' "$1" "$2" "$(sed -n 's/^1\.\.0 # SKIP //p' "$tap")"
-		return
-	fi
-	# A crash, a timeout or no test at all is a failure of its own.
-	if [ "$f" -eq 0 ] && { [ "$rc" != 0 ] || [ "$p" -eq 0 ]; }; then
-		f=1
-	fi
+	local tap=$BASE/$1/tap/$2.tap p f
+	read -r p f _ < <(score "$tap")
 	PASSED=$((PASSED + p))
 	FAILED=$((FAILED + f))
-	printf '%-10s %-24s %d passed, %d failed\n' "$1" "$2" "$p" "$f"
 	if [ "$f" -gt 0 ]; then
-		tail -n 120 "$tap" | sed 's/^/    /'
+		printf '%s %s:\n' "$1" "$2"
+		grep -nE -A20 '^not ok ' "$tap" | head -n 80 | sed 's/^/    /'
+		tail -n 40 "$tap" | sed 's/^/    /'
 	fi
 }
 

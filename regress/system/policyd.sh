@@ -113,9 +113,11 @@ both_stop() {
 	KEYD=
 }
 
+# A keyd that had not greeted yet would wait for the next policyd.
 both_kill() {
 	kill -9 "$POLICYD"
 	gone "$POLICYD"
+	kill "$KEYD" 2>/dev/null
 	gone "$KEYD"
 }
 
