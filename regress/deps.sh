@@ -7,7 +7,7 @@ BUILD="gcc make pkg-config bison libc6-dev libssl-dev libseccomp-dev libcap-dev
  libuv1-dev libmsgpack-dev libtss2-dev libsqlite3-dev libjansson-dev"
 DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd"
 CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd spin gnutls-bin tpm2-tools
- mandoc shellcheck git sqlite3 python3 systemd-container"
+ mandoc bsdextrautils shellcheck git sqlite3 python3 systemd-container"
 
 case ${1:-} in
 build) want=$BUILD ;;
