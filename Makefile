@@ -9,7 +9,9 @@
 
 O	?= build
 PREFIX	?= /usr
-CC	?= gcc
+ifeq ($(origin CC),default)
+CC	 = gcc
+endif
 SAN	?= 0
 
 PKGS	 = libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-sys tss2-mu \
