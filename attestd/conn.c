@@ -85,7 +85,7 @@ flush(struct conn *c)
 
 	while (c->out_sent < c->out_len) {
 		n = send(c->fd, c->out + c->out_sent, c->out_len - c->out_sent,
-		    MSG_NOSIGNAL);
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n == -1 && errno == EINTR)
 			continue;
 		if (n == -1 && (errno == EAGAIN || errno == EWOULDBLOCK))
@@ -206,7 +206,8 @@ ready(uv_poll_t *h, int status, int events)
 	if (c->out_sent < c->out_len)
 		flush(c);
 	else if (c->in_len < c->in_size) {
-		n = recv(c->fd, c->in + c->in_len, c->in_size - c->in_len, 0);
+		n = recv(c->fd, c->in + c->in_len, c->in_size - c->in_len,
+		    MSG_DONTWAIT);
 		if (n > 0)
 			c->in_len += n;
 		else if (n == 0)

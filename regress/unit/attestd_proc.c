@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -681,6 +683,49 @@ test_stranger(void **state)
 	    w.counts[R_ATT_SESSION_REQUEST] > 0);
 }
 
+static void
+flag_over(const struct ipc_reply *r, void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/*
+ * netd keeps the same description and makes it blocking again, and its end
+ * reads nothing: the others are served all the same.
+ */
+static void
+test_blocking_descriptor(void **state)
+{
+	struct msg_spdm_accepted	a = { .address = "192.0.2.7" };
+	static const uint8_t		one[] = { 6, 0, 1, 5, 0x10, 0x84, 0, 0 };
+	uint8_t				many[512 * sizeof(one)], back[64];
+	struct pollfd			pfd = { .events = POLLIN };
+	int				fds[2], mine;
+	bool				over = false;
+	size_t				i;
+
+	for (i = 0; i < sizeof(many); i++)
+		many[i] = one[i % sizeof(one)];
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+	    fds), 0);
+	assert_int_not_equal(mine = dup(fds[1]), -1);
+	assert_int_equal(chan_call(w.netd_r, MSG_SPDM_ACCEPTED, &a, fds[1],
+	    PATIENCE, flag_over, &over), 0);
+	assert_int_equal(write(fds[0], one, sizeof(one)), sizeof(one));
+	pfd.fd = fds[0];
+	while (poll(&pfd, 1, 10) == 0)
+		uv_run(&loop, UV_RUN_NOWAIT);	/* we are its keyd, too */
+	assert_int_equal(fcntl(mine, F_SETFL, 0), 0);
+	for (i = 0; i < 8; i++)
+		(void)!send(fds[0], many, sizeof(many), MSG_DONTWAIT);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(stranger(one, sizeof(one), back, sizeof(back),
+		    true), 14);
+	close(mine);
+	close(fds[0]);
+	WAIT_FOR(over);
+}
+
 /* A cancelled job closes its connection and says nothing more. */
 static void
 test_cancel(void **state)
@@ -715,6 +760,7 @@ main(void)
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_job_limit),
 		cmocka_unit_test(test_stranger),
+		cmocka_unit_test(test_blocking_descriptor),
 		cmocka_unit_test(test_cancel),
 	};
 
