@@ -27,6 +27,10 @@ ok "a is ready" await_ready a 120
 ok "b is ready" await_ready b 120
 ok "a: identity" node_identity a "$W/acme"
 ok "b: identity" node_identity b "$W/acme"
+# Somebody who connects and says nothing, to the end of this test.
+in_ns b bash -c 'exec 3<>/dev/tcp/192.0.2.1/4194 && cat <&3' >/dev/null 2>&1 &
+silent=$!
+WORLD_PIDS="$WORLD_PIDS $silent"
 ok "provision" ctl a provision b
 ok "Connected" await_peer a b connected Connected
 
@@ -75,6 +79,13 @@ ok "the connection is ended" await_peer b a connected NotConnected
 is "no trust is left" "$(peer_field a b provisioned)" false
 like "the reason names what changed" "$(ctl a explain peer b)" 'measurement'
 ok "the audit log is whole" ctl a audit verify
+counted() {
+	ctl a --json status | jq -es 'any(.row == "counter" and
+	    .role == "attestd-r" and .reason.code == "ATT-040")' >/dev/null
+}
+ok "a session that says nothing is ended, and counted" await 120 counted
+wait "$silent"
+is "its connection is closed" $? 0
 node_stop a
 node_stop b
 ok "no sanitizer spoke" world_sanitized_clean
