@@ -9,9 +9,8 @@
  * be made. A process whose attempt was allowed is killed: it is in a state
  * that nobody asked for.
  *
- * The process is stopped in a system call of its own (it sits in epoll), so
- * the two bytes before its instruction pointer are the instruction that we
- * need. x86-64 only.
+ * The process is stopped in a system call of its own, so the two bytes before
+ * its instruction pointer are the instruction that we need. x86-64 only.
  */
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -112,20 +111,62 @@ stopped(pid_t pid, int *sig)
 	return WIFSTOPPED(status);
 }
 
-/* Ptrace until it sits behind a syscall instruction of its own. */
 static void
-seize(pid_t pid, struct user_regs_struct *regs)
+get_regs(pid_t pid, struct user_regs_struct *regs)
+{
+	if (ptrace(PTRACE_GETREGS, pid, 0, regs) == -1)
+		err(2, "registers of %d", (int)pid);
+}
+
+static void
+set_regs(pid_t pid, const struct user_regs_struct *regs)
+{
+	if (ptrace(PTRACE_SETREGS, pid, 0, regs) == -1)
+		err(2, "registers of %d", (int)pid);
+}
+
+/* On to where the next system call begins, or ends. */
+static void
+run_to_call(pid_t pid)
+{
+	int	sig;
+
+	if (ptrace(PTRACE_SYSCALL, pid, 0, 0) == -1)
+		err(2, "go on");
+	if (!stopped(pid, &sig))
+		errx(2, "%d ended", (int)pid);
+}
+
+/*
+ * Stop it behind a syscall instruction of its own. after is what to give it
+ * back so that it goes on as if nothing had been.
+ */
+static void
+seize(pid_t pid, struct user_regs_struct *regs, struct user_regs_struct *after)
 {
 	unsigned long	code;
 	int		sig;
 
 	if (ptrace(PTRACE_ATTACH, pid, 0, 0) == -1)
 		err(2, "attach to %d", (int)pid);
-	if (!stopped(pid, &sig) || ptrace(PTRACE_GETREGS, pid, 0, regs) == -1)
-		err(2, "stop %d", (int)pid);
+	if (!stopped(pid, &sig))
+		errx(2, "%d ended", (int)pid);
+	get_regs(pid, regs);
+	*after = *regs;
 	code = (unsigned long)ptrace(PTRACE_PEEKTEXT, pid, regs->rip - 2, 0);
-	if ((code & 0xffff) != 0x050f)
-		errx(2, "%d is not in a system call", (int)pid);
+	if ((code & 0xffff) == 0x050f)
+		return;
+	/* It computes: skip its next call, which it makes again afterwards. */
+	run_to_call(pid);
+	get_regs(pid, regs);
+	*after = *regs;
+	after->rip -= 2;
+	after->rax = regs->orig_rax;
+	after->orig_rax = -1UL;
+	regs->orig_rax = -1UL;
+	set_regs(pid, regs);
+	run_to_call(pid);
+	get_regs(pid, regs);
 }
 
 static void
@@ -149,14 +190,13 @@ set_call(pid_t pid, struct user_regs_struct *regs, const struct attempt *a,
 	regs->r10 = arg[3];
 	regs->r8 = arg[4];
 	regs->r9 = arg[5];
-	if (ptrace(PTRACE_SETREGS, pid, 0, regs) == -1)
-		err(2, "registers");
+	set_regs(pid, regs);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct user_regs_struct	 regs, old;
+	struct user_regs_struct	 regs, after;
 	const struct attempt	*a;
 	pid_t			 pid;
 	long			 ret;
@@ -166,8 +206,7 @@ main(int argc, char **argv)
 		errx(2, "usage: inject pid call victim");
 	if ((a = find(argv[2])) == NULL)
 		errx(2, "no attempt '%s'", argv[2]);
-	seize(pid, &regs);
-	old = regs;
+	seize(pid, &regs, &after);
 	set_call(pid, &regs, a, strtoul(argv[3], NULL, 10));
 	if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) == -1)
 		err(2, "step");
@@ -175,14 +214,12 @@ main(int argc, char **argv)
 		printf("killed SIG%s\n", sigabbrev_np(sig));
 		return sig == SIGSYS ? 0 : 2;
 	}
-	if (ptrace(PTRACE_GETREGS, pid, 0, &regs) == -1)
-		err(2, "registers");
+	get_regs(pid, &regs);
 	ret = (long)regs.rax;
 	if (ret < 0 && ret > -4096) {
 		printf("errno %s\n", strerrorname_np((int)-ret));
-		/* Let it go on as if nothing had been. */
-		if (ptrace(PTRACE_SETREGS, pid, 0, &old) == -1 ||
-		    ptrace(PTRACE_DETACH, pid, 0, 0) == -1)
+		set_regs(pid, &after);
+		if (ptrace(PTRACE_DETACH, pid, 0, 0) == -1)
 			err(2, "detach");
 		return 0;
 	}
