@@ -218,9 +218,11 @@ ctl_peer_add(struct chan *c, const struct ipc_call *call, const void *arg)
 	    m->address, &why);
 	if (p == NULL)
 		return client_refuse(cl, &why);
-	audit_record(AUDIT_OPERATOR, p->name, R_OK, "uid %u: peer add%s%s%s%s",
-	    cl->uid, *p->identity ? " identity " : "", p->identity,
-	    *p->serial ? " serial " : "", p->serial);
+	audit_record(AUDIT_OPERATOR, p->name, R_OK,
+	    "uid %u: peer add%s%s%s%s%s%s", cl->uid,
+	    *p->identity ? " identity " : "", p->identity,
+	    *p->serial ? " serial " : "", p->serial,
+	    *p->address ? " address " : "", p->address);
 	client_row(cl, row_peer(p));
 	return client_ack(cl);
 }

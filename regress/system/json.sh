@@ -78,6 +78,8 @@ said 0 peer list
 said 0 peer show b
 said 0 explain peer b
 said 0 peer add x --serial S-1 --address 192.0.2.9
+like "the audit log tells what was added" "$(ctl a audit show --last 1)" \
+    'uid 0: peer add serial S-1 address 192.0.2.9$'
 said 0 peer remove x
 # An address where nobody is.
 said 0 peer add y --serial S-2 --address 192.0.2.77
