@@ -250,9 +250,13 @@ for ((i = 1; i < 200; i++)); do
 	out=$(ctl peer add "full$i" --serial "$i") || break
 	acked="$acked full$i"
 done
-like "a full disk refuses with its reason" "$out" SYS-054
 gone "$POLICYD"
-is "and policyd ends with status 1, to start anew" $? 1
+is "on a full disk policyd ends with status 1, to start anew" $? 1
+# It was a record of its own that did not fit, and nobody had asked yet?
+case $out in
+*"not running"*) out=$(tail -n 3 "$W/policyd.log") ;;
+esac
+like "with the reason, which the change was refused for" "$out" SYS-054
 gone "$KEYD"
 policyd_start
 keyd_start
