@@ -253,9 +253,7 @@ done
 gone "$POLICYD"
 is "on a full disk policyd ends with status 1, to start anew" $? 1
 # It was a record of its own that did not fit, and nobody had asked yet?
-case $out in
-*"not running"*) out=$(tail -n 3 "$W/policyd.log") ;;
-esac
+[[ $out =~ [A-Z]{3}-[0-9]{3} ]] || out=$(tail -n 3 "$W/policyd.log")
 like "with the reason, which the change was refused for" "$out" SYS-054
 gone "$KEYD"
 policyd_start
