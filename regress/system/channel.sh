@@ -133,6 +133,20 @@ result $? 'each ping is answered'
 nok 'and its silence never counts' hub_said a '^peer 1 state 0 '
 peer_end
 hub_says a '^peer 1 state 0 '
+# Its own words, and then no end of others.
+mkfifo "$W/talk"
+mark
+nsenter --net="/run/netns/$(ns_of b)" "$O/tools/bmcpeer" client 192.0.2.1 8090 \
+    "$W/c/b.pem" "$W/c/b.key" "$W/c/A.pem" <>"$W/talk" >"$W/peer" 2>&1 &
+PEER=$!
+ok 'it is connected' hub_says a '^peer 1 state 2'
+printf 'x%.0s' {1..900} >"$W/talk"
+await 30 sh -c "[ \$(grep -c '^received alive' $W/peer) -ge 2 ]"
+result $? 'a little of it is borne, and answered'
+nok 'and is no end' hub_said a '^peer 1 state 0 '
+printf 'x%.0s' {1..900} >"$W/talk"
+ok 'a client that babbles is cut off: TLS-022' hub_says a '^peer 1 state 0 TLS-022 '
+peer_end
 
 # ---- who is refused, dialling us
 refused_in 'no identity' none TLS-001
