@@ -89,20 +89,36 @@ log_level_now(void)
 }
 
 /*
- * A line is one line: what an outsider sent cannot forge another one, nor
- * command the terminal that shows it. C0, DEL, and C1 as UTF-8 has it (c2 80
- * to c2 9f).
+ * C0, DEL, and in UTF-8 C1 (U+0080 to U+009F) and what turns the direction of
+ * text (U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069).
  */
+size_t
+log_unsafe(const char *s)
+{
+	const unsigned char	*p = (const unsigned char *)s;
+
+	if (*p != '\0' && (*p < ' ' || *p == 0x7f))
+		return 1;
+	if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+		return 2;
+	if (*p == 0xe2 && p[1] == 0x80 && (p[2] == 0x8e || p[2] == 0x8f ||
+	    (p[2] >= 0xaa && p[2] <= 0xae)))
+		return 3;
+	if (*p == 0xe2 && p[1] == 0x81 && p[2] >= 0xa6 && p[2] <= 0xa9)
+		return 3;
+	return 0;
+}
+
+/* A line is one line: what an outsider sent cannot forge another one. */
 static void
 log_clean(char *s)
 {
-	unsigned char	*p;
+	size_t	n;
 
-	for (p = (unsigned char *)s; *p != '\0'; p++) {
-		if (*p < ' ' || *p == 0x7f)
-			*p = '?';
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
-			p[0] = p[1] = '?';
+	while (*s != '\0') {
+		if ((n = log_unsafe(s)) > 0)
+			memset(s, '?', n);
+		s += n > 0 ? n : 1;
 	}
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stddef.h>
 
 enum log_level { LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG, LOG_LVL_TRACE };
 
@@ -13,6 +14,8 @@ enum log_level { LOG_LVL_WARN, LOG_LVL_INFO, LOG_LVL_DEBUG, LOG_LVL_TRACE };
 void	log_init(const char *name, bool foreground);
 void	log_journal(void);	/* the standard error is systemd's: say levels */
 void	log_detach(void);	/* no more to the standard error */
+/* Bytes at s that command a terminal instead of being shown; 0 if none. */
+size_t	log_unsafe(const char *);
 void	log_verbose(bool);	/* -v; log_level() never goes below it */
 void	log_level(enum log_level);	/* ignored below the level of -v */
 enum log_level log_level_now(void);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "log.h"
 #include "provctl.h"
 
 #define COLUMNS	17
@@ -140,23 +141,16 @@ layout_find(const struct printer *p, const json_t *row)
 
 /* ---- values ------------------------------------------------------------ */
 
-/*
- * UTF-8 that jansson has checked; what a terminal acts upon is C0, DEL and
- * C1 (U+0080 to U+009F, c2 80 to c2 9f).
- */
+/* What a terminal acts upon stays out of it. */
 void
 row_text(FILE *f, const char *s)
 {
-	const unsigned char	*p = (const unsigned char *)s;
+	size_t	n;
 
-	for (; *p != '\0'; p++) {
-		if (*p < ' ' || *p == 0x7f)
-			fputc('?', f);
-		else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
-			fputc('?', f);
-			p++;
-		} else
-			fputc(*p, f);
+	for (; *s != '\0'; s += n) {
+		n = log_unsafe(s);
+		fputc(n > 0 ? '?' : *s, f);
+		n = n > 0 ? n : 1;
 	}
 }
 

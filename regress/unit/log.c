@@ -39,7 +39,7 @@ hostile(void)
 	char	*big;
 
 	log_warnx("name: %s", "x\nkeyd: all is well\x1b[2J\r\x7f"
-	    "\xc2\x9b" "2J\xc2\xa0\xc3\xa9");
+	    "\xc2\x9b" "2J\xc2\xa0\xc3\xa9\xe2\x80\xae\xe2\x81\xa6\xe2\x82\xac");
 	if ((big = malloc(4000)) == NULL)
 		_exit(9);
 	memset(big, 'a', 3999);
@@ -58,7 +58,7 @@ test_one_line(void **state)
 	len = strcspn(out, "\n");
 	out[len] = '\0';
 	assert_string_equal(out, "child: name: x?keyd: all is well?[2J??"
-	    "??2J\xc2\xa0\xc3\xa9");
+	    "??2J\xc2\xa0\xc3\xa9??????\xe2\x82\xac");
 	/* cut, with its newline */
 	assert_true(strlen(out + len + 1) < 1100);
 	assert_int_equal(out[len + strlen(out + len + 1)], '\n');

@@ -441,12 +441,12 @@ test_hostile_text(void **state)
 {
 	const struct script	s = { .rows = {
 		"{\"row\":\"neighbour\",\"name\":\"x\\u001b]0;y\\u0007"
-		    "\\u009b2J\\n\\u007f\\u00e9\"}",
+		    "\\u009b2J\\n\\u007f\\u202e\\u00e9\"}",
 	} };
 	size_t			i;
 
 	(void)state;
-	with_policyd(&s, "neighbours", EX_GOOD, "x?]0;y??2J??\xc3\xa9");
+	with_policyd(&s, "neighbours", EX_GOOD, "x?]0;y??2J???\xc3\xa9");
 	with_policyd(&s, "neighbours --json", EX_GOOD, "x\\u001B]0;y");
 	for (i = 0; out[i] != '\0'; i++)
 		assert_true(out[i] == '\n' || out[i] >= ' ');
