@@ -20,6 +20,8 @@ PKGS	 = libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-sys tss2
 WARN	 = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
 	   -Wno-unused-parameter
+# Not for tests, nor for what bison made.
+WARN_OWN = -Wconversion -Wsign-conversion
 override CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
 	   -DOPENSSL_API_COMPAT=30000 -DOPENSSL_NO_DEPRECATED \
 	   -Ilibipc -Ilibutil -I$(O)/gen $(shell pkg-config --cflags $(PKGS))
@@ -111,7 +113,8 @@ $(O)/gen/build_time.h: Makefile
 
 $(O)/%.o: %.c $(GEN)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) -I$(<D) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(CC) $(CPPFLAGS) -I$(<D) $(CFLAGS) $(WARN_OWN) -MMD -MP -c -o $@ $<
+$(O)/regress/%: WARN_OWN =
 $(O)/%.o: $(O)/%.c $(GEN)
 	$(CC) $(CPPFLAGS) -I$(*D) -I$(O)/$(*D) $(CFLAGS) -Wno-undef -MMD -MP -c -o $@ $<
 # (make's own rule would write conf.c beside its source)

@@ -95,7 +95,7 @@ flush(struct conn *c)
 			    strerror(errno));
 			return;
 		}
-		c->out_sent += n;
+		c->out_sent += (size_t)n;
 	}
 }
 
@@ -209,7 +209,7 @@ ready(uv_poll_t *h, int status, int events)
 		n = recv(c->fd, c->in + c->in_len, c->in_size - c->in_len,
 		    MSG_DONTWAIT);
 		if (n > 0)
-			c->in_len += n;
+			c->in_len += (size_t)n;
 		else if (n == 0)
 			lost(c, R_ATT_CLOSED, "an open connection",
 			    "end of file");

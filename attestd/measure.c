@@ -97,7 +97,7 @@ measure_files(struct measure_set *s, const struct conf_path *files,
     const char *boot_id, bool developer, const char **bad)
 {
 	struct measure	*m;
-	unsigned	 i = 0;
+	uint8_t		 i = 0;
 
 	s->n = 0;
 	for (; files != NULL; files = files->next) {
@@ -131,7 +131,7 @@ measure_pcrs(struct measure_set *s, const uint8_t *values)
 
 	s->n = 0;
 	for (i = 0; values != NULL && i < MEASURE_PCRS; i++) {
-		m = add(s, INDEX_PCR + i, pcr_type[i]);
+		m = add(s, (uint8_t)(INDEX_PCR + i), pcr_type[i]);
 		m->digest_len = 32;
 		memcpy(m->digest, values + 32 * i, 32);
 	}

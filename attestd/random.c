@@ -10,7 +10,7 @@
 void
 attestd_random(void *arg, uint8_t *p, size_t n)
 {
-	if (RAND_bytes(p, n) != 1)
+	if (RAND_bytes(p, (int)n) != 1)
 		fatalx("no randomness");
 }
 

@@ -109,7 +109,7 @@ requester_say(struct requester *r, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	r->conf.step(r->conf.step_arg, r->step, text);
+	r->conf.step(r->conf.step_arg, (unsigned)r->step, text);
 }
 
 const struct spdm_step *
@@ -176,8 +176,9 @@ take_version(struct requester *r, const uint8_t *msg, size_t len)
 		    v.version[i] > r->version)
 			r->version = v.version[i];
 		if (n + 8 < sizeof(list))
-			n += snprintf(list + n, sizeof(list) - n, " %u.%u",
-			    v.version[i] >> 4, v.version[i] & 0xfU);
+			n += (size_t)snprintf(list + n, sizeof(list) - n,
+			    " %u.%u", v.version[i] >> 4,
+			    v.version[i] & 0xfU);
 	}
 	if (r->version == SPDM_V10)
 		return requester_bad(r, R_ATT_VERSION, "SPDM version",
@@ -356,7 +357,7 @@ busy(struct requester *r)
 		    "an answer after 8 retries", "Busy");
 		return SPDM_FAIL;
 	}
-	r->delay = BUSY_DELAY << (r->tries - 1);
+	r->delay = (uint32_t)BUSY_DELAY << (r->tries - 1);
 	r->asking_again = false;
 	return SPDM_WAIT;
 }

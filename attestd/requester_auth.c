@@ -99,8 +99,8 @@ ask_certificate(struct requester *r)
 	if (s->len > 0 && s->total - s->len < n)
 		n = s->total - s->len;
 	spdm_put_hdr(&r->req, r->version, SPDM_GET_CERTIFICATE, slot, 0);
-	spdm_put_u16(&r->req, s->len);
-	spdm_put_u16(&r->req, n);
+	spdm_put_u16(&r->req, (uint16_t)s->len);
+	spdm_put_u16(&r->req, (uint16_t)n);
 }
 
 /* The chain is whole: its digest, its form, its signatures, and once only. */
@@ -254,7 +254,7 @@ measure_op(const struct requester *r, bool *is_signed)
 	case READ_COUNT:
 		return SPDM_OP_COUNT;
 	case READ_FIND:
-		return r->next;
+		return (uint8_t)r->next;
 	case READ_EACH:
 		break;
 	}

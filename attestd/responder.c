@@ -102,7 +102,7 @@ slot_mask(const struct responder *r)
 	for (i = 0; i < SPDM_SLOTS; i++)
 		if (r->conf->slots[i].content != NULL &&
 		    spdm_alg(r->conf->slots[i].algorithm) == r->alg)
-			mask |= 1U << i;
+			mask = (uint8_t)(mask | 1U << i);
 	return mask;
 }
 
@@ -117,7 +117,7 @@ slot_find(const struct responder *r, uint8_t slot)
 uint8_t
 serve_version(struct responder *r, const uint8_t *msg, size_t len)
 {
-	unsigned	n = 0;
+	uint8_t	n = 0;
 
 	if (msg[0] != SPDM_V10)
 		return SPDM_E_VERSION_MISMATCH;
@@ -127,8 +127,10 @@ serve_version(struct responder *r, const uint8_t *msg, size_t len)
 	r->state = SPDM_S_VERSION;
 	spdm_put_hdr(&r->out, SPDM_V10, SPDM_VERSION, 0, 0);
 	spdm_put_u8(&r->out, 0);
-	n += (r->conf->versions & SPDM_ALLOW_12) != 0;
-	n += (r->conf->versions & SPDM_ALLOW_13) != 0;
+	if (r->conf->versions & SPDM_ALLOW_12)
+		n++;
+	if (r->conf->versions & SPDM_ALLOW_13)
+		n++;
 	spdm_put_u8(&r->out, n);
 	if (r->conf->versions & SPDM_ALLOW_12)
 		spdm_put_u16(&r->out, SPDM_V12 << 8);
@@ -245,8 +247,8 @@ serve_certificate(struct responder *r, const uint8_t *msg, size_t len)
 	if (n > room - 8)
 		n = room - 8;
 	spdm_put_hdr(&r->out, r->version, SPDM_CERTIFICATE, g.slot, 0);
-	spdm_put_u16(&r->out, n);
-	spdm_put_u16(&r->out, s->len - g.offset - n);
+	spdm_put_u16(&r->out, (uint16_t)n);
+	spdm_put_u16(&r->out, (uint16_t)(s->len - g.offset - n));
 	spdm_put(&r->out, s->content + g.offset, n);
 	transcript_b(&r->tr, msg, len, r->out.data, r->out.len);
 	return 0;
@@ -338,7 +340,7 @@ put_blocks(struct responder *r, const struct spdm_get_measurements *g,
 	}
 	for (i = 0; i < set->n; i++)
 		measure_block(&set->m[i], raw, b);
-	return set->n;
+	return (int)set->n;
 }
 
 uint8_t
@@ -364,9 +366,9 @@ serve_measurements(struct responder *r, const uint8_t *msg, size_t len)
 	/* Bits 5:4, signed only: 2, nothing changed since M began. */
 	p2 = g.nonce != NULL ? (g.slot | 0x20) : 0;
 	spdm_put_hdr(&r->out, r->version, SPDM_MEASUREMENTS,
-	    g.op == SPDM_OP_COUNT ? r->conf->measures->n : 0, p2);
-	spdm_put_u8(&r->out, n);
-	spdm_put_u24(&r->out, rec.len);
+	    g.op == SPDM_OP_COUNT ? (uint8_t)r->conf->measures->n : 0, p2);
+	spdm_put_u8(&r->out, (uint8_t)n);
+	spdm_put_u24(&r->out, (uint32_t)rec.len);
 	r->out.len += rec.len;
 	put_nonce(r);
 	spdm_put_u16(&r->out, 0);
@@ -388,7 +390,7 @@ put_not_ready(struct responder *r)
 	spdm_error_put(&r->out, r->version, SPDM_E_NOT_READY, 0);
 	spdm_put_u8(&r->out, RDT_EXPONENT);
 	spdm_put_u8(&r->out, r->request);
-	spdm_put_u8(&r->out, r->sign.serial);
+	spdm_put_u8(&r->out, (uint8_t)r->sign.serial);
 	spdm_put_u8(&r->out, RDT_MULTIPLE);
 	r->error = SPDM_E_NOT_READY;
 }
@@ -574,8 +576,8 @@ spdm_slot_set(struct spdm_slot *s, uint32_t key, enum key_algorithm algorithm,
 	if ((root = spdm_der_len(ders, len)) == 0 || total > UINT16_MAX ||
 	    (s->content = calloc(1, total)) == NULL)
 		return -1;
-	s->content[0] = total;
-	s->content[1] = total >> 8;
+	s->content[0] = (uint8_t)total;
+	s->content[1] = (uint8_t)(total >> 8);
 	spdm_hash(spdm_md(alg), ders, root, s->content + 4);
 	memcpy(s->content + 4 + alg->hash_len, ders, len);
 	s->len = total;

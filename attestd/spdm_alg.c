@@ -107,7 +107,7 @@ spdm_verify(EVP_PKEY *key, const struct spdm_alg *alg, uint8_t version,
 
 	spdm_prefix(version, context, tbs);
 	memcpy(tbs + SPDM_PREFIX, hash, alg->hash_len);
-	n = alg->sig_len / 2;
+	n = (int)alg->sig_len / 2;
 	if ((s = ECDSA_SIG_new()) == NULL ||
 	    (r = BN_bin2bn(sig, n, NULL)) == NULL ||
 	    (t = BN_bin2bn(sig + n, n, NULL)) == NULL ||
@@ -119,8 +119,8 @@ spdm_verify(EVP_PKEY *key, const struct spdm_alg *alg, uint8_t version,
 	    EVP_DigestVerifyInit_ex(ctx, NULL, alg->md_name, spdm_lib(), NULL,
 	    key, NULL) != 1)
 		goto out;
-	if (EVP_DigestVerify(ctx, der, n, tbs, SPDM_PREFIX + alg->hash_len)
-	    == 1)
+	if (EVP_DigestVerify(ctx, der, (size_t)n, tbs,
+	    SPDM_PREFIX + alg->hash_len) == 1)
 		rv = 0;
  out:
 	BN_free(r);

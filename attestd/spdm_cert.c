@@ -19,11 +19,11 @@
 
 /* For a reason; valid until the next call, as there is one thread. */
 static const char *
-where(const struct spdm_chain_rules *r, unsigned i)
+where(const struct spdm_chain_rules *r, size_t i)
 {
 	static char	s[48];
 
-	snprintf(s, sizeof(s), "slot %u certificate %u", r->slot, i);
+	snprintf(s, sizeof(s), "slot %u certificate %zu", r->slot, i);
 	return s;
 }
 
@@ -35,7 +35,7 @@ seconds(const ASN1_TIME *t)
 
 	if (ASN1_TIME_to_tm(t, &tm) != 1 || (s = timegm(&tm)) < 0)
 		return 0;
-	return s;
+	return (uint64_t)s;
 }
 
 static void
@@ -57,7 +57,7 @@ spdm_x509(const uint8_t *p, size_t n, const uint8_t **end)
 	X509	*x = X509_new_ex(spdm_lib(), NULL);
 
 	*end = p;
-	if (x != NULL && d2i_X509(&x, end, n) == NULL) {
+	if (x != NULL && d2i_X509(&x, end, (long)n) == NULL) {
 		X509_free(x);
 		x = NULL;
 	}
@@ -154,7 +154,7 @@ same_path(X509_STORE_CTX *ctx, const struct spdm_chain_rules *r,
     const struct spdm_chain *c, const X509 *root, struct spdm_why *w)
 {
 	STACK_OF(X509)	*path = X509_STORE_CTX_get0_chain(ctx);
-	int		 i, n = c->n, len = sk_X509_num(path);
+	int		 i, n = (int)c->n, len = sk_X509_num(path);
 
 	if (len != n + (root != c->cert[0]) ||
 	    sk_X509_value(path, len - 1) != root)
@@ -163,7 +163,8 @@ same_path(X509_STORE_CTX *ctx, const struct spdm_chain_rules *r,
 		    "%d of %d form a chain", len, n);
 	for (i = 0; i < n; i++)
 		if (sk_X509_value(path, n - 1 - i) != c->cert[i])
-			return spdm_fail(w, R_ATT_CHAIN_LINK, where(r, i),
+			return spdm_fail(w, R_ATT_CHAIN_LINK,
+			    where(r, (size_t)i),
 			    "every certificate issues the next one",
 			    "another order");
 	return 0;
@@ -195,8 +196,9 @@ verify_path(X509_STORE_CTX *ctx, X509_STORE *store, STACK_OF(X509) *middle,
 		e = X509_STORE_CTX_get_error(ctx);
 		d = X509_STORE_CTX_get_error_depth(ctx);
 		return spdm_fail(w, R_ATT_CHAIN_LINK, where(r,
-		    d < (int)c->n ? c->n - 1 - d : 0), "properly issued",
-		    "%s", X509_verify_cert_error_string(e));
+		    d < (int)c->n ? c->n - 1 - (size_t)d : 0),
+		    "properly issued", "%s",
+		    X509_verify_cert_error_string(e));
 	}
 	return same_path(ctx, r, c, root, w);
 }
@@ -364,7 +366,7 @@ subject_field(const X509 *x, int nid, char *out, size_t size)
 	for (i = 0; i < n; i++)
 		if (p[i] < 0x20 || p[i] > 0x7e)
 			return;
-	memcpy(out, p, n);
+	memcpy(out, p, (size_t)n);
 	out[n] = '\0';
 }
 
@@ -380,7 +382,7 @@ spdm_identity(const struct spdm_chain *c, struct spdm_identity *id)
 	hex(c->spki, 20, id->node);
 	if ((n = ASN1_STRING_length(serial)) > 32)
 		n = 32;
-	hex(ASN1_STRING_get0_data(serial), n, id->serial);
+	hex(ASN1_STRING_get0_data(serial), (size_t)n, id->serial);
 	subject_field(leaf, NID_serialNumber, id->device, sizeof(id->device));
 	/* RFC 2253 form escapes everything that is not printable ASCII. */
 	if (b != NULL && X509_NAME_print_ex(b, X509_get_subject_name(leaf), 0,

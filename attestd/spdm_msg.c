@@ -41,6 +41,18 @@ rd_le(struct rd *r, size_t n)
 	return v;
 }
 
+static uint8_t
+rd_u8(struct rd *r)
+{
+	return (uint8_t)rd_le(r, 1);
+}
+
+static uint16_t
+rd_u16(struct rd *r)
+{
+	return (uint16_t)rd_le(r, 2);
+}
+
 /* Skips the header, whose fields the caller has. */
 static struct rd
 rd_body(const uint8_t *msg, size_t len)
@@ -61,7 +73,7 @@ rd_end(const struct rd *r)
 static void
 rd_opaque(struct rd *r)
 {
-	size_t	n = rd_le(r, 2);
+	size_t	n = rd_u16(r);
 
 	if (n > SPDM_OPAQUE_MAX)
 		r->bad = true;
@@ -89,8 +101,11 @@ spdm_put(struct spdm_buf *b, const void *p, size_t n)
 static void
 put_le(struct spdm_buf *b, uint32_t v, size_t n)
 {
-	uint8_t	le[4] = { v, v >> 8, v >> 16, v >> 24 };
+	uint8_t	le[4];
+	size_t	i;
 
+	for (i = 0; i < n; i++)
+		le[i] = (uint8_t)(v >> 8 * i);
 	spdm_put(b, le, n);
 }
 
@@ -149,13 +164,13 @@ spdm_versions_get(const uint8_t *msg, size_t len, struct spdm_versions *v)
 	struct rd	r = rd_body(msg, len);
 	size_t		i;
 
-	(void)rd_le(&r, 1);
-	v->n = rd_le(&r, 1);
+	(void)rd_u8(&r);
+	v->n = rd_u8(&r);
 	if (v->n > SPDM_VERSIONS_MAX)
 		return -1;
 	/* Major and minor; update and alpha do not change the wire form. */
 	for (i = 0; i < v->n; i++)
-		v->version[i] = rd_le(&r, 2) >> 8;
+		v->version[i] = (uint8_t)(rd_u16(&r) >> 8);
 	return rd_end(&r);
 }
 
@@ -169,9 +184,9 @@ spdm_caps_get(const uint8_t *msg, size_t len, struct spdm_caps *c)
 		return -1;
 	c->version = msg[0];
 	c->p1 = msg[2];
-	(void)rd_le(&r, 1);
-	c->ct_exponent = rd_le(&r, 1);
-	(void)rd_le(&r, 2);
+	(void)rd_u8(&r);
+	c->ct_exponent = rd_u8(&r);
+	(void)rd_u16(&r);
 	c->flags = rd_le(&r, 4);
 	c->data_transfer = rd_le(&r, 4);
 	c->max_msg = rd_le(&r, 4);
@@ -205,15 +220,15 @@ tables_get(struct rd *r, size_t n, struct spdm_algs *a)
 	a->tables = 0;
 	memset(a->table, 0, sizeof(a->table));
 	while (n-- > 0) {
-		type = rd_le(r, 1);
-		count = rd_le(r, 1);
+		type = rd_u8(r);
+		count = rd_u8(r);
 		if (r->bad || type <= last || type < 2 ||
 		    type >= 2 + SPDM_NTABLES || count >> 4 != 2)
 			return -1;
-		a->table[type - 2] = rd_le(r, 2);
-		a->tables |= 1U << (type - 2);
+		a->table[type - 2] = rd_u16(r);
+		a->tables = (uint8_t)(a->tables | 1U << (type - 2));
 		next = count & 0xf;
-		a->ext += next;
+		a->ext = (uint8_t)(a->ext + next);
 		(void)rd_bytes(r, 4 * next);
 		last = type;
 	}
@@ -228,19 +243,20 @@ tables_put(struct spdm_buf *b, const struct spdm_algs *a)
 	for (i = 0; i < SPDM_NTABLES; i++) {
 		if ((a->tables & 1U << i) == 0)
 			continue;
-		spdm_put_u8(b, i + 2);
+		spdm_put_u8(b, (uint8_t)(i + 2));
 		spdm_put_u8(b, 0x20);
 		spdm_put_u16(b, a->table[i]);
 	}
 }
 
-static size_t
+static uint8_t
 tables_count(const struct spdm_algs *a)
 {
-	size_t	i, n = 0;
+	uint8_t	i, n = 0;
 
 	for (i = 0; i < SPDM_NTABLES; i++)
-		n += a->tables >> i & 1;
+		if (a->tables >> i & 1)
+			n++;
 	return n;
 }
 
@@ -250,19 +266,19 @@ spdm_negotiate_get(const uint8_t *msg, size_t len, struct spdm_algs *a)
 	struct rd	r = rd_body(msg, len);
 	size_t		nasym, nhash;
 
-	if (rd_le(&r, 2) != len)
+	if (rd_u16(&r) != len)
 		return -1;
 	a->version = msg[0];
-	a->meas_spec = rd_le(&r, 1);
-	a->other = rd_le(&r, 1);
+	a->meas_spec = rd_u8(&r);
+	a->other = rd_u8(&r);
 	a->base_asym = rd_le(&r, 4);
 	a->base_hash = rd_le(&r, 4);
 	a->meas_hash = 0;
 	(void)rd_bytes(&r, 12);
-	nasym = rd_le(&r, 1);
-	nhash = rd_le(&r, 1);
-	(void)rd_le(&r, 1);
-	a->mel_spec = rd_le(&r, 1);
+	nasym = rd_u8(&r);
+	nhash = rd_u8(&r);
+	(void)rd_u8(&r);
+	a->mel_spec = rd_u8(&r);
 	a->ext = nasym + nhash > 0;
 	(void)rd_bytes(&r, 4 * (nasym + nhash));
 	return r.bad ? -1 : tables_get(&r, msg[2], a);
@@ -271,10 +287,10 @@ spdm_negotiate_get(const uint8_t *msg, size_t len, struct spdm_algs *a)
 void
 spdm_negotiate_put(struct spdm_buf *b, const struct spdm_algs *a)
 {
-	size_t	n = tables_count(a);
+	uint8_t	n = tables_count(a);
 
 	spdm_put_hdr(b, a->version, SPDM_NEGOTIATE_ALGORITHMS, n, 0);
-	spdm_put_u16(b, 32 + 4 * n);
+	spdm_put_u16(b, (uint16_t)(32 + 4 * n));
 	spdm_put_u8(b, a->meas_spec);
 	spdm_put_u8(b, a->other);
 	spdm_put_u32(b, a->base_asym);
@@ -290,20 +306,20 @@ spdm_algorithms_get(const uint8_t *msg, size_t len, struct spdm_algs *a)
 	struct rd	r = rd_body(msg, len);
 	size_t		n;
 
-	if (rd_le(&r, 2) != len)
+	if (rd_u16(&r) != len)
 		return -1;
 	a->version = msg[0];
-	a->meas_spec = rd_le(&r, 1);
-	a->other = rd_le(&r, 1);
+	a->meas_spec = rd_u8(&r);
+	a->other = rd_u8(&r);
 	a->meas_hash = rd_le(&r, 4);
 	a->base_asym = rd_le(&r, 4);
 	a->base_hash = rd_le(&r, 4);
 	(void)rd_bytes(&r, 11);
-	a->mel_spec = rd_le(&r, 1);
-	n = rd_le(&r, 1);
-	n += rd_le(&r, 1);
+	a->mel_spec = rd_u8(&r);
+	n = rd_u8(&r);
+	n += rd_u8(&r);
 	a->ext = n > 0;
-	(void)rd_le(&r, 2);
+	(void)rd_u16(&r);
 	(void)rd_bytes(&r, 4 * n);
 	return r.bad ? -1 : tables_get(&r, msg[2], a);
 }
@@ -311,10 +327,10 @@ spdm_algorithms_get(const uint8_t *msg, size_t len, struct spdm_algs *a)
 void
 spdm_algorithms_put(struct spdm_buf *b, const struct spdm_algs *a)
 {
-	size_t	n = tables_count(a);
+	uint8_t	n = tables_count(a);
 
 	spdm_put_hdr(b, a->version, SPDM_ALGORITHMS, n, 0);
-	spdm_put_u16(b, 36 + 4 * n);
+	spdm_put_u16(b, (uint16_t)(36 + 4 * n));
 	spdm_put_u8(b, a->meas_spec);
 	spdm_put_u8(b, a->other);
 	spdm_put_u32(b, a->meas_hash);
@@ -354,8 +370,8 @@ spdm_get_certificate_get(const uint8_t *msg, size_t len,
 		return -1;
 	g->slot = msg[2];
 	g->size_only = msg[0] >= SPDM_V13 && (msg[3] & 1);
-	g->offset = rd_le(&r, 2);
-	g->length = rd_le(&r, 2);
+	g->offset = rd_u16(&r);
+	g->length = rd_u16(&r);
 	return rd_end(&r);
 }
 
@@ -368,8 +384,8 @@ spdm_certificate_get(const uint8_t *msg, size_t len,
 	if (r.bad)
 		return -1;
 	c->slot = msg[2] & 0xf;
-	c->length = rd_le(&r, 2);
-	c->remainder = rd_le(&r, 2);
+	c->length = rd_u16(&r);
+	c->remainder = rd_u16(&r);
 	c->data = rd_bytes(&r, c->length);
 	return rd_end(&r);
 }
@@ -425,7 +441,7 @@ spdm_get_measurements_get(const uint8_t *msg, size_t len,
 	g->slot = 0;
 	if (g->attr & SPDM_ATTR_SIGN) {
 		g->nonce = rd_bytes(&r, SPDM_NONCE);
-		g->slot = rd_le(&r, 1);
+		g->slot = rd_u8(&r);
 	}
 	g->context = NULL;
 	if (msg[0] >= SPDM_V13)
@@ -444,7 +460,7 @@ spdm_measurements_get(const uint8_t *msg, size_t len,
 	m->count = msg[2];
 	m->slot = msg[3] & 0xf;
 	m->changed = msg[3] >> 4 & 3;
-	m->nblocks = rd_le(&r, 1);
+	m->nblocks = rd_u8(&r);
 	m->record_len = rd_le(&r, 3);
 	m->record = rd_bytes(&r, m->record_len);
 	m->nonce = rd_bytes(&r, SPDM_NONCE);
@@ -464,11 +480,11 @@ spdm_block_next(const uint8_t **p, size_t *left, struct spdm_block *b)
 
 	if (r.left == 0)
 		return 0;
-	b->index = rd_le(&r, 1);
-	b->spec = rd_le(&r, 1);
-	size = rd_le(&r, 2);
-	type = rd_le(&r, 1);
-	b->len = rd_le(&r, 2);
+	b->index = rd_u8(&r);
+	b->spec = rd_u8(&r);
+	size = rd_u16(&r);
+	type = rd_u8(&r);
+	b->len = rd_u16(&r);
 	b->value = rd_bytes(&r, b->len);
 	if (r.bad || size != b->len + 3)
 		return -1;
@@ -484,9 +500,9 @@ spdm_block_put(struct spdm_buf *b, const struct spdm_block *m)
 {
 	spdm_put_u8(b, m->index);
 	spdm_put_u8(b, m->spec);
-	spdm_put_u16(b, m->len + 3);
+	spdm_put_u16(b, (uint16_t)(m->len + 3));
 	spdm_put_u8(b, m->type | (m->raw ? 0x80 : 0));
-	spdm_put_u16(b, m->len);
+	spdm_put_u16(b, (uint16_t)m->len);
 	spdm_put(b, m->value, m->len);
 }
 
@@ -503,10 +519,10 @@ spdm_error_get(const uint8_t *msg, size_t len, struct spdm_error *e)
 	e->data = msg[3];
 	if (e->code != SPDM_E_NOT_READY)
 		return 0;
-	e->rdt_exponent = rd_le(&r, 1);
-	e->request = rd_le(&r, 1);
-	e->token = rd_le(&r, 1);
-	e->rdtm = rd_le(&r, 1);
+	e->rdt_exponent = rd_u8(&r);
+	e->request = rd_u8(&r);
+	e->token = rd_u8(&r);
+	e->rdtm = rd_u8(&r);
 	return rd_end(&r);
 }
 

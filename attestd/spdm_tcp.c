@@ -97,8 +97,8 @@ spdm_tcp_header(const struct spdm_tcp *t, uint8_t type, size_t len,
 	/* Role-Inquiry and errors carry nothing and count nothing. */
 	if (type == SPDM_TCP_SPDM && t->counted)
 		payload += 2;
-	out[0] = payload;
-	out[1] = payload >> 8;
+	out[0] = (uint8_t)payload;
+	out[1] = (uint8_t)(payload >> 8);
 	out[2] = BINDING_VERSION;
 	out[3] = type;
 }

@@ -301,7 +301,7 @@ writer_put(void *arg, const char *p, size_t n)
 static int
 put_str(msgpack_packer *pk, const char *s, uint64_t bound)
 {
-	size_t	len = strnlen(s, bound + 1);
+	size_t	len = strnlen(s, (size_t)bound + 1);
 
 	if (len > bound || !ipc_utf8(s, len))
 		return -1;

@@ -294,7 +294,7 @@ drop_caps(void)
 }
 
 static void
-limit(int resource, rlim_t n, const char *what)
+limit(__rlimit_resource_t resource, rlim_t n, const char *what)
 {
 	struct rlimit	rl = { n, n };
 
@@ -350,8 +350,9 @@ prove_user(uid_t uid, gid_t gid, uid_t started)
 	    getresgid(&rg, &eg, &sg) == -1 || rg != gid || eg != gid ||
 	    sg != gid || uid == 0 || gid == 0)
 		fatalx("proof: not the user and group that it should be");
-	if (setuid(0) != -1 || seteuid(0) != -1 || setreuid(-1, 0) != -1 ||
-	    setgid(0) != -1 || setegid(0) != -1)
+	if (setuid(0) != -1 || seteuid(0) != -1 ||
+	    setreuid((uid_t)-1, 0) != -1 || setgid(0) != -1 ||
+	    setegid(0) != -1)
 		fatalx("proof: root can be had again");
 	prove_groups(started);
 }
