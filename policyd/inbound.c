@@ -76,7 +76,7 @@ peer_of(const struct neighbour *n)
 	struct why	 why;
 
 	if (p != NULL)
-		return neighbour_byname(p->name) == n ? p : NULL;
+		return neighbour_of(p) == n ? p : NULL;
 	if (!policy_has_rule(&policy) || !peer_name_ok(n->m.system_name) ||
 	    !make_room())
 		return NULL;

@@ -51,6 +51,26 @@ neighbour_byname(const char *name)
 	return best;
 }
 
+/*
+ * Whom to ask for this peer: of those that announce its name the one where it
+ * proved itself, as long as it is there; else the newest. Whoever shouts the
+ * name does not divert us from a peer that is trusted.
+ */
+const struct neighbour *
+neighbour_of(const struct peer *p)
+{
+	const struct neighbour	*n;
+	size_t			 i;
+
+	for (i = 0; p->ev != NULL && i < NEIGHBOURS_MAX; i++) {
+		n = &table[i];
+		if (n->used && strcmp(n->m.system_name, p->name) == 0 &&
+		    address_equal(neighbour_address(n), p->ev->address))
+			return n;
+	}
+	return neighbour_byname(p->name);
+}
+
 const char *
 neighbour_address(const struct neighbour *n)
 {
@@ -103,7 +123,7 @@ twins(const struct neighbour *n)
 	if (twins_said != 0 && now - twins_said < TWINS_MS)
 		return;
 	twins_said = now;
-	log_info("neighbour %s: two of this name, the newer at %s is asked",
+	log_info("neighbour %s: two of this name, the newer one at %s",
 	    n->m.system_name, neighbour_address(n));
 }
 
@@ -113,7 +133,7 @@ tell_peer(const struct neighbour *n)
 {
 	struct peer	*p = peer_byname(n->m.system_name);
 
-	if (p == NULL || *p->address != '\0' || neighbour_byname(p->name) != n)
+	if (p == NULL || *p->address != '\0' || neighbour_of(p) != n)
 		return;
 	if (peer_trusted(p) && p->tell == TELL_NOTHING)
 		net_tell(p);

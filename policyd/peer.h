@@ -109,6 +109,7 @@ struct evidence {
 	uint8_t		*anchor;
 	uint64_t	 anchor_before, anchor_after;	/* slot 1's leaf */
 	size_t		 bytes;		/* of all values */
+	char		 address[65];	/* where it was proved; not stored */
 	struct measures	 measures;
 };
 
@@ -382,6 +383,7 @@ void		 neighbours_up(void);
 void		 neighbours_clear(void);
 /* The newest of this system name, or NULL. */
 const struct neighbour *neighbour_byname(const char *);
+const struct neighbour *neighbour_of(const struct peer *);
 const char	*neighbour_address(const struct neighbour *);
 void		 neighbours_each(void (*)(const struct neighbour *, void *),
 		    void *);

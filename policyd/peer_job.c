@@ -174,6 +174,7 @@ job_dial(struct job *j)
 	m.port = j->peer->conf != NULL && j->peer->conf->spdm_port != 0 ?
 	    j->peer->conf->spdm_port : conf->spdm_port;
 	IPC_SET_STR(m.address, net_address(j->peer, &from));
+	IPC_SET_STR(j->ev->address, m.address);
 	if (*m.address == '\0')
 		why_set(&why, R_POL_NO_ADDRESS, NULL, NULL, NULL);
 	else if (chan_call(peers_env.link(IPC_NETD), MSG_DIAL_SPDM, &m, -1,

@@ -28,7 +28,7 @@ net_address(const struct peer *p, const char **from)
 		return p->address;
 	}
 	*from = "lldp";
-	if ((n = neighbour_byname(p->name)) == NULL)
+	if ((n = neighbour_of(p)) == NULL)
 		return "";
 	return neighbour_address(n);
 }

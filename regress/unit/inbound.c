@@ -122,6 +122,39 @@ test_address_from_lldp(void **state)
 	assert_string_equal(w_dial.address, "192.0.2.66");
 }
 
+/* Nor does whoever shouts its name divert us from a peer that is trusted. */
+static void
+test_twin(void **state)
+{
+	struct msg_neighbour_gone	gone = { .neighbour = 5 };
+	struct why			why;
+	struct peer			*p;
+
+	w_all_up();
+	p = peer_new("bmc-n", FROM_OPERATOR, NODE_B, "", "", &why);
+	w_neighbour(5, "bmc-n", "192.0.2.50");
+	w_provision("bmc-n", &proof_b);
+	assert_int_equal(p->state, P_PROVISIONED);
+	assert_string_equal(w_set.address, "192.0.2.50");
+	w_sets = 0;
+	w_neighbour(6, "bmc-n", "192.0.2.66");
+	assert_int_equal(w_sets, 0);
+	w_until_job(86460);
+	assert_string_equal(w_dial.address, "192.0.2.50");
+	w_prove(&proof_b);
+	/* It has another address, and says so. */
+	w_neighbour(5, "bmc-n", "192.0.2.51");
+	assert_string_equal(w_set.address, "192.0.2.51");
+	w_until_job(86460);
+	assert_string_equal(w_dial.address, "192.0.2.51");
+	w_prove(&proof_b);
+	w_send(&w_netd, MSG_NEIGHBOUR_GONE, &gone);
+	w_pump();
+	w_until_job(86460);
+	assert_string_equal(w_dial.address, "192.0.2.66");
+	w_fail(R_ATT_CLOSED);
+}
+
 /* A configured address is not for LLDP to change. */
 static void
 test_configured_address_wins(void **state)
@@ -270,6 +303,7 @@ main(void)
 		T(test_unlisted),
 		T(test_knocking),
 		T(test_address_from_lldp),
+		T(test_twin),
 		T(test_configured_address_wins),
 		T(test_knock_before_lldp),
 		T(test_rule_makes_peers),
