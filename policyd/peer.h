@@ -109,7 +109,7 @@ struct evidence {
 	uint8_t		*anchor;
 	uint64_t	 anchor_before, anchor_after;	/* slot 1's leaf */
 	size_t		 bytes;		/* of all values */
-	char		 address[65];	/* where it was proved; not stored */
+	char		 address[65];	/* where it was proved */
 	struct measures	 measures;
 };
 

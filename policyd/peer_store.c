@@ -85,8 +85,8 @@ peer_store_evidence(const struct peer *p)
 	static struct store_sql	 sql = STORE_SQL("INSERT OR REPLACE INTO "
 	    "evidence (peer, node, serial, device, subject, root, version, "
 	    "algorithm, not_before, not_after, anchor, anchor_before, "
-	    "anchor_after, anchor2, time, run) "
-	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	    "anchor_after, anchor2, time, run, address) "
+	    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	static const struct measures none;
 	const struct evidence	*ev = p->ev;
 	sqlite3_stmt		*st;
@@ -108,6 +108,7 @@ peer_store_evidence(const struct peer *p)
 		    SQLITE_TRANSIENT);
 	sqlite3_bind_int64(st, 15, (int64_t)p->attested);
 	sqlite3_bind_int64(st, 16, (int64_t)p->attested_run);
+	sqlite3_bind_text(st, 17, ev->address, -1, SQLITE_TRANSIENT);
 	if ((r = store_write(st)) == R_OK) {
 		reference_save(p, LIST_BASELINE, &ev->measures);
 		peers_run_save();
@@ -254,6 +255,7 @@ load_evidence_row(sqlite3_stmt *st, struct peer *p)
 	p->attested_run = (uint64_t)sqlite3_column_int64(st, 15);
 	if (p->attested_run > peers_run())
 		p->attested_run = peers_run();
+	store_text(st, 16, ev->address, sizeof(ev->address));
 	if (p->attested != 0)
 		ev->have |= HAVE_FRESH;
 	return ev;
@@ -265,7 +267,7 @@ load_evidence(void)
 	static struct store_sql	 sql = STORE_SQL("SELECT peer, node, serial, "
 	    "device, subject, root, version, algorithm, not_before, "
 	    "not_after, anchor, anchor_before, anchor_after, anchor2, time, "
-	    "run FROM evidence");
+	    "run, address FROM evidence");
 	sqlite3_stmt		*st = store_stmt(&sql);
 	struct peer		*p;
 

@@ -110,5 +110,8 @@ const char *const store_schema[] = {
 	"	name TEXT NOT NULL,"
 	"	time INTEGER NOT NULL"
 	") WITHOUT ROWID;",
+
+	/* 1 -> 2: where the evidence was proved */
+	"ALTER TABLE evidence ADD COLUMN address TEXT NOT NULL DEFAULT '';",
 	NULL
 };

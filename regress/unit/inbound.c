@@ -139,6 +139,15 @@ test_twin(void **state)
 	w_sets = 0;
 	w_neighbour(6, "bmc-n", "192.0.2.66");
 	assert_int_equal(w_sets, 0);
+	/* A restart forgets the neighbours, and not who proved itself. */
+	w_kill();
+	w_start();
+	w_all_up();
+	p = peer_byname("bmc-n");
+	w_neighbour(6, "bmc-n", "192.0.2.66");
+	w_neighbour(5, "bmc-n", "192.0.2.50");
+	w_neighbour(6, "bmc-n", "192.0.2.67");
+	assert_string_equal(w_set.address, "192.0.2.50");
 	w_until_job(86460);
 	assert_string_equal(w_dial.address, "192.0.2.50");
 	w_prove(&proof_b);
@@ -151,7 +160,7 @@ test_twin(void **state)
 	w_send(&w_netd, MSG_NEIGHBOUR_GONE, &gone);
 	w_pump();
 	w_until_job(86460);
-	assert_string_equal(w_dial.address, "192.0.2.66");
+	assert_string_equal(w_dial.address, "192.0.2.67");
 	w_fail(R_ATT_CLOSED);
 }
 
