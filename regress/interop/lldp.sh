@@ -157,10 +157,4 @@ frame_send b eth1 regress/data/lldp/utf8_name.hex
 ok 'a frame of our interface is heard' hub_says a 'name bmc-ä-漢-😀 '
 nok 'and one of another interface is not' hub_said a '^gone '
 
-netd_end a
-result $? 'netd ends cleanly'
-hub_end a
-result $? 'the hub had no complaint'
-nok 'nor had a sanitizer' grep -nE 'Sanitizer|runtime error:' "$W"/a/log/*
-[ "$TAP_FAILED" -eq 0 ] || netd_logs a
-done_testing
+netd_done a

@@ -5,7 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 need_root
 need systemd-nspawn nsenter jq systemd-sysusers mount
-W=$(mktemp -d /tmp/boot.XXXXXX) || exit 1
+workdir
+users
 NSPAWN=
 finish() {
 	trap - EXIT
@@ -21,18 +22,6 @@ finish() {
 	rm -rf "$W"
 }
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-mkfifo "$W/never"
-await() {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		read -r -t 0.1 <>"$W/never"
-	done
-	return 0
-}
 
 # The container's PID 1: nspawn's newest child, looked up each time.
 leader() {
@@ -44,8 +33,6 @@ inside() {
 	[ -n "$l" ] && nsenter -t "$l" -m -u -i -n -p -C -r -w -- "$@"
 }
 
-getent passwd _attestr >/dev/null ||
-    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
 mkdir "$W/mem" "$W/root"
 mount -t tmpfs -o mode=755 boot "$W/mem" || skip_all "no tmpfs here"
 mkdir "$W/mem/up" "$W/mem/work"

@@ -294,7 +294,4 @@ in_ns b bash -c 'exec 3<>/dev/tcp/192.0.2.1/8090; cat <&3 >/dev/null' &
 WORLD_PIDS="$WORLD_PIDS $!"
 ok 'a handshake that does not begin is ended' hub_says a '^counter TLS-018 '
 
-netd_end a
-is 'netd ends cleanly' $? 0
-hub_end a
-done_testing || netd_logs a
+netd_done a

@@ -12,13 +12,10 @@ for p in keyd tools/keydhub; do
 	[ -x "$O/${p/#keyd/bin/keyd}" ] || skip_all "needs $p built"
 done
 
-W=$(mktemp -d /tmp/provd-keyd.XXXXXX)
-chmod 755 "$W"
-mkfifo "$W/never"
+workdir
+users
 TPM=
 KEYD=
-getent passwd _attestr >/dev/null ||
-    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
 
 finish() {
 	trap - EXIT
@@ -29,8 +26,6 @@ finish() {
 }
 trap finish EXIT
 exec 2>"$W/stderr"	# bash's word on each daemon that was killed
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 # configure BACKEND [OPTION...]
 configure() {
@@ -48,10 +43,6 @@ configure() {
 new_node() {
 	rm -rf "$W/state" "$W/run"
 	mkdir -p "$W/state" "$W/run"
-}
-
-pause() {
-	read -r -t 0.02 <>"$W/never"
 }
 
 # A software TPM that outlives its client: no -t, no "disconnect"; it is

@@ -6,6 +6,7 @@ set -u
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 O=${O:-$TOP/build}
 case $O in /*) ;; *) O=$TOP/$O ;; esac
+W=
 TAP_N=0
 TAP_FAILED=0
 
@@ -105,6 +106,40 @@ need() {
 	for p; do
 		command -v "$p" >/dev/null || skip_all "needs $p"
 	done
+}
+
+# workdir: a directory $W, which the daemons may enter, and a clean end
+workdir() {
+	W=$(mktemp -d /tmp/provd.XXXXXX) || exit 1
+	chmod 755 "$W"
+	mkfifo "$W/never"
+	trap 'exit 130' INT
+	trap 'exit 143' TERM
+}
+
+pause() {
+	read -r -t 0.05 <>"$W/never"
+}
+
+# await SECONDS CMD...: again and again until it succeeds; its last output
+await() {
+	local out rc=0 end=$((SECONDS + $1))
+	shift
+	until out=$("$@" 2>&1); do
+		if [ "$SECONDS" -ge "$end" ]; then
+			rc=1
+			break
+		fi
+		pause
+	done
+	[ -z "$out" ] || printf '%s\n' "$out"
+	return $rc
+}
+
+# The users and group of etc/sysusers, made if they are missing.
+users() {
+	getent group provd >/dev/null && getent passwd _attestr >/dev/null ||
+	    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
 }
 
 done_testing() {

@@ -16,14 +16,11 @@ if [ -z "${PRIVATE_MOUNTS:-}" ]; then
 	PRIVATE_MOUNTS=1 exec unshare -m --propagation private "$0"
 fi
 
-W=$(mktemp -d /tmp/provd-policyd.XXXXXX)
-chmod 755 "$W"
-mkfifo "$W/never"
+workdir
+users
 TPM=
 KEYD=
 POLICYD=
-getent passwd _attestr >/dev/null ||
-    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
 
 finish() {
 	trap - EXIT
@@ -35,24 +32,7 @@ finish() {
 	rm -rf "$W"
 }
 trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 exec 2>"$W/stderr"	# bash's word on each daemon that was killed
-
-pause() {
-	read -r -t 0.05 <>"$W/never"
-}
-
-# eventually CMD...: until it succeeds, for a minute of a slow machine
-eventually() {
-	local i
-	for ((i = 0; i < 1200; i++)); do
-		"$@" >"$W/out" 2>&1 && return 0
-		pause
-	done
-	cat "$W/out"
-	return 1
-}
 
 ctl() {
 	"$O/bin/provctl" -s "$W/run/control.sock" "$@" 2>&1
@@ -96,7 +76,7 @@ gone() {	# gone PID: wait for a child; its status
 both_start() {
 	policyd_start
 	keyd_start
-	eventually whole
+	await 60 whole
 }
 
 whole() {	# keyd is there and the log can be verified
@@ -138,7 +118,7 @@ EOF2
 
 both_start; result $? "policyd and keyd start from nothing"
 ok "the node has its identity" \
-    eventually status_has '"row":"node","node":"[0-9a-f]{40}"'
+    await 60 status_has '"row":"node","node":"[0-9a-f]{40}"'
 NODE=$(ctl --json status | member node node)
 STARTED=$(ctl --json status | member node started)
 nok "a second policyd does not start" \
@@ -170,9 +150,9 @@ for ((i = 1; i <= 8; i++)); do
 	both_kill
 	policyd_start
 	keyd_start
-	eventually ctl status >/dev/null
+	await 60 ctl status >/dev/null
 done
-ok "after eight kills the audit log is whole" eventually whole
+ok "after eight kills the audit log is whole" await 60 whole
 list=$(ctl peer list)
 lost=
 for p in $acked; do
@@ -197,7 +177,7 @@ found() {	# found DESC CODE: start, verify, stop
 	local out
 	policyd_start
 	keyd_start
-	eventually status_has '"role":"keyd","state":"ready"'
+	await 60 status_has '"role":"keyd","state":"ready"'
 	until out=$(ctl audit verify); [ -n "${out##*IPC-016*}" ]; do pause; done
 	like "$1" "$out" "$2"
 	both_kill
@@ -258,7 +238,7 @@ like "with the reason, which the change was refused for" "$out" SYS-054
 gone "$KEYD"
 policyd_start
 keyd_start
-ok "it serves on a full disk" eventually status_has SYS-054
+ok "it serves on a full disk" await 60 status_has SYS-054
 nok "and refuses every change" ctl peer add more --serial 55
 list=$(ctl peer list)
 lost=
@@ -268,8 +248,8 @@ done
 is "nothing that was acknowledged is lost" "$lost" ""
 rm -f "$W/state/policyd/fill"
 ok "with room again it goes on by itself" \
-    eventually ctl peer add more --serial 55
-ok "and the audit log is whole" eventually whole
+    await 60 ctl peer add more --serial 55
+ok "and the audit log is whole" await 60 whole
 like "it says how many records were not written" "$(ctl audit show)" AUD-008
 both_stop
 

@@ -6,13 +6,11 @@
 need_root
 need unshare jq setpriv systemd-sysusers
 if [ "${1:-}" != inside ]; then
-	getent passwd _attestr >/dev/null ||
-	    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
+	users
 	exec unshare --net --pid --fork --mount-proc --kill-child -- "$0" inside
 fi
 
-W=$(mktemp -d /tmp/rc.XXXXXX) || exit 1
-chmod 755 "$W"
+workdir
 trap 'rm -rf "$W"' EXIT
 ip link set lo up
 ok "make install" make -s -C "$TOP" O="$O" PREFIX="$W/usr" SYSCONFDIR="$W/etc" install
@@ -29,15 +27,6 @@ ctl() {
 rc() {
 	"$W/etc/rc.d/provd_$1" "$2"
 }
-mkfifo "$W/never"
-await() {
-	local end=$((SECONDS + 60))
-	until "$@" >/dev/null 2>&1; do
-		[ "$SECONDS" -lt "$end" ] || return 1
-		read -r -t 0.05 <>"$W/never"
-	done
-	return 0
-}
 ready() {
 	[ "$(ctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 4 ]
 }
@@ -50,13 +39,13 @@ for r in attestd_r netd keyd attestd_q policyd; do
 	ok "$r: check" rc $r check
 	like "$r: status" "$(rc $r status)" 'up, pid [0-9]+'
 done
-ok "all of them find each other" await ready
+ok "all of them find each other" await 60 ready
 like "start again starts nothing" "$(rc keyd start)" 'runs already'
 old=$(rc keyd status)
 ok "restart" rc keyd restart
 ok "the new one is found" rc keyd check
 is "and it is another one" "$([ "$old" != "$(rc keyd status)" ] && echo yes)" yes
-ok "and greets policyd" await ready
+ok "and greets policyd" await 60 ready
 ok "provctl check finds nothing amiss" ctl check
 
 # An operator needs the group, and nothing else.

@@ -10,25 +10,14 @@
 # Everything here is torn down by world_end, which an EXIT trap calls.
 
 ROLES="policyd keyd netd attestd-q attestd-r"
-W=
 WORLD_NS=
 WORLD_PIDS=
 export PATH=/usr/sbin:/sbin:$PATH
 
-# The users and group of etc/sysusers, made if they are missing.
-world_users() {
-	getent group provd >/dev/null && getent passwd _attestr >/dev/null ||
-	    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
-}
-
 world_new() {
-	W=$(mktemp -d /tmp/provd.XXXXXX)
-	chmod 755 "$W"
-	mkfifo "$W/never"
-	world_users
+	workdir
+	users
 	trap world_end EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM
 }
 
 world_end() {
@@ -236,21 +225,6 @@ ctl() {
 	local n=$1
 	shift
 	"$O/bin/provctl" -s "$W/$n/run/control.sock" "$@"
-}
-
-# await SECONDS CMD...: again and again until it succeeds; its last output
-await() {
-	local out rc=0 end=$((SECONDS + $1))
-	shift
-	until out=$("$@" 2>&1); do
-		if [ "$SECONDS" -ge "$end" ]; then
-			rc=1
-			break
-		fi
-		read -r -t 0.05 <>"$W/never"
-	done
-	[ -z "$out" ] || printf '%s\n' "$out"
-	return $rc
 }
 
 # peer_field NODE PEER FIELD: of 'peer show', as text

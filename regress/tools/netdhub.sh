@@ -63,6 +63,16 @@ hub_says() {
 	await "${3:-30}" hub_said "$1" "$2" >/dev/null
 }
 
+# netd_done NODE: the end of a test
+netd_done() {
+	netd_end "$1"
+	is 'netd ends cleanly' $? 0
+	hub_end "$1"
+	is 'the hub had no complaint' $? 0
+	nok 'nor had a sanitizer' grep -nE 'Sanitizer|runtime error:' "$W/$1"/log/*
+	done_testing || netd_logs "$1"
+}
+
 # netd_logs NODE: for a failed test
 netd_logs() {
 	diag "$(tail -n 20 "$W/$1/out" "$W/$1"/log/*)"
