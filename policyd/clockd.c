@@ -52,7 +52,7 @@ static void
 clockd_keep(uint64_t now, uint64_t mono_ms)
 {
 	if (store_meta_set_int("time", (int64_t)now) != R_OK)
-		return;		/* said already; tried again in a minute */
+		return;		/* said already; tried again at the next look */
 	clk.kept = mono_ms;
 	clk.wrote = true;
 }

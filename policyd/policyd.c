@@ -29,7 +29,7 @@
 #include "policyd.h"
 
 #define TICK_MS		1000
-#define LOOK_MS		60000	/* between two looks at the system clock */
+#define LOOK_MS		10000	/* between two looks at the system clock */
 #define PROBE_MS	10000	/* between two attempts to write a full store */
 #define STOP_MS		5000	/* for the last checkpoint */
 

@@ -196,9 +196,10 @@ size_t		 audit_point(uint8_t point[97], bool *counter);
 
 void		 clockd_start(uint64_t system_now);	/* after store_open() */
 /*
- * Look at the system clock: each minute, and when the kernel says that it was
- * set. Computes trusted time (clock_set), keeps it in the store, tells the
- * daemons and, after a step, identity and peers. stepped: the kernel said so.
+ * Look at the system clock: every ten seconds, and when the kernel says that
+ * it was set. Computes trusted time (clock_set), keeps it in the store, tells
+ * the daemons and, after a step, identity and peers. stepped: the kernel said
+ * so.
  */
 void		 clockd_look(uint64_t system_now, uint64_t mono_ms,
 		    bool stepped);
