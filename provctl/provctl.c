@@ -3,8 +3,8 @@
  *
  * Holds:    nothing.
  * Does:     what the operator says, in rows of text or JSON.
- * Refuses:  to run as root when it need not: membership in the group of the
- *           control socket is enough for all but "check".
+ * Refuses:  nothing of its own; it needs no root: membership in the group of
+ *           the control socket is enough for all but "check".
  */
 #include "provctl.h"
 
