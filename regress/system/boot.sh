@@ -98,10 +98,15 @@ ready() {
 	[ "$(inside provctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 4 ]
 }
 ok "and all of them greet policyd again" await 30 ready
-inside systemctl stop provd.target
+inside systemctl stop provd.target	# its parts stop after it
+ended() {
+	local now
+	now=$(service "$r" ActiveState),$(service "$r" Result)
+	echo "$now"
+	[ "$now" = inactive,success ]
+}
 for r in policyd keyd netd attestd-q attestd-r; do
-	is "$r: stops with the target, in good order" \
-	    "$(service $r ActiveState) $(service $r Result)" "inactive success"
+	ok "$r: stops with the target, in good order" await 60 ended
 done
 [ "$TAP_FAILED" -eq 0 ] || diag "$(inside journalctl -b --no-pager -u 'provd-*' | tail -n 40)"
 done_testing
