@@ -7,7 +7,8 @@
  *           channel, with signatures from keyd; hands connected
  *           descriptors of SPDM to attestd.
  * Refuses:  private keys, files, decisions; to parse SPDM; to open any
- *           socket but TCP to a peer once it has started.
+ *           socket but TCP to a peer, and the one to policyd's hub, once it
+ *           has started.
  */
 #include <stdlib.h>
 #include <string.h>
