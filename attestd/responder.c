@@ -9,34 +9,11 @@
 
 #include "spdm.h"
 #include "spdm_handlers.h"
+#include "spdm_responder.h"
 
-#define RESPONSE_MAX	0x4800	/* bytes of the longest response we give */
 /* ResponseNotReady: ask again after 2^18 us, at most 64 times that. */
 #define RDT_EXPONENT	18
 #define RDT_MULTIPLE	64
-
-struct responder {
-	const struct responder_conf	*conf;
-	struct transcript		 tr;
-	enum spdm_state			 state;
-	uint8_t				 version;
-	const struct spdm_alg		*alg;
-	uint32_t			 peer_transfer;
-	uint32_t			 meas_hash;	/* 0: none agreed on */
-	struct spdm_buf			 out;
-	uint8_t				 error;
-	bool				 attested;
-
-	/* A response that waits for its signature. */
-	bool				 signing, deferred, ready;
-	uint8_t				 request;
-	uint8_t				 hash[SPDM_HASH_MAX];
-	struct responder_sign		 sign;
-	struct spdm_buf			 held;
-
-	uint8_t				 out_data[RESPONSE_MAX];
-	uint8_t				 held_data[RESPONSE_MAX];
-};
 
 void
 responder_defaults(struct responder_conf *c)
