@@ -58,7 +58,7 @@ PROGRAMS = keyd netd attestd policyd provctl
 
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
-UNIT_libipc  = codec channel offence queue events hub routes msgdoc
+UNIT_libipc  = codec channel offence sisters queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start spki
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial netd_filter
