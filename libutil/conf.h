@@ -24,6 +24,20 @@ struct conf_peer {
 	int		 line;		/* where it stands */
 };
 
+struct conf_component {			/* a device whose slot this node fills */
+	struct conf_component *next;
+	char		*name;		/* stands in its certificate */
+	char		*identity;	/* of its slot 0, as of a peer, or NULL */
+	char		*serial;	/* pattern, as of an accepted root, or NULL */
+	char		*root;		/* path of its maker's root, or NULL: any
+					   that is accepted */
+	char		*address;
+	uint16_t	 spdm_port;
+	uint8_t		 slot;		/* 1 to 7 */
+	uint64_t	 validity;	/* SECONDS */
+	int		 line;
+};
+
 struct conf_accept {			/* accept root R serial "ACME-77*" */
 	struct conf_accept *next;
 	char		*root;		/* path of a PEM certificate */
@@ -56,6 +70,7 @@ struct conf {
 	struct conf_path *measure;	/* files whose digests are measured */
 	struct conf_accept *accepts;
 	struct conf_peer *peers;
+	struct conf_component *components;
 	char		*reference;	/* default reference file, or NULL */
 	uint32_t	 versions;	/* bit 0: SPDM 1.2, bit 1: SPDM 1.3 */
 	uint32_t	 algorithms;	/* bit KEY_P256, bit KEY_P384 */

@@ -35,11 +35,11 @@ static void	yyerror(struct parse *, const char *);
 }
 
 %token ACCEPT ADDRESS ALGORITHMS ATTEST AUDIT BACKEND BOOT CHECKPOINT
-%token CONNECTIONS CURVE DIRECTORY EVERY EVIDENCE FILE_ HALFOPEN HANDSHAKE
+%token COMPONENT CONNECTIONS CURVE DIRECTORY EVERY EVIDENCE FILE_ HALFOPEN HANDSHAKE
 %token HOLD ID IDENTITY INCLUDE INTERFACE INTERVAL JSON KEEPALIVE KEY LEAF
 %token LIFETIME LIMIT LISTEN LLDP MEASURE MTLS NODE PCRS PEER PERADDRESS PORT
-%token REATTEST REFERENCE RETRY ROOT RUN SEALED SERIAL SILENCE SOFT SPDM
-%token STATE TIMEOUT TO TPM VERSIONS
+%token REATTEST REFERENCE RETRY ROOT RUN SEALED SERIAL SILENCE SLOT SOFT SPDM
+%token STATE TIMEOUT TO TPM VALIDITY VERSIONS
 %token NEWLINE "end of line"
 %token <string> STRING "string"
 %token <number> NUMBER "number"
@@ -54,7 +54,12 @@ file		: %empty
 		| file NEWLINE
 		| file setting NEWLINE
 		| file peer NEWLINE
-		| file error NEWLINE		{ yyerrok; p->peer = NULL; }
+		| file component NEWLINE
+		| file error NEWLINE {
+			yyerrok;
+			p->peer = NULL;
+			p->component = NULL;
+		}
 		;
 
 setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
@@ -147,6 +152,25 @@ peeropt		: IDENTITY STRING		{ conf_string(p, SET_PEER_IDENTITY, $2); }
 		| REFERENCE STRING		{ conf_string(p, SET_PEER_REFERENCE, $2); }
 		;
 
+component	: COMPONENT STRING		{ conf_component_begin(p, $2); $2 = NULL; }
+		  componentbody			{ conf_component_end(p); }
+		;
+componentbody	: '{' componentopts '}'
+		| '{' error '}'			{ yyerrok; }
+		;
+componentopts	: %empty
+		| componentopts NEWLINE
+		| componentopts componentopt
+		;
+componentopt	: IDENTITY STRING		{ conf_string(p, SET_COMP_IDENTITY, $2); }
+		| SERIAL STRING			{ conf_string(p, SET_COMP_SERIAL, $2); }
+		| ROOT STRING			{ conf_string(p, SET_COMP_ROOT, $2); }
+		| ADDRESS STRING		{ conf_string(p, SET_COMP_ADDRESS, $2); }
+		| SPDM PORT NUMBER		{ conf_number(p, SET_COMP_SPDM, $3); }
+		| SLOT NUMBER			{ conf_number(p, SET_COMP_SLOT, $2); }
+		| VALIDITY interval		{ conf_time(p, SET_COMP_VALIDITY, $2); }
+		;
+
 %%
 
 static const struct {
@@ -156,7 +180,8 @@ static const struct {
 	{ "accept", ACCEPT }, { "address", ADDRESS },
 	{ "algorithms", ALGORITHMS }, { "attest", ATTEST },
 	{ "audit", AUDIT }, { "backend", BACKEND }, { "boot", BOOT },
-	{ "checkpoint", CHECKPOINT }, { "connections", CONNECTIONS },
+	{ "checkpoint", CHECKPOINT }, { "component", COMPONENT },
+	{ "connections", CONNECTIONS },
 	{ "curve", CURVE }, { "directory", DIRECTORY }, { "every", EVERY },
 	{ "evidence", EVIDENCE }, { "file", FILE_ }, { "half-open", HALFOPEN },
 	{ "handshake", HANDSHAKE }, { "hold", HOLD }, { "id", ID }, { "identity", IDENTITY },
@@ -169,9 +194,9 @@ static const struct {
 	{ "port", PORT }, { "reattest", REATTEST }, { "reference", REFERENCE },
 	{ "retry", RETRY }, { "root", ROOT }, { "run", RUN },
 	{ "sealed", SEALED }, { "serial", SERIAL }, { "silence", SILENCE },
-	{ "soft", SOFT }, { "spdm", SPDM }, { "state", STATE },
+	{ "slot", SLOT }, { "soft", SOFT }, { "spdm", SPDM }, { "state", STATE },
 	{ "timeout", TIMEOUT }, { "to", TO }, { "tpm", TPM },
-	{ "versions", VERSIONS },
+	{ "validity", VALIDITY }, { "versions", VERSIONS },
 };
 
 void

@@ -21,6 +21,9 @@ enum conf_set {
 	SET_PEER_IDENTITY, SET_PEER_SERIAL, SET_PEER_ADDRESS, SET_PEER_MTLS,
 	SET_PEER_SPDM, SET_PEER_KEEPALIVE, SET_PEER_SILENCE,
 	SET_PEER_REFERENCE,
+	/* of one component */
+	SET_COMP_IDENTITY, SET_COMP_SERIAL, SET_COMP_ROOT, SET_COMP_ADDRESS,
+	SET_COMP_SPDM, SET_COMP_SLOT, SET_COMP_VALIDITY,
 	SET_COUNT
 };
 
@@ -28,7 +31,8 @@ enum conf_set {
 struct parse {
 	struct conf	*conf;
 	struct conf_peer *peer;		/* inside of peer { } */
-	int		 peer_line;
+	struct conf_component *component;	/* inside of component { } */
+	int		 peer_line;	/* where either begins */
 	const char	*name, *at, *end;	/* file, next byte */
 	int		 line;		/* of the token just read */
 	int		 next;		/* of the byte that comes next */
@@ -62,6 +66,8 @@ void	conf_accept(struct parse *, char *root, char *serial);
 void	conf_measure(struct parse *, char *path);
 void	conf_peer_begin(struct parse *, char *name);
 void	conf_peer_end(struct parse *);
+void	conf_component_begin(struct parse *, char *name);
+void	conf_component_end(struct parse *);
 void	conf_finish(struct parse *);
 /* Milliseconds of one unit, or 0. */
 int64_t	conf_unit(const char *);

@@ -17,7 +17,7 @@
 #define MINUTES	(10 * MINUTE)
 #define YEARS	(3650 * DAY)
 
-enum value_kind { V_U16, V_U32, V_U64, V_SECONDS, V_STRING };
+enum value_kind { V_U8, V_U16, V_U32, V_U64, V_SECONDS, V_STRING };
 typedef const char *(*value_check)(const char *);
 
 static const char *
@@ -108,6 +108,7 @@ check_serial(const char *s)
 
 #define OFF(f)		offsetof(struct conf, f)
 #define PEER(f)		offsetof(struct conf_peer, f)
+#define COMP(f)		offsetof(struct conf_component, f)
 #define STRING(name, offset, check)	{ name, V_STRING, offset, 0, 0, check }
 #define BOUND(name, kind, offset, min, max) \
 	{ name, kind, offset, min, max, NULL }
@@ -157,6 +158,13 @@ static const struct value {
 	[SET_PEER_KEEPALIVE] =	BOUND("keepalive", V_U32, PEER(keepalive), 100, HOUR),
 	[SET_PEER_SILENCE] =	BOUND("silence", V_U32, PEER(silence), 100, HOUR),
 	[SET_PEER_REFERENCE] =	STRING("reference", PEER(reference), check_path),
+	[SET_COMP_IDENTITY] =	STRING("identity", COMP(identity), check_identity),
+	[SET_COMP_SERIAL] =	STRING("serial", COMP(serial), check_serial),
+	[SET_COMP_ROOT] =	STRING("root", COMP(root), check_path),
+	[SET_COMP_ADDRESS] =	STRING("address", COMP(address), check_address),
+	[SET_COMP_SPDM] =	BOUND("spdm port", V_U16, COMP(spdm_port), 1, 65535),
+	[SET_COMP_SLOT] =	BOUND("slot", V_U8, COMP(slot), 1, 7),
+	[SET_COMP_VALIDITY] =	BOUND("validity", V_SECONDS, COMP(validity), MINUTE, 90 * DAY),
 };
 
 /* In the order in which a person reads them. */
@@ -248,13 +256,14 @@ conf_new(void)
 	return c;
 }
 
-/* What is set, in the peer if it is one of a peer. */
+/* What is set, in the peer or component if it is one of that. */
 static void *
 target(struct parse *p, enum conf_set set)
 {
 	char	*base;
 
-	base = set >= SET_PEER_IDENTITY ? (char *)p->peer : (char *)p->conf;
+	base = set >= SET_COMP_IDENTITY ? (char *)p->component :
+	    set >= SET_PEER_IDENTITY ? (char *)p->peer : (char *)p->conf;
 	return base + values[set].offset;
 }
 
@@ -283,7 +292,9 @@ conf_number(struct parse *p, enum conf_set set, int64_t n)
 		    (long long)v->min, (long long)v->max);
 		return;
 	}
-	if (v->kind == V_U16)
+	if (v->kind == V_U8)
+		*(uint8_t *)target(p, set) = (uint8_t)n;
+	else if (v->kind == V_U16)
 		*(uint16_t *)target(p, set) = (uint16_t)n;
 	else
 		*(uint32_t *)target(p, set) = (uint32_t)n;
@@ -330,6 +341,7 @@ conf_time(struct parse *p, enum conf_set set, int64_t ms)
 		break;
 	case V_U32:
 	case V_U16:
+	case V_U8:
 	case V_STRING:
 		*(uint32_t *)target(p, set) = (uint32_t)ms;
 		break;
@@ -517,6 +529,74 @@ conf_peer_end(struct parse *p)
 	p->peer = NULL;
 }
 
+#define COMPONENT_NAME_MAX	32	/* so that it fits a common name */
+#define COMPONENTS_MAX		64
+
+void
+conf_component_begin(struct parse *p, char *name)
+{
+	struct conf_component	*c, **end = &p->conf->components;
+	const char		*what = check_name(name);
+	unsigned		 n = 0;
+	int			 set;
+
+	if (what == NULL && strlen(name) > COMPONENT_NAME_MAX)
+		what = "the name of a component has at most 32 characters";
+	if (what != NULL)
+		conf_error(p, p->line, "component \"%s\": %s", name, what);
+	for (; *end != NULL; end = &(*end)->next, n++)
+		if (same((*end)->name, name))
+			conf_error(p, p->line, "component \"%s\" stands here "
+			    "twice", name);
+	if (n == COMPONENTS_MAX)
+		conf_error(p, p->line, "more than 64 components");
+	for (set = SET_COMP_IDENTITY; set < SET_COUNT; set++)
+		p->seen[set] = 0;
+	c = zalloc(sizeof(*c));
+	c->name = name;
+	*end = c;
+	p->component = c;
+	p->peer_line = p->line;
+}
+
+void
+conf_component_end(struct parse *p)
+{
+	struct conf_component	*o, *c = p->component;
+
+	if (c->address == NULL)
+		conf_error(p, p->peer_line, "component \"%s\" has no address",
+		    c->name);
+	if (c->slot == 0)
+		conf_error(p, p->peer_line, "component \"%s\" has no slot: "
+		    "1 to 7", c->name);
+	/* A maker's root alone has every unit of that maker below it. */
+	if (c->identity == NULL && c->serial == NULL)
+		conf_error(p, p->peer_line, "component \"%s\" has neither "
+		    "identity nor serial", c->name);
+	for (o = p->conf->components; o != c; o = o->next)
+		if (c->identity != NULL && same(o->identity, c->identity) &&
+		    o->slot == c->slot)
+			conf_error(p, p->peer_line, "component \"%s\" has the "
+			    "identity and slot of \"%s\"", c->name, o->name);
+	c->line = p->peer_line;
+	p->component = NULL;
+}
+
+/* Defaults may stand below. */
+static void
+finish_components(struct parse *p)
+{
+	struct conf_component	*c;
+
+	for (c = p->conf->components; c != NULL; c = c->next) {
+		if (c->spdm_port == 0)
+			c->spdm_port = p->conf->spdm_port;
+		if (c->validity == 0)
+			c->validity = p->conf->leaf_lifetime;
+	}
+}
+
 static void
 finish_peers(struct parse *p)
 {
@@ -557,6 +637,7 @@ conf_finish(struct parse *p)
 		    "silence is not longer than keepalive");
 	else
 		finish_peers(p);
+	finish_components(p);
 	if (p->seen[SET_NODE] == 0)
 		conf_error(p, p->line, "no node: give this node a name with "
 		    "node \"NAME\"");
@@ -585,6 +666,7 @@ conf_free(struct conf *c)
 	struct conf_accept	*a;
 	struct conf_path	*m;
 	struct conf_peer	*peer;
+	struct conf_component	*comp;
 
 	if (c == NULL)
 		return;
@@ -607,6 +689,15 @@ conf_free(struct conf *c)
 		free(peer->address);
 		free(peer->reference);
 		free(peer);
+	}
+	while ((comp = c->components) != NULL) {
+		c->components = comp->next;
+		free(comp->name);
+		free(comp->identity);
+		free(comp->serial);
+		free(comp->root);
+		free(comp->address);
+		free(comp);
 	}
 	free(c->node);
 	free(c->interface);

@@ -377,6 +377,7 @@ static void
 check_roots(struct check *c)
 {
 	const struct conf_accept	*a, *b;
+	const struct conf_component	*k;
 
 	if (c->conf->accepts == NULL)
 		say(c, WARN, "accepted root", "accept root \"FILE\"",
@@ -388,6 +389,9 @@ check_roots(struct check *c)
 		if (b == a)
 			check_root(c, a->root);
 	}
+	for (k = c->conf->components; k != NULL; k = k->next)
+		if (k->root != NULL)
+			check_root(c, k->root);
 }
 
 static void

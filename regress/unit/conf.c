@@ -62,6 +62,7 @@ dump_lists(FILE *f, const struct conf *c)
 	const struct conf_accept	*a;
 	const struct conf_path		*m;
 	const struct conf_peer		*p;
+	const struct conf_component	*k;
 
 	for (m = c->measure; m != NULL; m = m->next)
 		fprintf(f, "measure file %s\n", m->path);
@@ -74,6 +75,12 @@ dump_lists(FILE *f, const struct conf *c)
 		    p->name, p->line, str(p->identity), str(p->serial),
 		    str(p->address), str(p->reference), p->mtls_port,
 		    p->spdm_port, p->keepalive, p->silence);
+	for (k = c->components; k != NULL; k = k->next)
+		fprintf(f, "component %s line %d identity %s serial %s root "
+		    "%s address %s port %u slot %u validity %llu\n", k->name,
+		    k->line, str(k->identity), str(k->serial), str(k->root),
+		    str(k->address), k->spdm_port, k->slot,
+		    (unsigned long long)k->validity);
 }
 
 static void
