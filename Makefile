@@ -47,7 +47,8 @@ SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c se
 SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
 	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
 SRC_attestd = attestd.c spdm_msg.c spdm_alg.c spdm_lib.c spdm_der.c spdm_cert.c spdm_tcp.c spdm_tables.c transcript.c \
-	     measure.c requester.c requester_auth.c responder.c conn.c job.c session.c random.c dispatch.c filter.c
+	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
+	     measure.c requester.c requester_auth.c responder.c conn.c slotset.c job.c session.c random.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c \
 	      reference.c neighbour.c inbound.c control.c control_row.c control_peer.c control_node.c \
@@ -62,7 +63,7 @@ UNIT_libipc  = codec channel offence sisters queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start spki
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial netd_filter
-UNIT_attestd = measure spdm_tcp spdm_replay spdm_errors spdm_hostile spdm_delay spdm_chain attestd_proc
+UNIT_attestd = measure spdm_session spdm_tcp spdm_replay spdm_errors spdm_hostile spdm_delay spdm_chain attestd_proc
 UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings peer_fsm peer peer_life evidence policy reference inbound peer_many control
 UNIT_provctl = provctl
 
@@ -86,6 +87,7 @@ TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc
 TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer
+TOOLS_attestd = fleet
 TOOLS_policyd = fsmdoc
 
 # ---- rules ------------------------------------------------------------------------------

@@ -2,10 +2,13 @@
  * attestd speaks SPDM: with -Q it attests peers, with -R it answers them.
  *
  * -Q, the requester
- * Holds:    connected descriptors from netd; channels to policyd and netd.
+ * Holds:    connected descriptors from netd; channels to policyd, netd and
+ *           keyd.
  * Does:     attests the peer of a job that policyd opened; checks chains,
- *           signatures and transcripts; reports evidence.
- * Refuses:  sockets, files, keyd, verdicts; a job that it was not given.
+ *           signatures and transcripts; reports evidence. Has keyd sign the
+ *           FINISH of a session whose responder asks who we are.
+ * Refuses:  sockets, files, verdicts; a job that it was not given; to hold
+ *           a key.
  *
  * -R, the responder
  * Holds:    connected descriptors from netd; channels to policyd, netd and

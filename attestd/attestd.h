@@ -39,6 +39,20 @@ void	conn_resume(struct conn *);
 void	conn_timer(struct conn *, uint64_t ms);	/* 0: no timer */
 void	conn_close(struct conn *);		/* NULL is fine */
 
+/* ---- slotset.c: our own slots -------------------------------------------- */
+
+/* The slots as policyd last set them; whoever holds a set keeps it alive. */
+struct slotset {
+	unsigned		refs;
+	struct spdm_slot	slot[SPDM_SLOTS];
+};
+
+struct slotset *slotset_new(void);		/* all empty */
+struct slotset *slotset_hold(struct slotset *);
+void	slotset_release(struct slotset *);	/* NULL is fine */
+/* Put a changed copy in *current's place. 0, or -1: the slot is empty now. */
+int	slotset_change(struct slotset **current, const struct msg_spdm_slot *);
+
 /* ---- job.c: attestd -Q --------------------------------------------------- */
 
 void	job_init(uv_loop_t *);
@@ -47,6 +61,7 @@ int	attestq_root_set(struct chan *, const struct ipc_call *, const void *);
 int	attestq_job_open(struct chan *, const struct ipc_call *, const void *);
 int	attestq_job_cancel(struct chan *, const struct ipc_call *,
 	    const void *);
+int	attestq_slot(struct chan *, const struct ipc_call *, const void *);
 int	attestq_dialled(struct chan *, const struct ipc_call *, const void *);
 
 /* ---- session.c: attestd -R ----------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Who may send attestd what. keyd only answers -R, so it has no rows. */
+/* Who may send attestd what. keyd only answers, so it has no rows. */
 #include "attestd.h"
 
 #define N(t)	(sizeof(t) / sizeof((t)[0]))
@@ -8,6 +8,7 @@ static const struct ipc_handler q_from_policyd[] = {
 	{ MSG_ROOT_SET,		attestq_root_set },
 	{ MSG_JOB_OPEN,		attestq_job_open },
 	{ MSG_JOB_CANCEL,	attestq_job_cancel },
+	{ MSG_SPDM_SLOT,	attestq_slot },
 };
 static const struct ipc_handler q_from_netd[] = {
 	{ MSG_SPDM_DIALLED,	attestq_dialled },
@@ -24,6 +25,7 @@ static const struct ipc_handler r_from_netd[] = {
 const struct hub_peer	attestq_peers[] = {
 	{ IPC_POLICYD,	q_from_policyd, N(q_from_policyd) },
 	{ IPC_NETD,	q_from_netd, N(q_from_netd) },
+	{ IPC_KEYD,	NULL, 0 },
 };
 const size_t		attestq_npeers = N(attestq_peers);
 

@@ -26,11 +26,13 @@ struct job {
 static uv_loop_t	*loop;
 static struct job	 jobs[JOBS_MAX];
 static struct spdm_root	 roots[ROOTS_MAX];
+static struct slotset	*current;	/* our own: who we are in a session */
 
 void
 job_init(uv_loop_t *l)
 {
 	loop = l;
+	current = slotset_new();
 }
 
 static struct job *
@@ -72,6 +74,8 @@ job_stop(void)
 		X509_free(roots[i].cert);
 		roots[i].cert = NULL;
 	}
+	slotset_release(current);
+	current = NULL;
 }
 
 /* ---- what policyd hears -------------------------------------------------- */
@@ -263,6 +267,12 @@ attestq_root_set(struct chan *c, const struct ipc_call *call, const void *arg)
 		return -1;
 	}
 	return 0;
+}
+
+int
+attestq_slot(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	return slotset_change(&current, arg);
 }
 
 static struct job *

@@ -16,12 +16,6 @@
 #define PATIENCE_MS	1500	/* then ResponseNotReady until keyd signs */
 #define KEYD_MS		30000	/* deadline of our calls to keyd */
 
-/* The slots as policyd last set them; sessions keep older ones alive. */
-struct slotset {
-	unsigned		refs;
-	struct spdm_slot	slot[SPDM_SLOTS];
-};
-
 struct session {
 	uint32_t		 id;	/* 0: this place is free */
 	struct ipc_call		 accepted;
@@ -51,29 +45,6 @@ static struct slotset		*current;
 static uint32_t			 versions;
 static const struct measure_set	*at_start;
 static bool			 reading_pcrs;
-
-static void
-slotset_release(struct slotset *s)
-{
-	unsigned	i;
-
-	if (s == NULL || --s->refs > 0)
-		return;
-	for (i = 0; i < SPDM_SLOTS; i++)
-		spdm_slot_clear(&s->slot[i]);
-	free(s);
-}
-
-static struct slotset *
-slotset_new(void)
-{
-	struct slotset	*s;
-
-	if ((s = calloc(1, sizeof(*s))) == NULL)
-		fatal("slots");
-	s->refs = 1;
-	return s;
-}
 
 void
 session_init(uv_loop_t *l, uint32_t allowed, const struct measure_set *set)
@@ -330,30 +301,7 @@ static const struct conn_ops ops = { session_message, session_lost,
 int
 attestr_slot(struct chan *c, const struct ipc_call *call, const void *arg)
 {
-	const struct msg_spdm_slot	*m = arg;
-	struct slotset			*set = slotset_new();
-	const struct spdm_slot		*old;
-	size_t				 hdr;
-	unsigned			 i;
-	int				 rv = 0;
-
-	for (i = 0; i < SPDM_SLOTS; i++) {
-		old = &current->slot[i];
-		if (i == m->slot || old->content == NULL)
-			continue;
-		hdr = 4 + spdm_alg(old->algorithm)->hash_len;
-		if (spdm_slot_set(&set->slot[i], old->key, old->algorithm,
-		    old->content + hdr, old->len - hdr) == -1)
-			fatalx("slot %u", i);
-	}
-	if (m->chain.len > 0)
-		rv = spdm_slot_set(&set->slot[m->slot], m->key,
-		    (enum key_algorithm)m->algorithm, m->chain.data,
-		    m->chain.len);
-	slotset_release(current);
-	current = set;
-	log_debug("slot %u: %u bytes", m->slot, m->chain.len);
-	return rv;
+	return slotset_change(&current, arg);
 }
 
 static void
@@ -366,8 +314,7 @@ session_start(struct session *s, const struct ipc_call *call,
 	s->accepted = *call;
 	s->began = clock_mono_ms();
 	IPC_SET_STR(s->address, address);
-	s->slots = current;
-	current->refs++;
+	s->slots = slotset_hold(current);
 	s->measures = *at_start;
 	responder_defaults(&s->conf);
 	s->conf.versions = versions;

@@ -329,7 +329,7 @@ keyd_tls_sign(struct chan *c, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
-/* ---- for attestd -R -------------------------------------------------- */
+/* ---- for attestd, -Q and -R ----------------------------------------- */
 
 static void
 spdm_signed(const struct signature *s, void *arg)
@@ -363,7 +363,7 @@ keyd_spdm_sign(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if ((k = find(c, call, req->key, KEY_SPDM)) == NULL)
 		return 0;
-	if (spdm_build(key_curve(k), req->version, req->context,
+	if (spdm_build(key_curve(k), chan_peer(c), req->version, req->context,
 	    req->hash.data, req->hash.len, bytes, &n, &w) == -1)
 		return refuse(c, call, &w);
 	key_sign(k, bytes, n, spdm_signed, asked_new(call, k));
@@ -417,6 +417,10 @@ static const struct ipc_handler from_netd[] = {
 	{ MSG_TLS_SIGN_REQ,	keyd_tls_sign },
 };
 
+static const struct ipc_handler from_attestq[] = {
+	{ MSG_SPDM_SIGN_REQ,	keyd_spdm_sign },
+};
+
 static const struct ipc_handler from_attestr[] = {
 	{ MSG_SPDM_SIGN_REQ,	keyd_spdm_sign },
 	{ MSG_PCR_REQ,		keyd_pcrs },
@@ -425,6 +429,7 @@ static const struct ipc_handler from_attestr[] = {
 const struct hub_peer keyd_peers[] = {
 	{ IPC_POLICYD,	from_policyd,	N(from_policyd) },
 	{ IPC_NETD,	from_netd,	N(from_netd) },
+	{ IPC_ATTESTQ,	from_attestq,	N(from_attestq) },
 	{ IPC_ATTESTR,	from_attestr,	N(from_attestr) },
 };
 const size_t keyd_npeers = N(keyd_peers);

@@ -3,7 +3,7 @@
  *
  * Holds:    the TPM and the key directory; channels to policyd, netd, attestd.
  * Does:     certificates for policyd; TLS signatures for netd; SPDM
- *           signatures for attestd -R.
+ *           signatures for attestd, -R as responder, -Q to finish a session.
  * Refuses:  to send a private key, to sign what it cannot name, to use a
  *           network, or to start a program.
  */

@@ -327,12 +327,12 @@ int	tls13_check(const struct curve *, uint32_t scheme,
 #define SPDM_PREFIX_LEN		100
 #define SPDM_SIGNED_MAX		(SPDM_PREFIX_LEN + 48)
 /*
- * What an SPDM responder of this version signs: combined prefix || hash
- * (DSP0274, signature generation). 0, or -1.
+ * What SPDM of this version signs in a context that the asker may have:
+ * combined prefix || hash (DSP0274, signature generation). 0, or -1.
  */
-int	spdm_build(const struct curve *, uint32_t version, const char *context,
-	    const uint8_t *hash, size_t hashlen, uint8_t *out, size_t *outlen,
-	    struct why *);
+int	spdm_build(const struct curve *, enum ipc_role asker, uint32_t version,
+	    const char *context, const uint8_t *hash, size_t hashlen,
+	    uint8_t *out, size_t *outlen, struct why *);
 
 /* The bytes of libutil's checkpoint.h. 0 or -1. */
 int	checkpoint_build(const struct msg_checkpoint_req *, uint8_t *out,

@@ -499,8 +499,9 @@ tell_netd(void)
 	(void)chan_send(hubd_link(IPC_NETD), MSG_NET_IDENTITY, &m, -1);
 }
 
+/* To attestd: -R shows them to whoever asks, -Q where a session wants them. */
 static void
-tell_attestr(void)
+tell_slots(enum ipc_role r)
 {
 	static struct msg_spdm_slot	 m;
 	const size_t			 ca = me.certs[IDC_NODE_CA].len;
@@ -510,20 +511,21 @@ tell_attestr(void)
 	m.algorithm = me.keys[IDK_SPDM].algorithm;
 	if (id.slot0_ours)
 		IPC_SET_BLOB(m.chain, me.slot0.der, me.slot0.len);
-	(void)chan_send(hubd_link(IPC_ATTESTR), MSG_SPDM_SLOT, &m, -1);
+	(void)chan_send(hubd_link(r), MSG_SPDM_SLOT, &m, -1);
 	m.slot = 1;
 	memcpy(m.chain.data, me.certs[IDC_NODE_CA].der, ca);
 	memcpy(m.chain.data + ca, me.certs[IDC_SPDM_LEAF].der,
 	    me.certs[IDC_SPDM_LEAF].len);
 	m.chain.len = (uint32_t)(ca + me.certs[IDC_SPDM_LEAF].len);
-	(void)chan_send(hubd_link(IPC_ATTESTR), MSG_SPDM_SLOT, &m, -1);
+	(void)chan_send(hubd_link(r), MSG_SPDM_SLOT, &m, -1);
 }
 
 static void
 identity_publish(void)
 {
 	tell_netd();
-	tell_attestr();
+	tell_slots(IPC_ATTESTQ);
+	tell_slots(IPC_ATTESTR);
 }
 
 void
@@ -535,8 +537,8 @@ identity_up(enum ipc_role r)
 		identity_next();
 	} else if (id.complete && r == IPC_NETD)
 		tell_netd();
-	else if (id.complete && r == IPC_ATTESTR)
-		tell_attestr();
+	else if (id.complete && (r == IPC_ATTESTQ || r == IPC_ATTESTR))
+		tell_slots(r);
 }
 
 /* A call that was out has failed already, through its callback. */
@@ -689,8 +691,10 @@ identity_install(const void *pem, size_t len, struct why *why)
 	    " %s", me.slot0.subject, me.slot0.serial);
 	if (me.why.reason == R_KEY_IDENTITY_CHANGED)
 		why_set(&me.why, R_OK, NULL, NULL, NULL);
-	if (id.complete)
-		tell_attestr();
+	if (id.complete) {
+		tell_slots(IPC_ATTESTQ);
+		tell_slots(IPC_ATTESTR);
+	}
 	return R_OK;
 }
 

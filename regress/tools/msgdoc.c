@@ -59,6 +59,7 @@ static const struct {
 	{ "POLICYD", "policyd" }, { "KEYD", "keyd" }, { "NETD", "netd" },
 	{ "ATTESTQ", "attestd-q" }, { "ATTESTR", "attestd-r" },
 	{ "PROVCTL", "provctl" }, { "DAEMONS", "every other daemon" },
+	{ "ATTESTDS", "attestd" },
 	{ "ANYONE", "anyone" },
 };
 

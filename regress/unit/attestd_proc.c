@@ -30,7 +30,7 @@ static struct {
 	pid_t			 pid_q, pid_r;
 	struct chan		*hub_q, *hub_r;		/* we are policyd */
 	struct chan		*netd_q, *netd_r;	/* we are netd */
-	struct chan		*keyd_r;		/* we are keyd */
+	struct chan		*keyd_q, *keyd_r;	/* we are keyd */
 	unsigned		 ready;
 	unsigned		 steps, measurements;
 	bool			 ended, failed, opened, over;
@@ -260,6 +260,7 @@ on_closed(struct chan *c, enum reason offence, unsigned type)
 	w.hub_r = c == w.hub_r ? NULL : w.hub_r;
 	w.netd_q = c == w.netd_q ? NULL : w.netd_q;
 	w.netd_r = c == w.netd_r ? NULL : w.netd_r;
+	w.keyd_q = c == w.keyd_q ? NULL : w.keyd_q;
 	w.keyd_r = c == w.keyd_r ? NULL : w.keyd_r;
 }
 
@@ -310,6 +311,7 @@ on_hello(struct chan *c, const struct ipc_call *call, const void *msg)
 	if (chan_peer(c) == IPC_ATTESTQ) {
 		chan_set_handlers(c, from_q, 7);
 		w.netd_q = introduce(c, IPC_NETD, 1);
+		w.keyd_q = introduce(c, IPC_KEYD, 1);
 	} else {
 		chan_set_handlers(c, from_r, 2);
 		w.netd_r = introduce(c, IPC_NETD, 1);
@@ -374,7 +376,7 @@ setup(void **state)
 	uv_timer_init(&loop, &late);
 	w.hub_q = hub_open(IPC_ATTESTQ, hub_q);
 	w.hub_r = hub_open(IPC_ATTESTR, hub_r);
-	WAIT_FOR(w.ready == 3);
+	WAIT_FOR(w.ready == 4);
 	return 0;
 }
 
@@ -398,6 +400,7 @@ teardown(void **state)
 	reap(w.pid_r);
 	chan_close(w.netd_q);
 	chan_close(w.netd_r);
+	chan_close(w.keyd_q);
 	chan_close(w.keyd_r);
 	uv_close((uv_handle_t *)&patience, NULL);
 	uv_close((uv_handle_t *)&late, NULL);
@@ -531,6 +534,7 @@ test_keyd_comes_back(void **state)
 	w.soft = &soft;
 	set_slot(0, soft.chain0, soft.len0);
 	set_slot(1, soft.chain1, soft.len1);
+	chan_close(w.keyd_q);
 	chan_close(w.keyd_r);
 	job_begin(800, SPDM_ALLOW_13, PATIENCE);
 	dial(800);

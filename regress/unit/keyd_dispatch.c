@@ -14,11 +14,11 @@
 
 #define NOW	1790000000ULL
 
-/* keyd's end and the other one, for each of its three peers. */
+/* keyd's end and the other one, for each of its peers. */
 static struct link {
 	struct chan	*keyd, *peer;
 	struct ending	 keyd_end, peer_end;
-} policyd, netd, attestr;
+} policyd, netd, attestq, attestr;
 
 static uint32_t	 ca, spdm, tls, audit;
 
@@ -122,6 +122,7 @@ setup(void **state)
 	keyd_serve(&conf);
 	link_new(&policyd, IPC_POLICYD);
 	link_new(&netd, IPC_NETD);
+	link_new(&attestq, IPC_ATTESTQ);
 	link_new(&attestr, IPC_ATTESTR);
 	ca = make("ca", KEY_CA, KEY_P256);
 	spdm = make("spdm", KEY_SPDM, KEY_P384);
@@ -135,6 +136,7 @@ teardown(void **state)
 {
 	link_end(&policyd);
 	link_end(&netd);
+	link_end(&attestq);
 	link_end(&attestr);
 	return test_dir_remove(state);
 }
@@ -223,8 +225,8 @@ test_spdm(void **state)
 	assert_int_equal(call(&attestr, MSG_SPDM_SIGN_REQ, &m), R_OK);
 	assert_int_equal(got.type, MSG_SPDM_SIGN_REP);
 	assert_int_equal(got.msg.spdm_sign_rep.signature.len, 96);
-	assert_int_equal(spdm_build(key_curve(k), 0x13, m.context, m.hash.data,
-	    48, bytes, &n, &w), 0);
+	assert_int_equal(spdm_build(key_curve(k), IPC_ATTESTR, 0x13, m.context,
+	    m.hash.data, 48, bytes, &n, &w), 0);
 	assert_int_equal(ecdsa_to_der(key_curve(k),
 	    got.msg.spdm_sign_rep.signature.data, der, sizeof(der), &len), 0);
 	assert_true(test_verify(key_curve(k), key_point(k), bytes, n, der,
@@ -236,6 +238,35 @@ test_spdm(void **state)
 	m.hash.len = 32;
 	assert_int_equal(call(&attestr, MSG_SPDM_SIGN_REQ, &m),
 	    R_KEY_SPDM_HASH);
+}
+
+/* The one that asks and the one that answers cannot speak for each other. */
+static void
+test_spdm_contexts(void **state)
+{
+	static const struct {
+		const char	*context;
+		bool		 q, r;
+	} rows[] = {
+		{ "responder-challenge_auth signing",	false,	true },
+		{ "responder-measurements signing",	false,	true },
+		{ "responder-key_exchange_rsp signing",	false,	true },
+		{ "requester-finish signing",		true,	false },
+		{ "requester-challenge_auth signing",	false,	false },
+	};
+	struct msg_spdm_sign_req	 m;
+	uint64_t			 n = hub_count(R_KEY_SPDM_CONTEXT);
+	size_t				 i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		spdm_request(&m);
+		IPC_SET_STR(m.context, rows[i].context);
+		assert_int_equal(call(&attestq, MSG_SPDM_SIGN_REQ, &m),
+		    rows[i].q ? R_OK : R_KEY_SPDM_CONTEXT);
+		assert_int_equal(call(&attestr, MSG_SPDM_SIGN_REQ, &m),
+		    rows[i].r ? R_OK : R_KEY_SPDM_CONTEXT);
+	}
+	assert_int_equal(hub_count(R_KEY_SPDM_CONTEXT), n + 7);
 }
 
 static void
@@ -407,14 +438,17 @@ test_routes(void **state)
 
 	for (i = 0; i < sizeof(for_policyd) / sizeof(for_policyd[0]); i++) {
 		forbidden(IPC_NETD, for_policyd[i]);
+		forbidden(IPC_ATTESTQ, for_policyd[i]);
 		forbidden(IPC_ATTESTR, for_policyd[i]);
 	}
 	forbidden(IPC_NETD, MSG_SPDM_SIGN_REQ);
 	forbidden(IPC_NETD, MSG_PCR_REQ);
+	forbidden(IPC_ATTESTQ, MSG_TLS_SIGN_REQ);
+	forbidden(IPC_ATTESTQ, MSG_PCR_REQ);
 	forbidden(IPC_ATTESTR, MSG_TLS_SIGN_REQ);
 	forbidden(IPC_POLICYD, MSG_TLS_SIGN_REQ);
 	forbidden(IPC_POLICYD, MSG_SPDM_SIGN_REQ);
-	assert_int_equal(keyd_npeers, 3);	/* attestd -Q is no peer */
+	assert_int_equal(keyd_npeers, 4);
 }
 
 static void
@@ -436,6 +470,7 @@ main(void)
 		T(test_key_make_again),
 		T(test_tls),
 		T(test_spdm),
+		T(test_spdm_contexts),
 		T(test_certificate),
 		T(test_csr),
 		T(test_checkpoint),

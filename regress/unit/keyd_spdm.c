@@ -18,6 +18,8 @@
 
 #define CHALLENGE	"responder-challenge_auth signing"
 #define MEASUREMENTS	"responder-measurements signing"
+#define KEY_EXCHANGE	"responder-key_exchange_rsp signing"
+#define FINISH		"requester-finish signing"
 
 static size_t
 unhex(const char *s, uint8_t *out, size_t size)
@@ -75,8 +77,8 @@ replay(const char *name, uint32_t version, enum key_algorithm a)
 		hashlen = unhex(find_hash(c), hash, sizeof(hash));
 		wantlen = unhex(json_string_value(json_object_get(c,
 		    "signed_message")), want, sizeof(want));
-		assert_int_equal(spdm_build(curve_get(a), version, context,
-		    hash, hashlen, out, &len, &w), 0);
+		assert_int_equal(spdm_build(curve_get(a), IPC_ATTESTR, version,
+		    context, hash, hashlen, out, &len, &w), 0);
 		assert_int_equal(len, wantlen);
 		assert_memory_equal(out, want, len);
 	}
@@ -98,18 +100,25 @@ test_recorded(void **state)
 }
 
 static enum reason
-build(enum key_algorithm a, uint32_t version, const char *context,
-    size_t hashlen)
+build_for(enum ipc_role asker, enum key_algorithm a, uint32_t version,
+    const char *context, size_t hashlen)
 {
 	uint8_t		 hash[64] = { 0 }, out[SPDM_SIGNED_MAX];
 	size_t		 len;
 	struct why	 w = { .reason = R_OK };
 	int		 r;
 
-	r = spdm_build(curve_get(a), version, context, hash, hashlen, out,
-	    &len, &w);
+	r = spdm_build(curve_get(a), asker, version, context, hash, hashlen,
+	    out, &len, &w);
 	assert_int_equal(r == 0, w.reason == R_OK);
 	return w.reason;
+}
+
+static enum reason
+build(enum key_algorithm a, uint32_t version, const char *context,
+    size_t hashlen)
+{
+	return build_for(IPC_ATTESTR, a, version, context, hashlen);
 }
 
 static void
@@ -122,24 +131,36 @@ test_versions(void **state)
 		    v == 0x12 || v == 0x13 ? R_OK : R_KEY_SPDM_VERSION);
 }
 
+/* Each of the two that may ask has its own list, nobody else has any. */
 static void
 test_contexts(void **state)
 {
-	static const char *const	 bad[] = {
-		"", "responder-challenge_auth signing ",
-		"responder-challenge_auth", "Responder-measurements signing",
-		"responder-key_exchange_rsp signing",
-		"responder-endpoint_info signing",
-		"requester-finish signing", "requester-challenge_auth signing",
-		"requester-endpoint_info signing",
+	static const struct {
+		const char	*context;
+		enum ipc_role	 asker;	/* IPC_POLICYD: nobody */
+	} rows[] = {
+		{ CHALLENGE,		IPC_ATTESTR },
+		{ MEASUREMENTS,		IPC_ATTESTR },
+		{ KEY_EXCHANGE,		IPC_ATTESTR },
+		{ FINISH,		IPC_ATTESTQ },
+		{ "",					IPC_POLICYD },
+		{ "responder-challenge_auth signing ",	IPC_POLICYD },
+		{ "responder-challenge_auth",		IPC_POLICYD },
+		{ "Responder-measurements signing",	IPC_POLICYD },
+		{ "responder-endpoint_info signing",	IPC_POLICYD },
+		{ "responder-finish signing",		IPC_POLICYD },
+		{ "requester-challenge_auth signing",	IPC_POLICYD },
+		{ "requester-endpoint_info signing",	IPC_POLICYD },
+		{ "requester-finish signin",		IPC_POLICYD },
 	};
-	size_t				 i;
+	size_t		 i;
+	unsigned	 r;
 
-	assert_int_equal(build(KEY_P256, 0x12, CHALLENGE, 32), R_OK);
-	assert_int_equal(build(KEY_P256, 0x12, MEASUREMENTS, 32), R_OK);
-	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(build(KEY_P256, 0x12, bad[i], 32),
-		    R_KEY_SPDM_CONTEXT);
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (r = IPC_POLICYD + 1; r < IPC_NROLES; r++)
+			assert_int_equal(build_for((enum ipc_role)r, KEY_P256,
+			    0x12, rows[i].context, 32), r == rows[i].asker ?
+			    R_OK : R_KEY_SPDM_CONTEXT);
 }
 
 static void

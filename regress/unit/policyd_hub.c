@@ -253,15 +253,16 @@ test_links(void **state)
 	UNTIL(netd->link[IPC_KEYD] != -1 && keyd->link[IPC_NETD] != -1 &&
 	    netd->link[IPC_ATTESTQ] != -1 && q->link[IPC_NETD] != -1 &&
 	    netd->link[IPC_ATTESTR] != -1 && r->link[IPC_NETD] != -1 &&
+	    q->link[IPC_KEYD] != -1 && keyd->link[IPC_ATTESTQ] != -1 &&
 	    r->link[IPC_KEYD] != -1 && keyd->link[IPC_ATTESTR] != -1);
 	assert_true(link_joins(netd, keyd));
 	assert_true(link_joins(netd, q));
 	assert_true(link_joins(netd, r));
+	assert_true(link_joins(q, keyd));
 	assert_true(link_joins(r, keyd));
-	/* and no others: attestd -Q never talks to keyd */
-	assert_int_equal(q->introductions[IPC_KEYD], 0);
+	/* and no others: the two of attestd never talk to each other */
 	assert_int_equal(q->introductions[IPC_ATTESTR], 0);
-	assert_int_equal(keyd->introductions[IPC_ATTESTQ], 0);
+	assert_int_equal(r->introductions[IPC_ATTESTQ], 0);
 	assert_int_equal(netd->generation[IPC_KEYD],
 	    keyd->generation[IPC_NETD]);
 }

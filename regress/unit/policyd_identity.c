@@ -529,9 +529,9 @@ chain(EVP_PKEY *leaf, const char *cn)
 	BIO_free(b);
 }
 
-/* ---- what netd and attestd -R hear ---- */
+/* ---- what netd and attestd hear ---- */
 
-static struct chan		*netd, *attestr;
+static struct chan		*netd, *attestq, *attestr;
 static unsigned			 identities, slots[2];
 static struct msg_net_identity	 heard;
 static struct msg_spdm_slot	 slot[2];
@@ -584,6 +584,7 @@ listen_to(void)
 {
 	fake_pump();
 	(void)chan_input(netd);
+	(void)chan_input(attestq);
 	(void)chan_input(attestr);
 }
 
@@ -669,6 +670,7 @@ test_published(void **state)
 
 	identities = slots[0] = slots[1] = 0;
 	netd = sister_up(IPC_NETD);
+	attestq = sister_up(IPC_ATTESTQ);
 	attestr = sister_up(IPC_ATTESTR);
 	listen_to();
 	assert_int_equal(identities + slots[0] + slots[1], 0);
@@ -679,9 +681,9 @@ test_published(void **state)
 	assert_string_equal(heard.system_name, "bmc-a");
 	assert_int_equal(heard.key, me->keys[IDK_TLS].key);
 	assert_int_equal(heard.leaf.len, me->certs[IDC_TLS_LEAF].len);
-	assert_int_equal(slots[0], 1);
+	assert_int_equal(slots[0], 2);	/* -Q and -R */
 	assert_int_equal(slot[0].chain.len, 0);
-	assert_int_equal(slots[1], 1);
+	assert_int_equal(slots[1], 2);
 	assert_int_equal(slot[1].key, me->keys[IDK_SPDM].key);
 	assert_int_equal(slot[1].chain.len, me->certs[IDC_NODE_CA].len +
 	    me->certs[IDC_SPDM_LEAF].len);
@@ -706,10 +708,13 @@ test_published(void **state)
 	assert_string_equal(heard.node, me->node);
 	assert_int_equal(slot[0].chain.len, 0);
 	chan_close(netd);
+	chan_close(attestq);
 	chan_close(attestr);
 	chan_close(link_other[IPC_NETD]);
+	chan_close(link_other[IPC_ATTESTQ]);
 	chan_close(link_other[IPC_ATTESTR]);
-	link_other[IPC_NETD] = link_other[IPC_ATTESTR] = NULL;
+	link_other[IPC_NETD] = link_other[IPC_ATTESTQ] =
+	    link_other[IPC_ATTESTR] = NULL;
 }
 
 static struct why	csr_why;
