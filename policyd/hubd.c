@@ -27,9 +27,9 @@
 #define PENDING_MAX	4	/* of a role, not greeted yet */
 #define PENDING_MS	15000	/* how long one may say nothing */
 #define AUDIT_GAP_MS	60000	/* between records of refused greetings */
-#define GREETS_MAX	60	/* greetings of a role in a row; then ... */
+#define GREETS_MAX	60UL	/* greetings of a role in a row; then ... */
 #define GREET_MS	1000	/* ... one each: each costs records and links */
-#define ACCUSE_MAX	3	/* accusations of one daemon in ... */
+#define ACCUSE_MAX	3	/* accusations upwards by one daemon in ... */
 #define ACCUSE_MS	600000	/* ... this time; one more turns against it */
 
 struct conn {
@@ -54,6 +54,7 @@ static struct role {
 	uint64_t	 greets;	/* mono ms until which they are paid for */
 	uint64_t	 accused[ACCUSE_MAX];	/* mono ms, by this role */
 	uint32_t	 links[IPC_NROLES];	/* generations, the newest */
+	uint32_t	 blamed[IPC_NROLES];	/* the newest it complained of */
 	struct hubd_row	 row;
 	uint64_t	 counts[R_COUNT], before[R_COUNT];
 } roles[IPC_NROLES];
@@ -326,6 +327,29 @@ conn_offended(enum ipc_role offender, enum ipc_role by, enum reason offence,
 	    ipc_name((enum ipc_type)type) : "a record", ipc_role_name(by));
 }
 
+/*
+ * Whoever may reach a socket can do this as often as he likes: all of it is
+ * counted, and one of a kind recorded each minute.
+ */
+static void
+conn_refused(struct conn *c, enum reason reason, const char *what)
+{
+	struct role	*r = &roles[c->role];
+	const char	*name = ipc_role_name(c->role);
+
+	hubd_count(reason);
+	if (c->complained || (r->refused[reason] != 0 &&
+	    c->heard - r->refused[reason] < AUDIT_GAP_MS))
+		return;
+	c->complained = true;
+	r->refused[reason] = c->heard;
+	log_warnx("hub: %s: %s of pid %d, uid %u refused: %s %s", name, what,
+	    (int)c->cred.pid, (unsigned)c->cred.uid, reason_code(reason),
+	    reason_text(reason));
+	audit_record(AUDIT_REFUSAL, name, reason, "%s of pid %d, uid %u", what,
+	    (int)c->cred.pid, (unsigned)c->cred.uid);
+}
+
 static void
 conn_closed(struct chan *ch, enum reason offence, unsigned type)
 {
@@ -335,9 +359,8 @@ conn_closed(struct chan *ch, enum reason offence, unsigned type)
 	if (r->live != c) {
 		TAILQ_REMOVE(&r->pending, c, entry);
 		r->npending--;
-		if (offence != R_OK && hubd_count(offence) == 1)
-			log_warnx("hub: %s: %s before it greeted",
-			    ipc_role_name(c->role), reason_code(offence));
+		if (offence != R_OK)
+			conn_refused(c, offence, "a record before the greeting");
 		free(c);
 		return;
 	}
@@ -518,21 +541,7 @@ hello_check(const struct conn *c, const struct msg_hello *m)
 static int
 hello_refuse(struct conn *c, const struct ipc_call *call, enum reason reason)
 {
-	struct role	*r = &roles[c->role];
-	const char	*name = ipc_role_name(c->role);
-
-	hubd_count(reason);
-	if (!c->complained && (r->refused[reason] == 0 ||
-	    c->heard - r->refused[reason] >= AUDIT_GAP_MS)) {
-		r->refused[reason] = c->heard;
-		log_warnx("hub: %s: pid %d, uid %u refused: %s %s", name,
-		    (int)c->cred.pid, (unsigned)c->cred.uid,
-		    reason_code(reason), reason_text(reason));
-		audit_record(AUDIT_REFUSAL, name, reason,
-		    "greeting of pid %d, uid %u", (int)c->cred.pid,
-		    (unsigned)c->cred.uid);
-	}
-	c->complained = true;
+	conn_refused(c, reason, "greeting");
 	return chan_refuse(c->chan, call, reason);
 }
 
@@ -614,9 +623,18 @@ hubd_counter(struct chan *ch, const struct ipc_call *call, const void *arg)
 /* ---- offences ---- */
 
 /*
- * A daemon that accuses its sisters again and again is the one to distrust:
+ * Two say something else of one link, and nobody can tell who lies. The one
+ * is believed who could do without the other anyway: keyd, which no network
+ * reaches, over all; netd, which may hand attestd nothing, over attestd. A
+ * daemon that accuses those above it again and again is the one to distrust:
  * a hostile attestd -R must not be able to keep keyd from the others.
  */
+static bool
+is_above(enum ipc_role a, enum ipc_role b)
+{
+	return a < b;		/* the order of enum ipc_role */
+}
+
 static bool
 accuses_too_much(struct role *by)
 {
@@ -642,14 +660,20 @@ hubd_offence(struct chan *ch, const struct ipc_call *call, const void *arg)
 
 	if (!is_daemon(who) || ipc_window(by, who) == 0 || m->reason == R_OK)
 		return -1;
-	/* It concerns a link that has been replaced since. */
-	if (r->live == NULL || m->generation != roles[by].links[who])
+	/* Each link once; those to come have offended nobody. */
+	if (m->generation <= roles[by].blamed[who] ||
+	    m->generation > roles[by].links[who])
 		return 0;
-	if (accuses_too_much(&roles[by]))
+	roles[by].blamed[who] = m->generation;
+	if (is_above(who, by) && accuses_too_much(&roles[by]))
 		return -1;
 	conn_offended(who, by, m->reason, m->type);
-	r->banned = r->live->cred.pid;
+	/* The offender has gone, and another one greeted since. */
+	if (m->generation != roles[by].links[who])
+		return 0;
+	r->banned = r->row.pid;
 	cut_links(who);
-	chan_close(r->live->chan);
+	if (r->live != NULL)
+		chan_close(r->live->chan);
 	return 0;
 }

@@ -79,15 +79,81 @@ test_old_generation(void **state)
 static void
 test_accusing_a_stranger(void **state)
 {
-	struct fake	*q, *keyd;
+	struct fake	*q, *r;
 
 	q = greet(IPC_ATTESTQ);
-	keyd = greet(IPC_KEYD);
-	accuse(q, IPC_KEYD, 0);
+	r = greet(IPC_ATTESTR);
+	accuse(q, IPC_ATTESTR, 0);
 	UNTIL(q->chan == NULL);
-	assert_non_null(keyd->chan);
+	assert_non_null(r->chan);
 	assert_string_equal(last_subject, "attestd-q");
 	assert_int_equal(last_reason, R_IPC_HANDLER);
+}
+
+/* Who leaves before it is accused is on record all the same, and banned. */
+static void
+test_offender_has_gone(void **state)
+{
+	struct fake	*keyd, *r;
+
+	keyd = greet(IPC_KEYD);
+	r = greet(IPC_ATTESTR);
+	UNTIL(keyd->link[IPC_ATTESTR] != -1);
+	chan_close(r->chan);
+	UNTIL(downs[IPC_ATTESTR] == 1);
+	accuse(keyd, IPC_ATTESTR, keyd->generation[IPC_ATTESTR]);
+	UNTIL(records[AUDIT_OFFENCE] == 1);
+	assert_string_equal(last_subject, "attestd-r");
+	r = greet(IPC_ATTESTR);
+	assert_int_equal(r->reason, R_IPC_OFFENDED);
+	assert_non_null(keyd->chan);
+}
+
+/* The one that greeted since has done nothing; each link is blamed once. */
+static void
+test_offender_was_replaced(void **state)
+{
+	struct fake	*keyd, *r;
+	uint32_t	 old;
+
+	keyd = greet(IPC_KEYD);
+	r = greet(IPC_ATTESTR);
+	UNTIL(keyd->link[IPC_ATTESTR] != -1);
+	old = keyd->generation[IPC_ATTESTR];
+	chan_close(r->chan);
+	UNTIL(downs[IPC_ATTESTR] == 1);
+	r = greet(IPC_ATTESTR);
+	UNTIL(keyd->generation[IPC_ATTESTR] > old);
+	accuse(keyd, IPC_ATTESTR, old);
+	accuse(keyd, IPC_ATTESTR, old);
+	assert_int_equal(chan_send(keyd->chan, MSG_READY, NULL, -1), 0);
+	UNTIL(hubd_row(IPC_KEYD)->ready);
+	assert_int_equal(records[AUDIT_OFFENCE], 1);
+	assert_non_null(r->chan);
+	assert_true(hubd_row(IPC_ATTESTR)->up);
+}
+
+/* What is said before the greeting is on record, once a minute. */
+static void
+test_record_before_the_greeting(void **state)
+{
+	uint8_t		buf[64], c;
+	size_t		len;
+	unsigned	i;
+	int		fd;
+
+	assert_int_equal(ipc_encode(MSG_READY, 0, NULL, buf, sizeof(buf), &len),
+	    0);
+	for (i = 0; i < 3; i++) {
+		fd = dial(IPC_NETD);
+		assert_int_equal(send(fd, buf, len, 0), len);
+		UNTIL(recv(fd, &c, 1, MSG_DONTWAIT) == 0 ||
+		    errno == ECONNRESET);
+		close(fd);
+		assert_int_equal(records[AUDIT_REFUSAL], 1);
+	}
+	assert_int_equal(last_reason, R_IPC_PHASE);
+	assert_string_equal(last_subject, "netd");
 }
 
 /*
@@ -114,6 +180,18 @@ play_daemon(int role)
 	_exit(0);
 }
 
+static pid_t
+play(enum ipc_role role)
+{
+	pid_t	pid;
+
+	fflush(NULL);
+	assert_int_not_equal(pid = fork(), -1);
+	if (pid == 0)
+		play_daemon(role);
+	return pid;
+}
+
 static void
 test_false_accusations(void **state)
 {
@@ -123,10 +201,7 @@ test_false_accusations(void **state)
 	pid_t		 pid;
 
 	for (i = 1; i <= 4; i++) {
-		fflush(NULL);
-		assert_int_not_equal(pid = fork(), -1);
-		if (pid == 0)
-			play_daemon(IPC_KEYD);
+		pid = play(IPC_KEYD);
 		/* one at each greeting, and a dead one at each parting */
 		UNTIL(r->introductions[IPC_KEYD] == 2 * i - 1 &&
 		    hubd_link(IPC_KEYD) != NULL);
@@ -142,6 +217,30 @@ test_false_accusations(void **state)
 		hubd_stop();
 		assert_int_equal(waitpid(pid, &st, 0), pid);
 	}
+}
+
+/*
+ * Nor can it by offending keyd again and again, each time as another process:
+ * keyd is believed however often it complains of those below it.
+ */
+static void
+test_offences_without_end(void **state)
+{
+	struct fake	*keyd = greet(IPC_KEYD);
+	unsigned	 i;
+	int		 st;
+	pid_t		 pid;
+
+	for (i = 1; i <= 2 * 3 + 1; i++) {
+		pid = play(IPC_ATTESTR);
+		UNTIL(keyd->introductions[IPC_ATTESTR] == 2 * i - 1);
+		accuse(keyd, IPC_ATTESTR, keyd->generation[IPC_ATTESTR]);
+		UNTIL(hubd_link(IPC_ATTESTR) == NULL);
+		assert_int_equal(waitpid(pid, &st, 0), pid);
+		assert_string_equal(last_subject, "attestd-r");
+		assert_int_equal(records[AUDIT_OFFENCE], i);
+	}
+	assert_non_null(keyd->chan);
 }
 
 /* ---- counters and levels ---- */
@@ -205,7 +304,11 @@ main(void)
 		T(test_offender_must_start_afresh),
 		T(test_old_generation),
 		T(test_accusing_a_stranger),
+		T(test_offender_has_gone),
+		T(test_offender_was_replaced),
+		T(test_record_before_the_greeting),
 		T(test_false_accusations),
+		T(test_offences_without_end),
 		T(test_counters),
 		T(test_log_level),
 	};
