@@ -7,6 +7,7 @@
 
 #include "log.h"
 #include "spdm.h"
+#include "spdm_session.h"
 
 static const struct spdm_alg algs[KEY_NALGORITHMS] = {
 	[KEY_P256] = { "ECDSA P-256 with SHA-256", 0x10, 0x01, "SHA256",
@@ -38,7 +39,7 @@ spdm_init(void)
 		if (mds[i] == NULL && (mds[i] = EVP_MD_fetch(spdm_lib(),
 		    algs[i].md_name, NULL)) == NULL)
 			return -1;
-	return 0;
+	return spdm_session_init();
 }
 
 const struct spdm_alg *
@@ -99,15 +100,19 @@ int
 spdm_verify(EVP_PKEY *key, const struct spdm_alg *alg, uint8_t version,
     const char *context, const uint8_t *hash, const uint8_t *sig)
 {
-	uint8_t		 tbs[SPDM_PREFIX + SPDM_HASH_MAX], der[112], *p = der;
+	uint8_t		 tbs[SPDM_PREFIX + SPDM_HASH_MAX], h[SPDM_HASH_MAX];
+	uint8_t		 der[112], *p = der;
 	ECDSA_SIG	*s = NULL;
 	BIGNUM		*r = NULL, *t = NULL;
-	EVP_MD_CTX	*ctx = NULL;
-	int		 n, rv = -1;
+	EVP_PKEY_CTX	*ctx = NULL;
+	int		 n = (int)alg->sig_len / 2, rv = -1;
 
-	spdm_prefix(version, context, tbs);
-	memcpy(tbs + SPDM_PREFIX, hash, alg->hash_len);
-	n = (int)alg->sig_len / 2;
+	memcpy(h, hash, alg->hash_len);
+	if (version >= SPDM_V12) {
+		spdm_prefix(version, context, tbs);
+		memcpy(tbs + SPDM_PREFIX, hash, alg->hash_len);
+		spdm_hash(spdm_md(alg), tbs, SPDM_PREFIX + alg->hash_len, h);
+	}
 	if ((s = ECDSA_SIG_new()) == NULL ||
 	    (r = BN_bin2bn(sig, n, NULL)) == NULL ||
 	    (t = BN_bin2bn(sig + n, n, NULL)) == NULL ||
@@ -115,18 +120,16 @@ spdm_verify(EVP_PKEY *key, const struct spdm_alg *alg, uint8_t version,
 		goto out;
 	r = t = NULL;			/* s owns them */
 	if ((n = i2d_ECDSA_SIG(s, &p)) <= 0 ||
-	    (ctx = EVP_MD_CTX_new()) == NULL ||
-	    EVP_DigestVerifyInit_ex(ctx, NULL, alg->md_name, spdm_lib(), NULL,
-	    key, NULL) != 1)
+	    (ctx = EVP_PKEY_CTX_new_from_pkey(spdm_lib(), key, NULL)) == NULL ||
+	    EVP_PKEY_verify_init(ctx) != 1)
 		goto out;
-	if (EVP_DigestVerify(ctx, der, (size_t)n, tbs,
-	    SPDM_PREFIX + alg->hash_len) == 1)
+	if (EVP_PKEY_verify(ctx, der, (size_t)n, h, alg->hash_len) == 1)
 		rv = 0;
  out:
 	BN_free(r);
 	BN_free(t);
 	ECDSA_SIG_free(s);
-	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_CTX_free(ctx);
 	return rv;
 }
 

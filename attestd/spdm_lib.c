@@ -27,6 +27,10 @@ static const struct {
 	{ OSSL_OP_DIGEST,	"SHA2-256",	NULL },
 	{ OSSL_OP_DIGEST,	"SHA2-384",	NULL },
 	{ OSSL_OP_DIGEST,	"SHA2-512",	NULL },
+	/* secured sessions: ECDH, the key schedule, records */
+	{ OSSL_OP_KEYEXCH,	"ECDH",		NULL },
+	{ OSSL_OP_MAC,		"HMAC",		NULL },
+	{ OSSL_OP_CIPHER,	"AES-256-GCM",	NULL },
 	{ OSSL_OP_KEYMGMT,	"EC",		NULL },
 	{ OSSL_OP_KEYMGMT,	"RSA",		NULL },
 	{ OSSL_OP_SIGNATURE,	"ECDSA",	NULL },

@@ -73,10 +73,13 @@ struct spdm_session {
 	struct spdm_dir	 before;	/* the responder's, until its ACK to
 					   UpdateAllKeys has been opened */
 	bool		 has_before;
+	bool		 went_back;	/* its answer came under that one */
 };
 
 /* ---- spdm_sched.c -------------------------------------------------------- */
 
+/* What OpenSSL would load lazily, as spdm_init(), which calls it. 0 or -1. */
+int	spdm_session_init(void);
 /*
  * base: the running hash of A, copied. NULL: no memory. TH starts as A; the
  * caller adds DIGESTS (multi-key), Hash(chain) and the messages in order.
@@ -109,9 +112,17 @@ void	spdm_session_verify_data(const struct spdm_session *, enum spdm_side,
 void	spdm_session_data(struct spdm_session *, const uint8_t *th2);
 /* The next key of a direction (KEY_UPDATE). */
 void	spdm_session_update(struct spdm_session *, enum spdm_side);
+/*
+ * A requester that updates both keys: keep the responder's present one, and,
+ * when its answer has been opened (spdm_record_open() does it), forget it or
+ * go back to it.
+ */
+void	spdm_session_before(struct spdm_session *);
+void	spdm_session_settle(struct spdm_session *, bool back);
 
 /* ---- spdm_record.c ------------------------------------------------------- */
 
+int	spdm_record_init(void);		/* by spdm_session_init() */
 /*
  * Seal one SPDM message as a record in out (at most size bytes). Its length,
  * or 0 if it does not fit or the sequence is used up. pad random bytes come
@@ -151,16 +162,21 @@ extern const struct spdm_dhe_ops spdm_dhe;	/* the real ones */
 
 /* ---- opaque data: spdm_opaque.c ------------------------------------------ */
 
-#define SPDM_SECURED_V11	0x1100	/* secured message versions we speak, */
-#define SPDM_SECURED_V12	0x1200	/* DSP0277 1.1 and 1.2, newest wins */
+#define SPDM_SECURED_V10	0x1000	/* DSP0277 versions that we speak; */
+#define SPDM_SECURED_V11	0x1100	/* they differ in nothing that we */
+#define SPDM_SECURED_V12	0x1200	/* use, the newest wins */
+#define SPDM_OPAQUE_SUPPORTED	24	/* most bytes of what we write */
 
-/* The general opaque format of 1.1, or Fmt1 from 1.2 on. */
+/* The general opaque format of 1.1, or Fmt1 from 1.2 on; without the
+ * OpaqueLength before it. */
 void	spdm_opaque_put_supported(struct spdm_buf *, uint8_t version);
 void	spdm_opaque_put_selected(struct spdm_buf *, uint8_t version,
 	    uint16_t secured);
 /* The newest of the peer's list that we speak, 0 if none; -1 if malformed.
  * Unknown element ids are passed over. */
 int	spdm_opaque_supported(const uint8_t *, size_t, uint8_t version);
+/* The one that the peer selected: 0 if it is not there or not one of ours;
+ * -1 if malformed. */
 int	spdm_opaque_selected(const uint8_t *, size_t, uint8_t version);
 
 #endif

@@ -30,6 +30,7 @@ struct vec {
 	size_t			 n;		/* messages */
 	struct vec_bytes	 msg[VEC_MAX];
 	bool			 request[VEC_MAX];
+	json_int_t		 number[VEC_MAX];	/* of the whole run */
 	size_t			 nchecks;
 	struct vec_bytes	 tbs[8], sig[8];	/* prefix and hash; r, s */
 	size_t			 sig_next;
@@ -77,12 +78,16 @@ vec_load(struct vec *v, const char *path)
 	json_array_foreach(json_object_get(v->json, "messages"), i, m) {
 		assert_true(v->n < VEC_MAX);
 		v->msg[v->n] = vec_field(m, "spdm");
+		v->number[v->n] = json_integer_value(json_object_get(m, "n"));
 		v->request[v->n++] = strcmp(json_string_value(
 		    json_object_get(m, "dir")), "req") == 0;
 	}
 	json_array_foreach(json_object_get(v->json, "checks"), i, m) {
 		assert_true(v->nchecks < 8);
-		v->tbs[v->nchecks] = vec_field(m, "signed_message");
+		/* 1.1 signs the transcript itself. */
+		v->tbs[v->nchecks] = json_is_string(json_object_get(m,
+		    "signed_message")) ? vec_field(m, "signed_message") :
+		    (struct vec_bytes){ NULL, 0 };
 		v->sig[v->nchecks++] = vec_field(m, "signature");
 	}
 }
@@ -127,6 +132,19 @@ vec_find(const struct vec *v, uint8_t code, size_t i)
 		if (v->msg[i].p[1] == code)
 			return i;
 	fail_msg("no message %#x", code);
+	return 0;
+}
+
+/* The message of this number. */
+static inline size_t
+vec_number(const struct vec *v, json_int_t number)
+{
+	size_t	i;
+
+	for (i = 0; i < v->n; i++)
+		if (v->number[i] == number)
+			return i;
+	fail_msg("no message number %lld", (long long)number);
 	return 0;
 }
 
