@@ -163,7 +163,7 @@ tls_init(const struct conf *conf)
 	    (tls.lib = sieve_open(algorithms,
 	    sizeof(algorithms) / sizeof(algorithms[0]))) == NULL ||
 	    provider_init(tls.lib) == -1 ||
-	    !ASYNC_init_thread(2 * SIGN_MAX, 0) || tls_warm() == -1) {
+	    !ASYNC_init_thread((size_t)2 * SIGN_MAX, 0) || tls_warm() == -1) {
 		log_warnx("tls: openssl: %s",
 		    ERR_reason_error_string(ERR_peek_error()));
 		return -1;

@@ -46,7 +46,7 @@ printable(char *out, size_t size, const uint8_t *p, size_t len)
 	size_t i;
 
 	for (i = 0; i < len && i + 1 < size; i++)
-		out[i] = p[i] >= 0x20 && p[i] < 0x7f ? (char)p[i] : '?';
+		out[i] = (char)(p[i] >= 0x20 && p[i] < 0x7f ? p[i] : '?');
 	out[i] = '\0';
 }
 

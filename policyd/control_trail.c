@@ -243,9 +243,7 @@ audit_verified(const struct audit_result *res, void *arg)
 int
 ctl_audit_verify(struct chan *c, const struct ipc_call *call, const void *arg)
 {
-	struct client	*cl;
-
-	if ((cl = client_begin(c, call)) == NULL)
+	if (client_begin(c, call) == NULL)
 		return 0;
 	audit_verify(audit_verified, call_keep(call));
 	return 0;

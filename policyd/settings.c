@@ -46,13 +46,13 @@ static void
 root_read(const char *path)
 {
 	FILE	*f;
-	X509	*x, *more;
+	X509	*x;
 
 	if ((f = fopen(path, "re")) == NULL)
 		fatal("%s", path);
 	if ((x = PEM_read_X509(f, NULL, NULL, NULL)) == NULL)
 		fatalx("%s: no PEM certificate", path);
-	if ((more = PEM_read_X509(f, NULL, NULL, NULL)) != NULL)
+	if (PEM_read_X509(f, NULL, NULL, NULL) != NULL)
 		fatalx("%s: more than one certificate: a root is one", path);
 	if (X509_check_ca(x) == 0)
 		fatalx("%s: not the certificate of a CA", path);

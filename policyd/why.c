@@ -14,8 +14,8 @@ text_set(char *to, size_t size, const char *from)
 		for (n = size - 1; n > 0 && (from[n] & 0xc0) == 0x80; n--)
 			;
 	for (i = 0; i < n; i++)
-		to[i] = (unsigned char)from[i] < 0x20 || from[i] == 0x7f ?
-		    '?' : from[i];
+		to[i] = (char)((unsigned char)from[i] < 0x20 ||
+		    from[i] == 0x7f ? '?' : from[i]);
 	to[n] = '\0';
 }
 

@@ -167,8 +167,8 @@ int
 client_open(const char *path, FILE *err, int *status)
 {
 	union ipc_any	*m;
-	enum ipc_type	 type;
-	uint32_t	 id;
+	enum ipc_type	 type = MSG_NONE;
+	uint32_t	 id = 0;
 	int		 fd, r;
 
 	*status = EX_UNREACHABLE;
@@ -221,8 +221,8 @@ client_call(int fd, enum ipc_type call, const union ipc_any *msg,
     bool patient, row_fn fn, void *arg, struct msg_refused *refused)
 {
 	union ipc_any	*m;
-	enum ipc_type	 type;
-	uint32_t	 id;
+	enum ipc_type	 type = MSG_NONE;
+	uint32_t	 id = 0;
 	int		 r, status = -1;
 
 	if ((m = calloc(1, sizeof(*m))) == NULL)
