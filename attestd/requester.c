@@ -144,23 +144,6 @@ append_a(struct requester *r, const uint8_t *msg, size_t len)
 	return TAKE_NEXT;
 }
 
-static bool
-version_allowed(const struct requester *r, uint8_t v)
-{
-	return (v == SPDM_V12 && r->conf.versions & SPDM_ALLOW_12) ||
-	    (v == SPDM_V13 && r->conf.versions & SPDM_ALLOW_13);
-}
-
-static const char *
-versions_text(uint32_t allowed)
-{
-	static const char *const	text[] = {
-		"none", "1.2", "1.3", "1.2 or 1.3"
-	};
-
-	return text[allowed & 3];
-}
-
 enum spdm_take
 take_version(struct requester *r, const uint8_t *msg, size_t len)
 {
@@ -172,7 +155,7 @@ take_version(struct requester *r, const uint8_t *msg, size_t len)
 		return requester_bad(r, R_ATT_FORM, "VERSION",
 		    "entries that fill the message", "%zu bytes", len);
 	for (i = 0; i < v.n; i++) {
-		if (version_allowed(r, v.version[i]) &&
+		if ((spdm_allow(v.version[i]) & r->conf.versions) != 0 &&
 		    v.version[i] > r->version)
 			r->version = v.version[i];
 		if (n + 8 < sizeof(list))
@@ -182,7 +165,7 @@ take_version(struct requester *r, const uint8_t *msg, size_t len)
 	}
 	if (r->version == SPDM_V10)
 		return requester_bad(r, R_ATT_VERSION, "SPDM version",
-		    versions_text(r->conf.versions), "%s",
+		    spdm_versions_text(r->conf.versions), "%s",
 		    n > 0 ? list + 1 : "none");
 	requester_say(r, "SPDM %u.%u, of%s", r->version >> 4,
 	    r->version & 0xfU, list);
@@ -195,6 +178,7 @@ ask_capabilities(struct requester *r)
 	struct spdm_caps	c = r->conf.caps;
 
 	c.version = r->version;
+	c.flags &= spdm_caps_known(r->version);
 	spdm_caps_put(&r->req, SPDM_GET_CAPABILITIES, &c);
 }
 
@@ -206,7 +190,8 @@ take_capabilities(struct requester *r, const uint8_t *msg, size_t len)
 
 	if (spdm_caps_get(msg, len, &c) == -1)
 		return requester_bad(r, R_ATT_FORM, "CAPABILITIES",
-		    "20 bytes", "%zu", len);
+		    r->version >= SPDM_V12 ? "20 bytes" : "12 bytes", "%zu",
+		    len);
 	if ((illegal = spdm_caps_illegal(&c, false)) != NULL)
 		return requester_bad(r, R_ATT_CAPABILITY, "CAPABILITIES",
 		    "a legal combination", "%s", illegal);
@@ -229,6 +214,8 @@ ask_algorithms(struct requester *r)
 
 	r->offered = r->conf.algs;
 	r->offered.version = r->version;
+	if (r->version < SPDM_V12)
+		r->offered.other = 0;		/* reserved */
 	for (i = 0; i < KEY_NALGORITHMS; i++) {
 		if ((r->conf.algorithms & 1U << i) == 0)
 			continue;
@@ -302,6 +289,8 @@ take_algorithms(struct requester *r, const uint8_t *msg, size_t len)
 	r->meas_hash = a.meas_hash;
 	if ((t = append_a(r, msg, len)) != TAKE_NEXT)
 		return t;
+	if (r->version < SPDM_V12)
+		transcript_m_alone(&r->tr);
 	transcript_negotiated(&r->tr, r->alg);
 	if (r->meas_hash == 1)
 		requester_say(r, "%s; raw measurements", r->alg->name);
@@ -430,8 +419,9 @@ requester_feed(struct requester *r, const uint8_t *msg, size_t len)
 	version = row->code == SPDM_GET_VERSION ? SPDM_V10 : r->version;
 	if (h.version != version) {
 		requester_bad(r, R_ATT_VERSION_CHANGED, row->name,
-		    version == SPDM_V10 ? "1.0" : version == SPDM_V12 ?
-		    "1.2" : "1.3", "%u.%u", h.version >> 4, h.version & 0xfU);
+		    version == SPDM_V10 ? "1.0" :
+		    spdm_versions_text(spdm_allow(version)), "%u.%u",
+		    h.version >> 4, h.version & 0xfU);
 		return SPDM_FAIL;
 	}
 	if (len < row->rsp_min || len > r->conf.caps.data_transfer) {

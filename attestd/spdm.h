@@ -1,5 +1,6 @@
 /*
- * SPDM 1.2 and 1.3 (DSP0274) over TCP (DSP0287): the part of attestd that is
+ * SPDM 1.2 and 1.3 (DSP0274) over TCP (DSP0287) and MCTP (DSP0275), and 1.1
+ * for a requester that verifies: the part of attestd that is
  * bytes in, struct out. No file of it does I/O, keeps time or knows an event
  * loop; unit tests and fuzzers link it without the daemon.
  *
@@ -19,11 +20,14 @@
 #include "reason.h"
 
 #define SPDM_V10		0x10
+#define SPDM_V11		0x11
 #define SPDM_V12		0x12
 #define SPDM_V13		0x13
 /* Versions as the bits of a job and of provd.conf(5). */
 #define SPDM_ALLOW_12		0x01
 #define SPDM_ALLOW_13		0x02
+#define SPDM_ALLOW_11		0x04	/* as requester only */
+#define SPDM_ALLOW_ALL		0x07
 
 #define SPDM_NONCE		32
 #define SPDM_CONTEXT		8	/* requester's context, from 1.3 on */
@@ -33,6 +37,7 @@
 #define SPDM_OPAQUE_MAX		1024	/* DSP0274, opaque data */
 #define SPDM_VERSIONS_MAX	32
 #define SPDM_MIN_TRANSFER	42	/* MinDataTransferSize of 1.2 and 1.3 */
+#define SPDM_ANY_TRANSFER	0xffff	/* 1.1 names none: a frame of DSP0287 */
 #define SPDM_CHAIN_MAX		20480	/* bytes of one slot that we read */
 #define SPDM_CERTS_MAX		8	/* certificates of one slot */
 #define SPDM_BLOCKS_MAX		128
@@ -44,6 +49,7 @@ enum spdm_code {
 	SPDM_DIGESTS = 0x01, SPDM_CERTIFICATE = 0x02,
 	SPDM_CHALLENGE_AUTH = 0x03, SPDM_VERSION = 0x04,
 	SPDM_MEASUREMENTS = 0x60, SPDM_CAPABILITIES = 0x61,
+	SPDM_CSR = 0x6d, SPDM_SET_CERTIFICATE_RSP = 0x6e,
 	SPDM_ALGORITHMS = 0x63, SPDM_ERROR = 0x7f,
 	SPDM_GET_DIGESTS = 0x81, SPDM_GET_CERTIFICATE = 0x82,
 	SPDM_CHALLENGE = 0x83, SPDM_GET_VERSION = 0x84,
@@ -53,13 +59,15 @@ enum spdm_code {
 	SPDM_FINISH = 0xe5, SPDM_PSK_EXCHANGE = 0xe6, SPDM_PSK_FINISH = 0xe7,
 	SPDM_HEARTBEAT = 0xe8, SPDM_KEY_UPDATE = 0xe9,
 	SPDM_GET_ENCAPSULATED = 0xea, SPDM_DELIVER_ENCAPSULATED = 0xeb,
-	SPDM_END_SESSION = 0xec, SPDM_RESPOND_IF_READY = 0xff
+	SPDM_END_SESSION = 0xec, SPDM_GET_CSR = 0xed,
+	SPDM_SET_CERTIFICATE = 0xee, SPDM_RESPOND_IF_READY = 0xff
 };
 
 enum spdm_error_code {
 	SPDM_E_INVALID_REQUEST = 0x01, SPDM_E_BUSY = 0x03,
 	SPDM_E_UNEXPECTED = 0x04, SPDM_E_UNSPECIFIED = 0x05,
 	SPDM_E_UNSUPPORTED = 0x07, SPDM_E_SESSION_REQUIRED = 0x0b,
+	SPDM_E_RESET_REQUIRED = 0x0c,
 	SPDM_E_RESPONSE_TOO_LARGE = 0x0d, SPDM_E_LARGE_RESPONSE = 0x0f,
 	SPDM_E_VERSION_MISMATCH = 0x41, SPDM_E_NOT_READY = 0x42
 };
@@ -83,6 +91,9 @@ enum spdm_error_code {
 #define SPDM_CAP_CLEAR		0x00008000u
 #define SPDM_CAP_PUB_KEY_ID	0x00010000u
 #define SPDM_CAP_CHUNK		0x00020000u
+#define SPDM_CAP_SET_CERT	0x00080000u
+#define SPDM_CAP_CSR		0x00100000u
+#define SPDM_CAP_INSTALL_RESET	0x00200000u
 #define SPDM_CAP_EP_INFO	0x00c00000u
 #define SPDM_CAP_MULTI_KEY	0x0c000000u
 
@@ -273,7 +284,8 @@ size_t	spdm_meas_hash_len(uint32_t bit);
 /* The combined prefix of 1.2 and later (DSP0274, signature generation). */
 void	spdm_prefix(uint8_t version, const char *context,
 	    uint8_t out[SPDM_PREFIX]);
-/* Verify r || s over prefix and transcript hash. 0, or -1. */
+/* Verify r || s over prefix and transcript hash, or, in 1.1, which has no
+ * prefix, over the transcript whose hash it is. 0, or -1. */
 int	spdm_verify(EVP_PKEY *, const struct spdm_alg *, uint8_t version,
 	    const char *context, const uint8_t *hash, const uint8_t *sig);
 /* Hash of one string. */
@@ -304,7 +316,8 @@ struct transcript {
 	size_t		 alen;
 	const struct spdm_alg *alg;	/* NULL until negotiated */
 	EVP_MD_CTX	*base, *b, *m, *tmp;
-	bool		 b_clean, m_clean;	/* equal to base */
+	bool		 b_clean, m_clean;	/* equal to their start */
+	bool		 m_alone;	/* L1/L2 without A: before 1.2 */
 };
 
 int	transcript_init(struct transcript *);	/* 0, or -1: no memory */
@@ -313,6 +326,8 @@ void	transcript_reset(struct transcript *);	/* GET_VERSION */
 int	transcript_a(struct transcript *, const void *, size_t);
 /* A is complete. */
 void	transcript_negotiated(struct transcript *, const struct spdm_alg *);
+/* The version is 1.1: to be said before transcript_negotiated(). */
+void	transcript_m_alone(struct transcript *);
 void	transcript_reset_b(struct transcript *);
 void	transcript_reset_m(struct transcript *);
 /* A request of B with its response. */
@@ -380,6 +395,9 @@ void	spdm_chain_free(struct spdm_chain *);
 X509	*spdm_x509(const uint8_t *, size_t, const uint8_t **end);
 /* Length of the DER element at p if it is whole, else 0. */
 size_t	spdm_der_len(const uint8_t *p, size_t left);
+/* The element at p: its body. Length of it all, or 0. */
+size_t	spdm_der_element(const uint8_t *p, size_t left, const uint8_t **body,
+	    size_t *body_len);
 /* Strict DER from end to end (X.690, 10 and 11). */
 bool	spdm_der_strict(const uint8_t *, size_t);
 
@@ -503,6 +521,12 @@ const char *spdm_code_name(uint8_t code);	/* of requests */
 const char *spdm_error_name(uint8_t code);
 /* NULL, or what makes the combination illegal (DSP0274, capabilities). */
 const char *spdm_caps_illegal(const struct spdm_caps *, bool request);
+/* The flags that a version defines; its others are reserved. */
+uint32_t spdm_caps_known(uint8_t version);
+/* "1.2 or 1.3", for people. */
+const char *spdm_versions_text(uint32_t allowed);
+/* The SPDM_ALLOW_ bit of a version, 0 if it has none. */
+uint32_t spdm_allow(uint8_t version);
 
 /* ---- requester.c --------------------------------------------------------- */
 

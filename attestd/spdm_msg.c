@@ -174,7 +174,10 @@ spdm_versions_get(const uint8_t *msg, size_t len, struct spdm_versions *v)
 	return rd_end(&r);
 }
 
-/* From 1.2 on, request and response have one layout. */
+/*
+ * Request and response have one layout. 1.1 ends with the flags: then the
+ * sizes are what any transport may carry.
+ */
 int
 spdm_caps_get(const uint8_t *msg, size_t len, struct spdm_caps *c)
 {
@@ -188,8 +191,11 @@ spdm_caps_get(const uint8_t *msg, size_t len, struct spdm_caps *c)
 	c->ct_exponent = rd_u8(&r);
 	(void)rd_u16(&r);
 	c->flags = rd_le(&r, 4);
-	c->data_transfer = rd_le(&r, 4);
-	c->max_msg = rd_le(&r, 4);
+	c->data_transfer = c->max_msg = SPDM_ANY_TRANSFER;
+	if (c->version >= SPDM_V12) {
+		c->data_transfer = rd_le(&r, 4);
+		c->max_msg = rd_le(&r, 4);
+	}
 	return rd_end(&r);
 }
 
@@ -201,6 +207,8 @@ spdm_caps_put(struct spdm_buf *b, uint8_t code, const struct spdm_caps *c)
 	spdm_put_u8(b, c->ct_exponent);
 	spdm_put_u16(b, 0);
 	spdm_put_u32(b, c->flags);
+	if (c->version < SPDM_V12)
+		return;
 	spdm_put_u32(b, c->data_transfer);
 	spdm_put_u32(b, c->max_msg);
 }
@@ -459,7 +467,8 @@ spdm_measurements_get(const uint8_t *msg, size_t len,
 		return -1;
 	m->count = msg[2];
 	m->slot = msg[3] & 0xf;
-	m->changed = msg[3] >> 4 & 3;
+	/* Reserved before 1.2: the peer does not tell. */
+	m->changed = msg[0] >= SPDM_V12 ? msg[3] >> 4 & 3 : 0;
 	m->nblocks = rd_u8(&r);
 	m->record_len = rd_le(&r, 3);
 	m->record = rd_bytes(&r, m->record_len);

@@ -17,7 +17,7 @@ static const struct spdm_row rows[] = {
   SPDM_S_ANY,	SPDM_F_OWN_VER | RST,			4,	4,	0,	6,
   serve_version, ask_version, take_version },
 { SPDM_GET_CAPABILITIES, "GET_CAPABILITIES",		SPDM_V10, 0,
-  SPDM_S_VERSION, SPDM_F_OWN_VER | RST,			20,	20,	0,	20,
+  SPDM_S_VERSION, SPDM_F_OWN_VER | RST,			4,	20,	0,	12,
   serve_capabilities, ask_capabilities, take_capabilities },
 { SPDM_NEGOTIATE_ALGORITHMS, "NEGOTIATE_ALGORITHMS",	SPDM_V10, 0,
   SPDM_S_CAPS,	RST,					32,	128,	0,	36,
@@ -122,6 +122,39 @@ spdm_error_name(uint8_t code)
 	return "reserved error code";
 }
 
+uint32_t
+spdm_allow(uint8_t version)
+{
+	switch (version) {
+	case SPDM_V11:
+		return SPDM_ALLOW_11;
+	case SPDM_V12:
+		return SPDM_ALLOW_12;
+	case SPDM_V13:
+		return SPDM_ALLOW_13;
+	}
+	return 0;
+}
+
+const char *
+spdm_versions_text(uint32_t allowed)
+{
+	static const char *const	text[SPDM_ALLOW_ALL + 1] = {
+		"none", "1.2", "1.3", "1.2 or 1.3",
+		"1.1", "1.1 or 1.2", "1.1 or 1.3", "1.1, 1.2 or 1.3"
+	};
+
+	return text[allowed & SPDM_ALLOW_ALL];
+}
+
+uint32_t
+spdm_caps_known(uint8_t version)
+{
+	if (version >= SPDM_V13)
+		return 0x3fffffffu;
+	return version == SPDM_V12 ? 0x003fffffu : 0x0001ffffu;
+}
+
 /* If any bit of have is set, one bit of need must be. */
 static const struct {
 	bool		 request, response;
@@ -145,7 +178,7 @@ static const struct {
 const char *
 spdm_caps_illegal(const struct spdm_caps *c, bool request)
 {
-	uint32_t	f = c->flags;
+	uint32_t	f = c->flags & spdm_caps_known(c->version);
 	size_t		i;
 
 	if (c->data_transfer < SPDM_MIN_TRANSFER)
@@ -154,6 +187,9 @@ spdm_caps_illegal(const struct spdm_caps *c, bool request)
 		return "MaxSPDMmsgSize below DataTransferSize";
 	if ((f & SPDM_CAP_CERT) && (f & SPDM_CAP_PUB_KEY_ID))
 		return "CERT with PUB_KEY_ID";
+	if (c->version < SPDM_V12 && (f & SPDM_CAP_MUT_AUTH) &&
+	    (f & SPDM_CAP_ENCAP) == 0)
+		return "MUT_AUTH without ENCAP";
 	if (!request && (f & SPDM_CAP_MEAS) == SPDM_CAP_MEAS)
 		return "MEAS of a reserved kind";
 	if ((f & SPDM_CAP_PSK) == SPDM_CAP_PSK || (request && f & 0x800u))

@@ -47,6 +47,7 @@ transcript_reset(struct transcript *t)
 {
 	t->alen = 0;
 	t->alg = NULL;
+	t->m_alone = false;
 }
 
 int
@@ -72,6 +73,12 @@ transcript_negotiated(struct transcript *t, const struct spdm_alg *alg)
 }
 
 void
+transcript_m_alone(struct transcript *t)
+{
+	t->m_alone = true;
+}
+
+void
 transcript_reset_b(struct transcript *t)
 {
 	if (t->alg == NULL || t->b_clean)
@@ -85,7 +92,10 @@ transcript_reset_m(struct transcript *t)
 {
 	if (t->alg == NULL || t->m_clean)
 		return;
-	copy(t->m, t->base);
+	if (!t->m_alone)
+		copy(t->m, t->base);
+	else if (EVP_DigestInit_ex2(t->m, spdm_md(t->alg), NULL) != 1)
+		fatalx("transcript: %s failed", t->alg->md_name);
 	t->m_clean = true;
 }
 

@@ -72,7 +72,7 @@ struct conf {
 	struct conf_peer *peers;
 	struct conf_component *components;
 	char		*reference;	/* default reference file, or NULL */
-	uint32_t	 versions;	/* bit 0: SPDM 1.2, bit 1: SPDM 1.3 */
+	uint32_t	 versions;	/* SPDM: bit 0: 1.2, 1: 1.3, 2: 1.1 */
 	uint32_t	 algorithms;	/* bit KEY_P256, bit KEY_P384 */
 	uint32_t	 keepalive, silence;	/* ms; defaults for peers */
 	uint32_t	 retry_min, retry_max;	/* ms; reconnect and re-attempt backoff */

@@ -185,6 +185,7 @@ static const struct {
 	{ SET_CURVE,	  "p384", CURVE_P384 },
 	{ SET_VERSIONS,	  "1.2",  1 << 0 },
 	{ SET_VERSIONS,	  "1.3",  1 << 1 },
+	{ SET_VERSIONS,	  "1.1",  1 << 2 },
 	{ SET_ALGORITHMS, "p256", 1 << KEY_P256 },
 	{ SET_ALGORITHMS, "p384", 1 << KEY_P384 },
 };
@@ -641,6 +642,11 @@ conf_finish(struct parse *p)
 	if (p->seen[SET_NODE] == 0)
 		conf_error(p, p->line, "no node: give this node a name with "
 		    "node \"NAME\"");
+	/* 1.1 signs without saying what: we verify it, we do not sign so. */
+	if (c->versions == 1 << 2)
+		conf_error(p, later(p, SET_VERSIONS, SET_VERSIONS),
+		    "spdm versions: this node answers in 1.2 or 1.3 only, so "
+		    "that one of them stands beside 1.1");
 	if (same(c->run_dir, c->state_dir))
 		conf_error(p, later(p, SET_RUN, SET_STATE),
 		    "run and state directory are the same");

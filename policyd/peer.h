@@ -151,7 +151,7 @@ struct policy_accept {			/* accept root R serial "GLOB" */
 struct policy {
 	struct policy_accept *accepts;
 	size_t		 naccepts;
-	uint32_t	 versions;	/* bit 0: 1.2, bit 1: 1.3 */
+	uint32_t	 versions;	/* bit 0: 1.2, 1: 1.3, 2: 1.1 */
 	uint32_t	 algorithms;	/* bit KEY_P256, bit KEY_P384 */
 };
 

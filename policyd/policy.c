@@ -16,7 +16,7 @@
 #include "hex.h"
 #include "peer.h"
 
-#define REFERENCE_FILE_MAX	(256 * 1024)	/* bytes */
+#define REFERENCE_FILE_MAX	((size_t)256 * 1024)	/* bytes */
 #define SHIFT_INWARD		3600		/* seconds */
 #define YEAR_10000		253402300800ULL
 #define CLOCK_SKEW		300	/* s: a chain may be issued just now */
@@ -132,6 +132,8 @@ static enum reason
 judge_form(const struct policy *pol, const struct evidence *ev,
     struct why *why)
 {
+	/* Bits of 'spdm versions' from 1.1 on. */
+	static const unsigned	 bits[] = { 1u << 2, 1u << 0, 1u << 1 };
 	static const unsigned	 need = HAVE_IDENTITY | HAVE_ANCHOR |
 	    HAVE_MEASURED | HAVE_FRESH;
 	char			 seen[32];
@@ -141,8 +143,8 @@ judge_form(const struct policy *pol, const struct evidence *ev,
 		if (need & 1u << i && !(ev->have & 1u << i))
 			return why_set(why, R_POL_INCOMPLETE, "evidence",
 			    fsm_bit_name((enum peer_bit)i), "nothing");
-	if (ev->version < 0x12 || ev->version > 0x13 ||
-	    !(pol->versions & 1u << (ev->version - 0x12))) {
+	if (ev->version < 0x11 || ev->version > 0x13 ||
+	    !(pol->versions & bits[ev->version - 0x11])) {
 		snprintf(seen, sizeof(seen), "%u.%u", ev->version >> 4,
 		    ev->version & 15);
 		return why_set(why, R_POL_VERSION, "version",

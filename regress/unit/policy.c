@@ -123,6 +123,10 @@ test_version_and_algorithm(void **state)
 	refused(R_POL_VERSION, "version", "1.2");
 	ev.version = 0x11;
 	refused(R_POL_VERSION, "version", "1.1");
+	pol.versions = 4;
+	assert_int_equal(judge(), R_OK);
+	ev.version = 0x12;
+	refused(R_POL_VERSION, "version", "1.2");
 	ev.version = 0x14;
 	pol.versions = 0xff;
 	refused(R_POL_VERSION, "version", "1.4");

@@ -176,7 +176,10 @@ requester_recorded(struct vec *v, struct requester_conf *conf,
 	conf->algs.base_asym = conf->algs.base_hash = 0;
 	conf->algorithms = 1U << (alg == spdm_alg(KEY_P384) ? KEY_P384 :
 	    KEY_P256);
-	conf->versions = SPDM_ALLOW_12 | SPDM_ALLOW_13;
+	/* 1.1 does not say how much the recorded requester took. */
+	if (conf->caps.version == SPDM_V11)
+		conf->caps.data_transfer = 0x1200;
+	conf->versions = SPDM_ALLOW_ALL;
 	conf->anchor = 0;
 	conf->steps = steps;
 	conf->nsteps = recorded_steps(v, steps);
@@ -279,6 +282,206 @@ test_requester(void **state)
 	replay_requester(DIR "attest-1.3-p384.json");
 }
 
+/* 1.1: no prefix, L1/L2 without A, no sizes in CAPABILITIES. */
+static void
+test_requester_11(void **state)
+{
+	replay_requester(DIR "attest-1.1-p256.json");
+	replay_requester(DIR "attest-1.1-p384.json");
+}
+
+/* ---- signatures ---------------------------------------------------------- */
+
+/* The messages that a check names, and which part of the transcript. */
+static void
+check_part(struct transcript *tr, const struct vec *v, json_t *check,
+    char part, uint8_t *hash)
+{
+	static const char	*const minus[] = {
+	    "c_last_message_minus_bytes", "m_last_message_minus_bytes" };
+	const char		 key[2] = { part, 0 };
+	json_t			*list = json_object_get(check, key), *o;
+	size_t			 i, n = json_array_size(list), at[VEC_MAX];
+	size_t			 cut = json_integer_value(json_object_get(check,
+	    minus[part == 'M']));
+
+	json_array_foreach(list, i, o)
+		at[i] = vec_number(v, json_integer_value(o));
+	for (i = 0; i + 1 < n; i += 2) {
+		const struct vec_bytes	*q = &v->msg[at[i]];
+		const struct vec_bytes	*a = &v->msg[at[i + 1]];
+		size_t			 len = a->len - (i + 2 == n ? cut : 0);
+
+		if (part == 'A') {
+			assert_int_equal(transcript_a(tr, q->p, q->len), 0);
+			assert_int_equal(transcript_a(tr, a->p, a->len), 0);
+		} else if (part == 'B')
+			transcript_b(tr, q->p, q->len, a->p, a->len);
+		else if (part == 'M')
+			transcript_m(tr, q->p, q->len, a->p, len);
+		else
+			transcript_c_hash(tr, q->p, q->len, a->p, len, hash);
+	}
+}
+
+/* Every signature of a recording, by our transcript and our verification. */
+static void
+signatures(const char *path)
+{
+	struct vec		 v;
+	struct spdm_slot	 slots[SPDM_SLOTS] = { 0 };
+	struct spdm_chain_rules	 rules = { 0 };
+	struct spdm_chain	 chain = { 0 };
+	struct spdm_why		 why;
+	struct transcript	 tr;
+	uint8_t			 hash[SPDM_HASH_MAX];
+	json_t			*check;
+	size_t			 i, n = 0;
+
+	vec_load(&v, path);
+	/* ALGORITHMS of 1.4 has tables that we do not read. */
+	rules.alg = spdm_alg(v.sig[0].len == 64 ? KEY_P256 : KEY_P384);
+	rules.version = v.msg[vec_find(&v, SPDM_ALGORITHMS, 0)].p[0];
+	vec_slots(&v, rules.alg, slots);
+	assert_int_equal(spdm_chain_read(slots[0].content, slots[0].len,
+	    &rules, &chain, &why), 0);
+	json_array_foreach(json_object_get(v.json, "checks"), i, check) {
+		assert_int_equal(transcript_init(&tr), 0);
+		check_part(&tr, &v, check, 'A', NULL);
+		if (tr.alen == 0) {	/* L1/L2 before 1.2 */
+			assert_int_equal(rules.version, SPDM_V11);
+			transcript_m_alone(&tr);
+		}
+		transcript_negotiated(&tr, rules.alg);
+		check_part(&tr, &v, check, 'B', NULL);
+		check_part(&tr, &v, check, 'C', hash);
+		check_part(&tr, &v, check, 'M', NULL);
+		if (json_object_get(check, "M") != NULL)
+			transcript_m_hash(&tr, hash);
+		assert_int_equal(spdm_verify(chain.key, rules.alg,
+		    rules.version, json_object_get(check, "M") != NULL ?
+		    SPDM_CTX_MEASUREMENTS : SPDM_CTX_CHALLENGE, hash,
+		    v.sig[i].p), 0);
+		hash[0] ^= 1;
+		assert_int_equal(spdm_verify(chain.key, rules.alg,
+		    rules.version, SPDM_CTX_CHALLENGE, hash, v.sig[i].p), -1);
+		transcript_free(&tr);
+		n++;
+	}
+	assert_int_equal(n, 2);
+	spdm_chain_free(&chain);
+	for (i = 0; i < SPDM_SLOTS; i++)
+		spdm_slot_clear(&slots[i]);
+	vec_free(&v);
+}
+
+static void
+test_signatures(void **state)
+{
+	signatures(DIR "attest-1.1-p256.json");
+	signatures(DIR "attest-1.1-p384.json");
+	signatures(DIR "attest-1.1-p384-onebyone.json");
+	signatures(DIR "attest-1.2-p256.json");
+	signatures(DIR "attest-1.2-p256-onebyone.json");
+	signatures(DIR "attest-1.3-p384.json");
+	signatures(DIR "attest-1.3-p384-multikey.json");
+	signatures(DIR "attest-1.4-p256.json");
+	signatures(DIR "attest-1.4-p384.json");
+	signatures(DIR "chunk-1.2-p256.json");
+}
+
+/* ---- versions that we do not speak, or not in both roles ----------------- */
+
+/* VERSION with these, and what the requester does. */
+static enum reason
+versions_offered(const char *entries, uint32_t allowed, uint8_t *chosen)
+{
+	struct requester_conf	 conf;
+	struct requester	*r;
+	struct vec_bytes	 b = vec_hex(entries);
+	uint8_t			 msg[64] = { 0x10, SPDM_VERSION };
+	static const uint8_t	 nonce[SPDM_NONCE];
+	const uint8_t		*out;
+	size_t			 len;
+	enum reason		 reason = R_OK;
+
+	requester_defaults(&conf);
+	conf.versions = allowed;
+	assert_non_null(r = requester_new(&conf, nonce));
+	requester_start(r);
+	msg[5] = (uint8_t)(b.len / 2);
+	memcpy(msg + 6, b.p, b.len);
+	if (requester_feed(r, msg, 6 + b.len) == SPDM_FAIL)
+		reason = requester_why(r)->reason;
+	out = requester_out(r, &len);
+	*chosen = out[0];
+	if (reason == R_OK)
+		assert_int_equal(len, *chosen == SPDM_V11 ? 12 : 20);
+	requester_free(r);
+	free(b.p);
+	return reason;
+}
+
+static void
+test_versions(void **state)
+{
+	uint8_t	v;
+
+	assert_int_equal(versions_offered("001100120013" "0014",
+	    SPDM_ALLOW_ALL, &v), R_OK);
+	assert_int_equal(v, SPDM_V13);
+	assert_int_equal(versions_offered("00140011", SPDM_ALLOW_ALL, &v),
+	    R_OK);
+	assert_int_equal(v, SPDM_V11);
+	/* 1.1 is for who asked for it. */
+	assert_int_equal(versions_offered("00110014", SPDM_ALLOW_12 |
+	    SPDM_ALLOW_13, &v), R_ATT_VERSION);
+	assert_int_equal(versions_offered("0014", SPDM_ALLOW_ALL, &v),
+	    R_ATT_VERSION);
+	/* Neither 1.0 nor a major version of the future. */
+	assert_int_equal(versions_offered("001000200022", SPDM_ALLOW_ALL, &v),
+	    R_ATT_VERSION);
+}
+
+/* A recorded requester of another version meets our responder. */
+static void
+responder_refuses(const char *path, uint32_t allowed)
+{
+	struct vec		 v;
+	struct responder_conf	 conf;
+	struct responder	*r;
+	const uint8_t		*out;
+	size_t			 len;
+
+	vec_load(&v, path);
+	responder_defaults(&conf);
+	conf.versions = allowed;
+	conf.random = vec_random;
+	assert_non_null(r = responder_new(&conf));
+	responder_feed(r, v.msg[0].p, v.msg[0].len);
+	out = responder_out(r, &len);
+	/* 1.1 is not offered, whatever is allowed. */
+	assert_int_equal(len, 10);
+	assert_memory_equal(out + 4, "\0\2\0\x12\0\x13", 6);
+	responder_feed(r, v.msg[2].p, v.msg[2].len);
+	out = responder_out(r, &len);
+	assert_int_equal(len, 4);
+	assert_memory_equal(out, "\x10\x7f\x41\0", 4);
+	/* The connection has not moved: a version of ours is still taken. */
+	responder_feed(r, (const uint8_t *)"\x13\xe1\0\0\0\0\0\0\6\0\0\0"
+	    "\0\x12\0\0\0\x12\0\0", 20);
+	assert_int_equal(responder_error(r), 0);
+	responder_free(r);
+	vec_free(&v);
+}
+
+static void
+test_responder_refuses(void **state)
+{
+	responder_refuses(DIR "attest-1.1-p256.json", SPDM_ALLOW_ALL);
+	responder_refuses(DIR "attest-1.4-p384.json", SPDM_ALLOW_ALL);
+}
+
 static int
 setup(void **state)
 {
@@ -292,6 +495,10 @@ main(void)
 		cmocka_unit_test(test_responder),
 		cmocka_unit_test(test_responder_onebyone),
 		cmocka_unit_test(test_requester),
+		cmocka_unit_test(test_requester_11),
+		cmocka_unit_test(test_signatures),
+		cmocka_unit_test(test_versions),
+		cmocka_unit_test(test_responder_refuses),
 	};
 
 	return cmocka_run_group_tests_name("spdm_replay", tests, setup, NULL);
