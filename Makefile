@@ -226,8 +226,14 @@ fuzz:
 	    $$f -max_total_time=$(T) -print_final_stats=1 -verbosity=0 \
 	        corpus/$$n $(CURDIR)/regress/fuzz/seeds/$$n || exit 1; done
 
+# make soak PART="kills ..." N=1000 SEED=1: what takes longer; see regress/soak.sh
+soak:
+	regress/deps.sh check
+	@$(MAKE) -s --no-print-directory -j$$(nproc) programs tools
+	@O=$(O) PART="$(PART)" N=$(N) SEED=$(SEED) HOLD=$(HOLD) regress/soak.sh
+
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check demo bench fuzz install generated clean
+.PHONY: all programs units fuzzers benches tools check demo bench fuzz soak install generated clean
 .SECONDARY:

@@ -1,0 +1,140 @@
+#!/bin/bash
+# kill -9 of each daemon of either node at random moments, in the middle of a
+# pairing and while Connected: N of them, in a sequence that SEED repeats. The
+# pair comes back by itself every time; store and audit log are whole every
+# time; no certificate is without its record, and no record is there twice.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/world.sh"
+. "$(dirname "$0")/../tools/storecheck.sh"
+need_root
+need ip runsv swtpm jq openssl ss sqlite3
+
+N=${N:-20}
+SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
+DEADLINE=120	# s; far from what it takes, for loaded machines
+diag "N=$N SEED=$SEED"
+
+# The whole sequence, before anything else draws: each daemon of each node
+# once in ten, in a new order each time; every other time during a pairing.
+PLAN=()
+plan() {
+	local pairs=() n r i j t
+	RANDOM=$SEED
+	for n in a b; do
+		for r in $ROLES; do
+			pairs+=("$n $r")
+		done
+	done
+	while [ ${#PLAN[@]} -lt "$N" ]; do
+		for ((i = ${#pairs[@]} - 1; i > 0; i--)); do
+			j=$((RANDOM % (i + 1)))
+			t=${pairs[i]}
+			pairs[i]=${pairs[j]}
+			pairs[j]=$t
+		done
+		for t in "${pairs[@]}"; do
+			PLAN+=("$t $((RANDOM % 2)) $((RANDOM % 600))")
+		done
+	done
+}
+plan
+
+world_new
+authority "$W/acme" ACME
+wire a b
+address a 192.0.2.1/24
+address b 192.0.2.2/24
+for n in a b; do
+	node_new $n "$W/acme/root.pem"
+	echo "accept root \"$W/acme/root.pem\" serial \"SN-?\"" >>"$W/$n/conf"
+done
+echo 'peer "b" { }' >>"$W/a/conf"
+echo 'peer "a" { }' >>"$W/b/conf"
+node_start a
+node_start b
+ok "a is ready" await_ready a $DEADLINE
+ok "b is ready" await_ready b $DEADLINE
+ok "a: identity" node_identity a "$W/acme"
+ok "b: identity" node_identity b "$W/acme"
+ok "provision" await 60 ctl a provision b
+
+# Local and remote end of each connection of the pair that a node has.
+ends() {
+	in_ns "$1" ss -tnH state established \
+	    '( sport = :8090 or dport = :8090 )' |
+	    sed 's/\[::ffff:\([0-9.]*\)\]/\1/g' | awk "{ print \$$2, \$$3 }"
+}
+
+# Everybody is ready, both say Connected, and they have one connection.
+together() {
+	local e
+	peer_is a b connected Connected && peer_is b a connected Connected &&
+	    e=$(ends a 3 4) && [ -n "$e" ] && [ "$e" = "$(ends b 4 3)" ] &&
+	    [ "$(printf '%s\n' "$e" | wc -l)" -eq 1 ] &&
+	    node_ready a && node_ready b
+}
+ok "Connected" await $DEADLINE together
+
+# Both operators end the trust and ask for it again; it is acknowledged, so
+# it must come about whatever is killed from here on.
+pairing() {
+	await 30 ctl a unprovision b && await 30 ctl b unprovision a &&
+	    await 30 ctl a provision b --no-wait &&
+	    await 30 ctl b provision a --no-wait
+}
+
+strike() {	# strike NODE SERVICE MS
+	local old
+	read -r -t "$(printf '0.%03d' "$3")" <>"$W/never"
+	old=$(pid_of "$1" "$2")
+	[ -n "$old" ] && kill -9 "$old" &&
+	    await $DEADLINE started_anew "$1" "$2" "$old"
+}
+
+whole() {
+	store_whole a && store_whole b && await 60 ctl a audit verify &&
+	    await 60 ctl b audit verify
+}
+
+recorded() {
+	certificates_recorded a b 192.0.2.1 && certificates_recorded b a 192.0.2.2
+}
+
+# one NODE SERVICE PAIRING MS
+one() {
+	if [ "$3" = 1 ]; then
+		pairing || { echo "no pairing could be asked for"; return 1; }
+	fi
+	strike "$1" "$2" "$4" || { echo "$2 of $1 did not start again"; return 1; }
+	await $DEADLINE together >"$W/together" || {
+		echo "not Connected in $DEADLINE s"
+		ctl a peer list
+		ctl b peer list
+		return 1
+	}
+	whole && { [ $((i % 10)) -ne 0 ] || recorded; }
+}
+
+longest=0
+for ((i = 1; i <= N; i++)); do
+	read -r n r p ms <<<"${PLAN[i - 1]}"
+	t=$SECONDS
+	ok "$i: $r of $n, ${ms} ms into $([ "$p" = 1 ] && echo "a pairing" ||
+	    echo Connected)" one "$n" "$r" "$p" "$ms"
+	t=$((SECONDS - t))
+	[ $t -le $longest ] || longest=$t
+	[ "$TAP_FAILED" -eq 0 ] || break
+done
+diag "the longest took $longest s"
+ok "certificates in use are recorded" recorded
+for n in a b; do
+	node_stop $n
+	ok "$n: the store is whole after a clean end" store_whole $n
+	ok "$n: no daemon ended in another way" ended_well $n
+done
+ok "no sanitizer spoke" world_sanitized_clean
+done_testing || {
+	diag "SEED=$SEED repeats this"
+	diag "$(node_logs a; node_logs b)"
+}
+[ "$TAP_FAILED" -eq 0 ]
