@@ -41,14 +41,14 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_json.c checkpoint.c hex.c spki.c
+SRC_libutil = log.c reason.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_json.c checkpoint.c hex.c spki.c x509time.c
 SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tcti.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
-	     tls13.c spdm.c profile.c csr.c checkpoint.c why.c
+	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c
 SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
 	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
-SRC_attestd = attestd.c spdm_msg.c spdm_alg.c spdm_lib.c spdm_der.c spdm_cert.c spdm_tcp.c spdm_tables.c transcript.c \
+SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c responder_chunk.c spdm_alg.c spdm_lib.c spdm_der.c spdm_cert.c spdm_csr.c spdm_tcp.c spdm_tables.c transcript.c \
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
-	     measure.c requester.c requester_auth.c responder.c conn.c slotset.c job.c session.c random.c dispatch.c filter.c
+	     measure.c requester.c requester_auth.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c slotset.c job.c session.c random.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c \
 	      reference.c neighbour.c inbound.c control.c control_row.c control_peer.c control_node.c \
@@ -60,10 +60,10 @@ PROGRAMS = keyd netd attestd policyd provctl
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
 UNIT_libipc  = codec channel offence sisters queue events hub routes msgdoc
-UNIT_libutil = reason clock secret log conf confine start spki
-UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_checkpoint keyd_dispatch
+UNIT_libutil = reason clock secret log conf confine start spki x509time
+UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_code keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial netd_filter
-UNIT_attestd = measure spdm_session spdm_tcp spdm_replay spdm_errors spdm_hostile spdm_delay spdm_chain attestd_proc
+UNIT_attestd = measure spdm_session spdm_tcp spdm_replay spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr attestd_proc
 UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings peer_fsm peer peer_life evidence policy reference inbound peer_many control
 UNIT_provctl = provctl
 
@@ -73,7 +73,7 @@ FUZZ_libipc  = codec chan
 FUZZ_libutil = conf
 FUZZ_keyd    = keyfile
 FUZZ_netd    = token verify lldp
-FUZZ_attestd = spdm_req spdm_rsp spdm_chain
+FUZZ_attestd = spdm_req spdm_rsp spdm_chain spdm_csr
 FUZZ_policyd = pem_chain
 
 # ---- benches and tools --------------------------------------------------------------
@@ -84,7 +84,7 @@ BENCH_netd   = bench_tls
 BENCH_attestd = bench_attest
 BENCH_policyd = bench_store
 TOOLS_libipc = msgdoc
-TOOLS_libutil = reaper inject reasondoc
+TOOLS_libutil = reaper inject reasondoc relay
 TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer
 TOOLS_attestd = fleet
@@ -98,7 +98,7 @@ programs: $(PROGRAMS:%=$(O)/bin/%)
 units: $(foreach c,$(COMPONENTS),$(UNIT_$(c):%=$(O)/unit/%))
 fuzzers: $(foreach c,$(COMPONENTS),$(FUZZ_$(c):%=$(O)/fuzz/fuzz_%))
 benches: $(foreach c,$(COMPONENTS),$(BENCH_$(c):%=$(O)/bench/%))
-tools: $(foreach c,$(COMPONENTS),$(TOOLS_$(c):%=$(O)/tools/%)) $(O)/tools/clockshim.so
+tools: $(foreach c,$(COMPONENTS),$(TOOLS_$(c):%=$(O)/tools/%)) $(O)/tools/sister $(O)/tools/clockshim.so
 
 obj = $(patsubst %.y,$(O)/$(1)/%.o,$(patsubst %.c,$(O)/$(1)/%.o,$(SRC_$(1))))
 GEN = $(O)/gen/ipc_catalogue.h $(O)/gen/build_time.h
@@ -154,6 +154,12 @@ $(TOOLS_$(1):%=$(O)/tools/%): $(O)/tools/%: $(O)/regress/tools/%.o $(O)/$(1).a $
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
 endef
 $(foreach c,$(COMPONENTS),$(eval $(call component,$(c))))
+
+# The hostile sisters share files.
+SISTER	 = $(patsubst %,$(O)/regress/tools/sister_%.o,list wire cases)
+$(O)/tools/sister: $(O)/regress/tools/sister.o $(SISTER) $(O)/libipc.a $(BASE)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SISTER) $(BASE) $(BASE) $(LIBS)
 
 # A preload for tests; never sanitized, since it comes before the sanitizer.
 $(O)/tools/clockshim.so: regress/tools/clockshim.c

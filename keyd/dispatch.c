@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "keyd.h"
 #include "log.h"
 #include "secret.h"
@@ -296,6 +297,28 @@ keyd_counter(struct chan *c, const struct ipc_call *call, const void *arg)
 	return refuse_for(c, call, reason, "counter", NULL, NULL);
 }
 
+static int
+keyd_code_put(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_code_put	*req = arg;
+	struct msg_code_held		 m = { .code = { .len = CODE_ID_LEN } };
+	struct why			 w;
+
+	if (code_put(req->code.data, req->code.len, req->lifetime,
+	    clock_mono_ms(), m.code.data, &w) == -1)
+		return refuse(c, call, &w);
+	return chan_reply(c, call, MSG_CODE_HELD, &m);
+}
+
+static int
+keyd_code_drop(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_code_drop	*m = arg;
+
+	code_drop(m->code.data, m->code.len);
+	return 0;
+}
+
 /* ---- for netd -------------------------------------------------------- */
 
 static void
@@ -370,6 +393,50 @@ keyd_spdm_sign(struct chan *c, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
+/*
+ * Secrets of one session: for -Q as requester of the node that it names, for
+ * -R as responder with the key of slot 0, whose node id is not its to say.
+ */
+static int
+keyd_psk(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_psk_req	*req = arg;
+	struct code_ask			 a = {
+		.id = req->code.data, .idlen = req->code.len,
+		.dir = CODE_REQUESTER, .node = req->node,
+		.version = req->version,
+		.algorithm = (enum key_algorithm)req->algorithm,
+		.th1 = req->th1.data, .th1len = req->th1.len,
+	};
+	struct code_secrets		 s;
+	struct msg_psk_rep		 m = { .request = { .len = 0 } };
+	const struct key		*k;
+	struct why			 w;
+	char				 node[41];
+	int				 r;
+
+	if (chan_peer(c) == IPC_ATTESTR) {
+		if ((k = find(c, call, req->key, KEY_SPDM)) == NULL)
+			return 0;
+		if (curve_node_id(key_curve(k), key_point(k), node) == -1)
+			return refuse_for(c, call, R_KEY_LIBRARY, "node", NULL,
+			    NULL);
+		a.dir = CODE_RESPONDER;
+		a.node = node;
+	}
+	if (code_use(&a, clock_mono_ms(), &s, &w) == -1)
+		return refuse(c, call, &w);
+	log_info("a one-time code opens a session of %s",
+	    ipc_role_name(chan_peer(c)));
+	IPC_SET_BLOB(m.request, s.request, s.len);
+	IPC_SET_BLOB(m.response, s.response, s.len);
+	IPC_SET_BLOB(m.master, s.master, s.len);
+	r = chan_reply(c, call, MSG_PSK_REP, &m);
+	explicit_bzero(&m, sizeof(m));
+	explicit_bzero(&s, sizeof(s));
+	return r;
+}
+
 static void
 pcrs_read(const struct tpm_result *r, void *arg)
 {
@@ -411,6 +478,8 @@ static const struct ipc_handler from_policyd[] = {
 	{ MSG_CSR_REQ,		keyd_csr },
 	{ MSG_CHECKPOINT_REQ,	keyd_checkpoint },
 	{ MSG_COUNTER_REQ,	keyd_counter },
+	{ MSG_CODE_PUT,		keyd_code_put },
+	{ MSG_CODE_DROP,	keyd_code_drop },
 };
 
 static const struct ipc_handler from_netd[] = {
@@ -419,10 +488,12 @@ static const struct ipc_handler from_netd[] = {
 
 static const struct ipc_handler from_attestq[] = {
 	{ MSG_SPDM_SIGN_REQ,	keyd_spdm_sign },
+	{ MSG_PSK_REQ,		keyd_psk },
 };
 
 static const struct ipc_handler from_attestr[] = {
 	{ MSG_SPDM_SIGN_REQ,	keyd_spdm_sign },
+	{ MSG_PSK_REQ,		keyd_psk },
 	{ MSG_PCR_REQ,		keyd_pcrs },
 };
 

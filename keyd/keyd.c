@@ -29,6 +29,7 @@ static uv_loop_t	loop;
 static uv_poll_t	tpm_poll;
 static uv_timer_t	tpm_timer;
 static uv_timer_t	linger;
+static uv_timer_t	code_timer;
 static struct tpm	*tpm;
 static uint8_t		*kek;
 static bool		 failed;	/* the exit status */
@@ -123,6 +124,36 @@ tpm_loop(void)
 	tpm_on_lost(tpm, tpm_gone, NULL);
 }
 
+/* ---- codes ----------------------------------------------------------- */
+
+static void
+codes_wipe(uv_timer_t *h)
+{
+	code_tick(clock_mono_ms());
+}
+
+/* Before the loop sleeps: a code does not outlive its time in memory. */
+static void
+codes_watch(uv_prepare_t *h)
+{
+	int64_t	 ms = code_tick(clock_mono_ms());
+
+	if (ms == -1)
+		uv_timer_stop(&code_timer);
+	else
+		uv_timer_start(&code_timer, codes_wipe, (uint64_t)ms, 0);
+}
+
+static void
+codes_loop(void)
+{
+	static uv_prepare_t	 prepare;
+
+	uv_timer_init(&loop, &code_timer);
+	uv_prepare_init(&loop, &prepare);
+	uv_prepare_start(&prepare, codes_watch);
+}
+
 /* ---- start ----------------------------------------------------------- */
 
 static void
@@ -148,7 +179,7 @@ warm_up(void)
 	if (CRYPTO_secure_malloc_init(SECURE_HEAP, 32) != 1)
 		fatalx("memory for private keys cannot be locked: raise the "
 		    "limit of locked memory (ulimit -l) to 256 kB");
-	if ((kek = secret_alloc(KEK_LEN)) == NULL)
+	if ((kek = secret_alloc(KEK_LEN)) == NULL || code_open() == -1)
 		fatal("memory for private keys cannot be locked");
 }
 
@@ -260,6 +291,7 @@ serve(int hub, const struct hub_conf *hc)
 	loop_start(&loop, stop_signal);
 	uv_timer_init(&loop, &linger);
 	tpm_loop();
+	codes_loop();
 	if (hub_start(&loop, hub, hc) == -1)
 		fatal("hub");
 	log_info("serving, %u keys", key_count());
@@ -294,6 +326,7 @@ main(int argc, char **argv)
 		fatal("hub");
 	confine_filter(&keyd_confine);
 	serve(hub, &hc);
+	code_close();
 	key_close();
 	secret_free(kek, KEK_LEN);
 	tpm_free(tpm);

@@ -352,6 +352,49 @@ int	csr_build(const struct msg_csr_req *, const struct key *, uint8_t *out,
 int	der_signed(const struct curve *, const uint8_t *tbs, size_t tbslen,
 	    const struct signature *, uint8_t *out, size_t size, size_t *len);
 
+/* ---- code.c: one-time codes ------------------------------------------ */
+
+#define CODE_LEN	16	/* 128 random bits */
+#define CODE_ID_LEN	16	/* of SHA-256 over a label and the code */
+#define CODES_MAX	4	/* held at once */
+#define CODE_HASH_MAX	48
+
+/* What this node is in the session. */
+enum code_dir { CODE_REQUESTER, CODE_RESPONDER, CODE_NDIRS };
+
+struct code_ask {
+	const uint8_t	*id;
+	size_t		 idlen;
+	enum code_dir	 dir;
+	const char	*node;		/* id of the node that answers */
+	uint32_t	 version;	/* of SPDM */
+	enum key_algorithm algorithm;
+	const uint8_t	*th1;
+	size_t		 th1len;
+};
+
+struct code_secrets {
+	size_t		 len;		/* of each */
+	uint8_t		 request[CODE_HASH_MAX];	/* handshake secrets */
+	uint8_t		 response[CODE_HASH_MAX];
+	uint8_t		 master[CODE_HASH_MAX];
+};
+
+int	code_open(void);		/* before confinement. 0 or -1 */
+void	code_close(void);		/* wipes */
+/* Hold a code for so many ms; id is CODE_ID_LEN bytes. 0, or -1. */
+int	code_put(const uint8_t *code, size_t len, uint32_t lifetime,
+	    uint64_t now, uint8_t *id, struct why *);
+void	code_drop(const uint8_t *id, size_t len);
+/*
+ * The secrets of one session. An attempt with an id that is held burns the
+ * code in that direction, whatever comes of it. 0 and the caller wipes, or -1.
+ */
+int	code_use(const struct code_ask *, uint64_t now, struct code_secrets *,
+	    struct why *);
+/* Wipe what is over. Milliseconds until the next one is, or -1. */
+int64_t	code_tick(uint64_t now);
+
 /* ---- dispatch.c: what keyd does for whom ----------------------------- */
 
 struct keyd_conf {

@@ -648,6 +648,9 @@ chan_input(struct chan *c)
 			break;
 		reason = check(c, &a, &type);
 		arrival_close(&a);
+		/* It may be a one-time code, or the secrets of a session. */
+		explicit_bzero(a.buf, a.len);
+		explicit_bzero(&c->msg, ipc_size(type));
 		if (!chan_met_doom(c) && reason != R_OK)
 			chan_finish(c, reason, type);
 	}

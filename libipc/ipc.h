@@ -47,7 +47,16 @@ enum cert_profile {
 	CERT_NODE_CA,		/* self-signed, the node's own CA */
 	CERT_SPDM_LEAF,		/* slot 1: over the SPDM key */
 	CERT_TLS_LEAF,		/* both sides, SAN URI urn:provd:node:ID */
+	CERT_COMPONENT_LEAF,	/* a device's slot: over a key of that device */
 	CERT_NPROFILES
+};
+
+/* What a job of attestd -Q is for; each attests the peer first. */
+enum job_kind {
+	JOB_ATTEST,		/* nothing more */
+	JOB_CODE,		/* then a session keyed by a one-time code */
+	JOB_COMPONENT,		/* then a session in which a slot is filled */
+	JOB_NKINDS
 };
 
 #define KEY_BACKEND_TPM		0

@@ -39,6 +39,8 @@ queue_remove(struct queue *q, struct record *r)
 		q->n--;
 	if (r->fd != -1)
 		close(r->fd);
+	/* It may be a one-time code, or the secrets of a session. */
+	explicit_bzero(r->data, r->len);
 	free(r);
 }
 
@@ -68,6 +70,7 @@ record_new(enum ipc_type type, uint32_t id, const void *msg, int fd)
 	r->fd = fd;
 	r->len = len;
 	memcpy(r->data, buf, len);
+	explicit_bzero(buf, len);
 	return r;
 }
 

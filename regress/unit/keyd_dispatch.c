@@ -117,7 +117,8 @@ setup(void **state)
 	const struct keyd_conf	 conf = { .backend = KEY_BACKEND_SOFT };
 	struct why		 w;
 
-	if (test_dir_make(state) == -1 || test_ring_open(&w) == -1)
+	if (test_dir_make(state) == -1 || test_ring_open(&w) == -1 ||
+	    code_open() == -1)
 		return -1;
 	keyd_serve(&conf);
 	link_new(&policyd, IPC_POLICYD);
@@ -138,6 +139,7 @@ teardown(void **state)
 	link_end(&netd);
 	link_end(&attestq);
 	link_end(&attestr);
+	code_close();
 	return test_dir_remove(state);
 }
 
@@ -267,6 +269,55 @@ test_spdm_contexts(void **state)
 		    rows[i].r ? R_OK : R_KEY_SPDM_CONTEXT);
 	}
 	assert_int_equal(hub_count(R_KEY_SPDM_CONTEXT), n + 7);
+}
+
+/*
+ * A code goes in and never comes out; what comes out for -Q and -R is that
+ * of one session each, and -R answers as this node, whatever it says.
+ */
+static void
+test_code(void **state)
+{
+	struct msg_code_put	 p = { .lifetime = 60000 };
+	struct msg_psk_req	 m = { .key = spdm, .version = 0x13,
+	    .algorithm = KEY_P384 };
+	struct msg_psk_rep	 q;
+	struct msg_code_drop	 d = { .code = { .len = 16 } };
+
+	memset(p.code.data, 0x42, 16);
+	p.code.len = 16;
+	assert_int_equal(call(&policyd, MSG_CODE_PUT, &p), R_OK);
+	assert_int_equal(got.type, MSG_CODE_HELD);
+	assert_int_equal(got.msg.code_held.code.len, 16);
+	IPC_SET_BLOB(m.code, got.msg.code_held.code.data, 16);
+	assert_memory_not_equal(m.code.data, p.code.data, 16);
+	assert_int_equal(call(&policyd, MSG_CODE_PUT, &p), R_KEY_CODE_AGAIN);
+	m.th1.len = 48;
+	m.key = tls;
+	assert_int_equal(call(&attestr, MSG_PSK_REQ, &m), R_KEY_PURPOSE);
+	m.key = spdm;
+	memset(m.node, 'a', 40);	/* -R says so, and is not heard */
+	assert_int_equal(call(&attestr, MSG_PSK_REQ, &m), R_OK);
+	assert_int_equal(got.type, MSG_PSK_REP);
+	q = got.msg.psk_rep;
+	assert_int_equal(q.master.len, 48);
+	assert_int_equal(curve_node_id(curve_get(KEY_P384),
+	    key_point(key_byid(spdm)), m.node), 0);
+	assert_int_equal(call(&attestq, MSG_PSK_REQ, &m), R_OK);
+	assert_memory_equal(q.master.data, got.msg.psk_rep.master.data, 48);
+	assert_int_equal(call(&attestq, MSG_PSK_REQ, &m), R_KEY_CODE_USED);
+	assert_int_equal(call(&attestr, MSG_PSK_REQ, &m), R_KEY_CODE_USED);
+
+	p.code.data[0] ^= 1;
+	assert_int_equal(call(&policyd, MSG_CODE_PUT, &p), R_OK);
+	IPC_SET_BLOB(d.code, got.msg.code_held.code.data, 16);
+	assert_int_equal(chan_send(policyd.peer, MSG_CODE_DROP, &d, -1), 0);
+	IPC_SET_BLOB(m.code, d.code.data, 16);
+	assert_int_equal(chan_input(policyd.keyd), 0);
+	assert_int_equal(call(&attestr, MSG_PSK_REQ, &m), R_KEY_CODE_USED);
+	m.code.data[0] ^= 1;
+	assert_int_equal(call(&attestr, MSG_PSK_REQ, &m),
+	    R_KEY_CODE_UNKNOWN);
 }
 
 static void
@@ -419,7 +470,7 @@ forbidden(enum ipc_role role, enum ipc_type type)
 	memset(&m, 0, sizeof(m));
 	socket_pair(fds);
 	c = end_new(fds[0], IPC_KEYD, role, t->handlers, t->nhandlers, &e);
-	raw_msg(fds[1], type, 1, &m);
+	raw_msg(fds[1], type, ipc_kind(type) == IPC_CALL, &m);
 	assert_int_equal(chan_input(c), -1);
 	assert_int_equal(e.times, 1);
 	assert_int_equal(e.reason, R_IPC_ROUTE);
@@ -433,6 +484,7 @@ test_routes(void **state)
 	static const enum ipc_type	 for_policyd[] = {
 		MSG_KEY_MAKE_REQ, MSG_CERT_REQ, MSG_CSR_REQ,
 		MSG_CHECKPOINT_REQ, MSG_COUNTER_REQ, MSG_KEYD_STATUS_REQ,
+		MSG_CODE_PUT, MSG_CODE_DROP,
 	};
 	size_t				 i;
 
@@ -443,6 +495,8 @@ test_routes(void **state)
 	}
 	forbidden(IPC_NETD, MSG_SPDM_SIGN_REQ);
 	forbidden(IPC_NETD, MSG_PCR_REQ);
+	forbidden(IPC_NETD, MSG_PSK_REQ);
+	forbidden(IPC_POLICYD, MSG_PSK_REQ);
 	forbidden(IPC_ATTESTQ, MSG_TLS_SIGN_REQ);
 	forbidden(IPC_ATTESTQ, MSG_PCR_REQ);
 	forbidden(IPC_ATTESTR, MSG_TLS_SIGN_REQ);
@@ -471,6 +525,7 @@ main(void)
 		T(test_tls),
 		T(test_spdm),
 		T(test_spdm_contexts),
+		T(test_code),
 		T(test_certificate),
 		T(test_csr),
 		T(test_checkpoint),
