@@ -80,6 +80,13 @@ rd_opaque(struct rd *r)
 	(void)rd_bytes(r, n);
 }
 
+uint32_t
+spdm_le32(const uint8_t *p)
+{
+	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+	    (uint32_t)p[3] << 24;
+}
+
 void
 spdm_buf_init(struct spdm_buf *b, uint8_t *data, size_t size)
 {
