@@ -28,13 +28,15 @@ override CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
 CFLAGS	?= -O2 -g
 override CFLAGS	+= -std=gnu17 $(WARN) -fno-common -fstack-protector-strong -fPIE
 override LDFLAGS	+= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
+# Not every machine has it.
+CF	:= $(shell $(CC) -fcf-protection -Werror -S -o /dev/null -x c /dev/null 2>/dev/null && echo -fcf-protection)
 ifeq ($(SAN),1)
 override CFLAGS	+= -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 override LDFLAGS	+= -fsanitize=address,undefined
 override CPPFLAGS += -DPROVD_SANITIZED
 else
 override CPPFLAGS += -D_FORTIFY_SOURCE=2
-override CFLAGS	+= -fstack-clash-protection -fcf-protection
+override CFLAGS	+= -fstack-clash-protection $(CF)
 endif
 LIBS	 = $(shell pkg-config --libs $(PKGS))
 
@@ -139,7 +141,7 @@ endif
 define component
 $(O)/$(1).a: $(filter-out $(O)/$(1)/$(1).o,$(call obj,$(1)))
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$$(AR) rcs $$@ $$^
 $(UNIT_$(1):%=$(O)/unit/%): $(O)/unit/%: $(O)/regress/unit/%.o $(O)/$(1).a $(BASE)
 	@mkdir -p $$(@D)
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS) -lcmocka
@@ -180,6 +182,16 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 check:
 	regress/deps.sh check
 	regress/run.sh
+
+# What tools find that do not run the daemons, and valgrind in the unit tests.
+analyze:
+	regress/deps.sh analyze
+	@O=$(O) regress/analyze.sh
+
+# The same sources for 32-bit ARM, their unit tests under qemu-user.
+armhf:
+	regress/deps.sh armhf
+	@O=$(O) regress/armhf.sh
 
 demo:
 	regress/deps.sh demo
@@ -241,5 +253,5 @@ soak:
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check demo bench fuzz soak install generated clean
+.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz soak install generated clean
 .SECONDARY:

@@ -5,13 +5,13 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include <openssl/x509v3.h>
 
 #include "hex.h"
 #include "spdm.h"
 #include "spki.h"
+#include "x509time.h"
 
 #define OID_EKU_RESPONDER	"1.3.6.1.4.1.412.274.3"
 #define OID_EKU_REQUESTER	"1.3.6.1.4.1.412.274.4"
@@ -27,22 +27,11 @@ where(const struct spdm_chain_rules *r, size_t i)
 	return s;
 }
 
-static uint64_t
-seconds(const ASN1_TIME *t)
-{
-	struct tm	tm;
-	time_t		s;
-
-	if (ASN1_TIME_to_tm(t, &tm) != 1 || (s = timegm(&tm)) < 0)
-		return 0;
-	return (uint64_t)s;
-}
-
 static void
 window(struct spdm_chain *c, const X509 *x)
 {
-	uint64_t	from = seconds(X509_get0_notBefore(x));
-	uint64_t	to = seconds(X509_get0_notAfter(x));
+	uint64_t	from = x509_time(X509_get0_notBefore(x));
+	uint64_t	to = x509_time(X509_get0_notAfter(x));
 
 	if (from > c->not_before)
 		c->not_before = from;
@@ -223,9 +212,9 @@ verify(const struct spdm_chain_rules *r, const struct spdm_chain *c,
 	return rv;
 }
 
-/* An EKU that names the SPDM requester but not the responder refuses us. */
+/* An EKU that names the other role of SPDM and not this one refuses it. */
 static bool
-eku_ok(const X509 *leaf)
+eku_ok(const X509 *leaf, bool as_requester)
 {
 	EXTENDED_KEY_USAGE	*eku;
 	bool			 requester = false, responder = false;
@@ -241,7 +230,8 @@ eku_ok(const X509 *leaf)
 		responder |= strcmp(oid, OID_EKU_RESPONDER) == 0;
 	}
 	EXTENDED_KEY_USAGE_free(eku);
-	return responder || !requester;
+	return as_requester ? requester || !responder :
+	    responder || !requester;
 }
 
 /* The key in the one form that its curve has; its hash names the node. */
@@ -292,9 +282,11 @@ leaf_check(const struct spdm_chain_rules *r, struct spdm_chain *c,
 		return spdm_fail(w, R_ATT_LEAF_USAGE, at, "digitalSignature",
 		    "%s", flags & EXFLAG_KUSAGE ? "other uses" :
 		    "no keyUsage");
-	if (!eku_ok(leaf))
-		return spdm_fail(w, R_ATT_LEAF_EKU, at, "responder auth ("
-		    OID_EKU_RESPONDER ")", "requester auth only");
+	if (!eku_ok(leaf, r->requester))
+		return spdm_fail(w, R_ATT_LEAF_EKU, at, r->requester ?
+		    "requester auth (" OID_EKU_REQUESTER ")" :
+		    "responder auth (" OID_EKU_RESPONDER ")",
+		    "the other role only");
 	return leaf_key(r, c, w);
 }
 

@@ -5,8 +5,10 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "tls.h"
+#include "x509time.h"
 
 #define URN		"urn:provd:node:"
 #define NODE_DIGITS	40
@@ -141,29 +143,25 @@ verify_anchor(X509 *x)
 
 /* "2026-11-26T14:00:00Z", or "?" */
 static void
-time_text(const ASN1_TIME *t, char *out, size_t size)
+time_text(int64_t t, char *out, size_t size)
 {
-	struct tm tm;
+	time_t		s = (time_t)t;
+	struct tm	tm;
 
-	if (t == NULL || !ASN1_TIME_to_tm(t, &tm))
+	if (gmtime_r(&s, &tm) == NULL ||
+	    strftime(out, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
 		snprintf(out, size, "?");
-	else
-		snprintf(out, size, "%04d-%02d-%02dT%02d:%02d:%02dZ",
-		    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour,
-		    tm.tm_min, tm.tm_sec);
 }
 
 static int
 refuse_window(struct refusal *why, enum reason reason, const char *field,
-    const ASN1_TIME *bound, int64_t now)
+    int64_t bound, int64_t now)
 {
-	ASN1_TIME	*seen = ASN1_TIME_set(NULL, (time_t)now);
 	char		 bound_text[80], now_text[80];
 	char		 expected[64], at[192];
 
 	time_text(bound, bound_text, sizeof(bound_text));
-	time_text(seen, now_text, sizeof(now_text));
-	ASN1_TIME_free(seen);
+	time_text(now, now_text, sizeof(now_text));
 	snprintf(expected, sizeof(expected), "%s its clock",
 	    reason == R_TLS_EXPIRED ? "after" : "before");
 	snprintf(at, sizeof(at), "%s, its clock %s", bound_text, now_text);
@@ -182,33 +180,29 @@ refuse_anchor(struct refusal *why, X509 *leaf, const char *what)
 }
 
 /*
- * A CA that was accepted once does not lose that by time (DESIGN, Time): a
- * clock that was wrong when it was made must not end a pair.
+ * The leaf's window only: a CA that was accepted once does not lose that by
+ * time, as a clock that was wrong when it was made must not end a pair.
  */
 static int
-ignore_anchor_time(int ok, X509_STORE_CTX *ctx)
+verify_window(const X509 *leaf, int64_t now, struct refusal *why)
 {
-	int e = X509_STORE_CTX_get_error(ctx);
+	int64_t	from = (int64_t)x509_time(X509_get0_notBefore(leaf));
+	int64_t	to = (int64_t)x509_time(X509_get0_notAfter(leaf));
 
-	if (!ok && X509_STORE_CTX_get_error_depth(ctx) > 0 &&
-	    (e == X509_V_ERR_CERT_NOT_YET_VALID ||
-	    e == X509_V_ERR_CERT_HAS_EXPIRED))
-		return 1;
-	return ok;
+	if (now > to)
+		return refuse_window(why, R_TLS_EXPIRED, "notAfter", to, now);
+	if (now < from)
+		return refuse_window(why, R_TLS_NOT_YET_VALID, "notBefore",
+		    from, now);
+	return 0;
 }
 
 static int
-verify_error(X509_STORE_CTX *ctx, X509 *leaf, int64_t now, struct refusal *why)
+verify_error(X509_STORE_CTX *ctx, X509 *leaf, struct refusal *why)
 {
 	int e = X509_STORE_CTX_get_error(ctx);
 
 	switch (e) {
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-		return refuse_window(why, R_TLS_EXPIRED, "notAfter",
-		    X509_get0_notAfter(leaf), now);
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-		return refuse_window(why, R_TLS_NOT_YET_VALID, "notBefore",
-		    X509_get0_notBefore(leaf), now);
 	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
 		return refuse_anchor(why, leaf, "another key");
 	case X509_V_ERR_INVALID_PURPOSE:
@@ -239,20 +233,17 @@ verify_chain(X509 *leaf, X509 *anchor, bool server, int64_t now,
 		goto out;
 	}
 	X509_STORE_CTX_set0_trusted_stack(ctx, trusted);
-	X509_STORE_CTX_set_verify_cb(ctx, ignore_anchor_time);
 	param = X509_STORE_CTX_get0_param(ctx);
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_X509_STRICT |
-	    (now == 0 ? X509_V_FLAG_NO_CHECK_TIME : 0));
+	    X509_V_FLAG_NO_CHECK_TIME);
 	/* The leaf and its CA; nobody stands between them. */
 	X509_VERIFY_PARAM_set_depth(param, 0);
 	X509_VERIFY_PARAM_set_purpose(param,
 	    server ? X509_PURPOSE_SSL_SERVER : X509_PURPOSE_SSL_CLIENT);
-	if (now != 0)
-		X509_VERIFY_PARAM_set_time(param, (time_t)now);
-	if (X509_verify_cert(ctx) == 1)
+	if (X509_verify_cert(ctx) != 1)
+		verify_error(ctx, leaf, why);
+	else if (now == 0 || verify_window(leaf, now, why) == 0)
 		r = 0;
-	else
-		verify_error(ctx, leaf, now, why);
  out:
 	X509_STORE_CTX_free(ctx);
 	sk_X509_free(trusted);

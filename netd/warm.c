@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "tls.h"
+#include "x509time.h"
 
 static EVP_PKEY *warm_key;	/* the private half, for the time of this file */
 
@@ -50,7 +51,7 @@ static X509 *
 warm_cert(EVP_PKEY *key, X509 *issuer, EVP_PKEY *signer, const char *name)
 {
 	X509		*x = X509_new_ex(tls_lib(), TLS_PROPQ);
-	time_t		 now = (time_t)clock_trusted();
+	uint64_t	 now = clock_trusted();
 	X509_NAME	*subject;
 	bool		 ok;
 
@@ -59,8 +60,8 @@ warm_cert(EVP_PKEY *key, X509 *issuer, EVP_PKEY *signer, const char *name)
 	subject = X509_get_subject_name(x);
 	ok = X509_set_version(x, X509_VERSION_3) &&
 	    ASN1_INTEGER_set(X509_get_serialNumber(x), 1) &&
-	    X509_time_adj_ex(X509_getm_notBefore(x), -1, 0, &now) != NULL &&
-	    X509_time_adj_ex(X509_getm_notAfter(x), 1, 0, &now) != NULL &&
+	    x509_time_set(X509_getm_notBefore(x), now - 86400) == 0 &&
+	    x509_time_set(X509_getm_notAfter(x), now + 86400) == 0 &&
 	    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
 	    (const uint8_t *)name, -1, -1, 0) &&
 	    X509_set_issuer_name(x, issuer == NULL ? subject :

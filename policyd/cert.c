@@ -15,6 +15,7 @@
 #include "hex.h"
 #include "policyd.h"
 #include "spki.h"
+#include "x509time.h"
 
 /* s: a chain issued just now, by a clock a little ahead, is no error. */
 #define CLOCK_SKEW	300
@@ -52,23 +53,6 @@ cert_parse(const uint8_t *der, size_t len)
 		return NULL;
 	}
 	return x;
-}
-
-/* Seconds since 1970; 0 for what is no time. */
-static uint64_t
-cert_time(const ASN1_TIME *t)
-{
-	ASN1_TIME	*epoch;
-	uint64_t	 s = 0;
-	int		 days = 0, secs = 0;
-
-	if ((epoch = ASN1_TIME_set(NULL, 0)) == NULL)
-		fatalx("cert: out of memory");
-	if (ASN1_TIME_diff(&days, &secs, epoch, t) == 1 && days >= 0 &&
-	    secs >= 0)
-		s = (uint64_t)days * 86400 + (uint64_t)secs;
-	ASN1_TIME_free(epoch);
-	return s;
 }
 
 static void
@@ -111,8 +95,8 @@ cert_fill(X509 *x, struct cert_info *info)
 		memcpy(info->serial, ASN1_STRING_get0_data(s), (size_t)n);
 		info->seriallen = (size_t)n;
 	}
-	info->not_before = cert_time(X509_get0_notBefore(x));
-	info->not_after = cert_time(X509_get0_notAfter(x));
+	info->not_before = x509_time(X509_get0_notBefore(x));
+	info->not_after = x509_time(X509_get0_notAfter(x));
 	info->pointlen = cert_point(x, info->point);
 	cert_name(X509_get_subject_name(x), info->subject,
 	    sizeof(info->subject));
@@ -381,9 +365,31 @@ chain_error(X509_STORE_CTX *ctx, struct why *why)
 
 	if (x != NULL)
 		cert_name(X509_get_subject_name(x), name, sizeof(name));
-	return why_set(why, e == X509_V_ERR_CERT_HAS_EXPIRED ||
-	    e == X509_V_ERR_CERT_NOT_YET_VALID ? R_KEY_CHAIN_WINDOW :
-	    R_KEY_CHAIN_VERIFY, name, "ok", X509_verify_cert_error_string(e));
+	return why_set(why, R_KEY_CHAIN_VERIFY, name, "ok",
+	    X509_verify_cert_error_string(e));
+}
+
+/* The first from the root on that is not valid now. */
+static enum reason
+chain_window(const struct chain *c, uint64_t now, struct why *why)
+{
+	char		 name[65];
+	const X509	*x;
+	bool		 early;
+	unsigned	 i;
+
+	for (i = c->len; i-- > 0;) {
+		x = c->order[i];
+		early = now < x509_time(X509_get0_notBefore(x));
+		if (!early && now <= x509_time(X509_get0_notAfter(x)))
+			continue;
+		cert_name(X509_get_subject_name(x), name, sizeof(name));
+		return why_set(why, R_KEY_CHAIN_WINDOW, name, "ok",
+		    X509_verify_cert_error_string(early ?
+		    X509_V_ERR_CERT_NOT_YET_VALID :
+		    X509_V_ERR_CERT_HAS_EXPIRED));
+	}
+	return R_OK;
 }
 
 static enum reason
@@ -409,12 +415,11 @@ chain_verify(struct chain *c, uint64_t now, struct why *why)
 		fatalx("cert: out of memory");
 	param = X509_STORE_CTX_get0_param(ctx);
 	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_CHECK_SS_SIGNATURE);
-	if (now == 0)
-		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
-	else
-		X509_VERIFY_PARAM_set_time(param, (time_t)(now + CLOCK_SKEW));
+	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_NO_CHECK_TIME);
 	if (X509_verify_cert(ctx) != 1)
 		r = chain_error(ctx, why);
+	else if (now != 0)
+		r = chain_window(c, now + CLOCK_SKEW, why);
 	ERR_clear_error();
 	X509_STORE_CTX_free(ctx);
 	X509_STORE_free(store);

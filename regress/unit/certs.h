@@ -14,6 +14,7 @@
 
 #include "../../netd/tls.h"
 #include "clock.h"
+#include "x509time.h"
 
 #define NODE_A	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define NODE_B	"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -67,13 +68,13 @@ static inline X509 *
 certs_begin(const char *cn, EVP_PKEY *key, long from, long to)
 {
 	static long	 serial;
-	time_t		 now = (time_t)clock_trusted();
+	uint64_t	 now = clock_trusted();
 	X509		*x = X509_new_ex(tls_lib(), TLS_PROPQ);
 
 	if (x == NULL || !X509_set_version(x, X509_VERSION_3) ||
 	    !ASN1_INTEGER_set(X509_get_serialNumber(x), ++serial) ||
-	    !X509_time_adj_ex(X509_getm_notBefore(x), 0, from, &now) ||
-	    !X509_time_adj_ex(X509_getm_notAfter(x), 0, to, &now) ||
+	    x509_time_set(X509_getm_notBefore(x), now + (uint64_t)from) == -1 ||
+	    x509_time_set(X509_getm_notAfter(x), now + (uint64_t)to) == -1 ||
 	    !X509_NAME_add_entry_by_txt(X509_get_subject_name(x), "CN",
 	    MBSTRING_ASC, (const uint8_t *)cn, -1, -1, 0) ||
 	    !X509_set_pubkey(x, key))

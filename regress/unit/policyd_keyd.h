@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "checkpoint.h"
+#include "x509time.h"
 #include "../../policyd/policyd.h"
 
 #define FAKE_KEYS	8
@@ -156,9 +157,10 @@ fake_x509(EVP_PKEY *subject, const char *cn, EVP_PKEY *key, const char *issuer,
 	    (const unsigned char *)issuer, -1, -1, 0);
 	X509_set_issuer_name(x, n);
 	X509_NAME_free(n);
-	t = ASN1_TIME_set(NULL, (time_t)nb);
+	t = ASN1_TIME_new();
+	x509_time_set(t, nb);
 	X509_set1_notBefore(x, t);
-	ASN1_TIME_set(t, (time_t)na);
+	x509_time_set(t, na);
 	X509_set1_notAfter(x, t);
 	ASN1_TIME_free(t);
 	X509_set_pubkey(x, subject);
