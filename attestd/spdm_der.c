@@ -3,9 +3,9 @@
 
 #define DEPTH_MAX	24
 
-/* The element at p: its tag and body. Length of it all, or 0. */
-static size_t
-element(const uint8_t *p, size_t left, const uint8_t **body, size_t *blen)
+size_t
+spdm_der_element(const uint8_t *p, size_t left, const uint8_t **body,
+    size_t *blen)
 {
 	size_t	n, i, len = 0;
 
@@ -59,7 +59,8 @@ elements_ok(const uint8_t *p, size_t left, unsigned depth)
 	size_t		 n, blen;
 
 	while (left > 0) {
-		if ((n = element(p, left, &body, &blen)) == 0)
+		n = spdm_der_element(p, left, &body, &blen);
+		if (n == 0)
 			return false;
 		if (p[0] & 0x20) {
 			if (depth == 0 || !elements_ok(body, blen, depth - 1))
@@ -80,7 +81,7 @@ spdm_der_len(const uint8_t *p, size_t left)
 
 	if (left < 2 || p[0] != 0x30)
 		return 0;
-	return element(p, left, &body, &blen);
+	return spdm_der_element(p, left, &body, &blen);
 }
 
 bool
