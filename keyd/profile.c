@@ -1,8 +1,9 @@
 /*
  * Certificates. A request names a profile and fills in fields; keyd builds
  * the TBSCertificate (RFC 5280, 4.1) itself, so that nothing that the profile
- * does not have can come into it. A leaf can be made only over a key that
- * keyd itself holds for that use, and only for this node's id.
+ * does not have can come into it. A leaf of this node can be made only over
+ * a key that keyd itself holds for that use, a component's only over one that
+ * keyd does not hold, and both only for this node's id.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include <openssl/x509v3.h>
 
 #include "keyd.h"
+#include "x509time.h"
 
 #define FOREVER		253402300799ULL	/* 99991231235959Z: RFC 5280, 4.1.2.5 */
 #define DAY		86400ULL
@@ -18,15 +20,17 @@
 
 /* DSP0274, certificate requirements: responder and requester authentication. */
 #define EKU_SPDM	"1.3.6.1.4.1.412.274.3,1.3.6.1.4.1.412.274.4"
+#define EKU_COMPONENT	"1.3.6.1.4.1.412.274.3"
 #define EKU_TLS		"serverAuth,clientAuth"
 
 struct profile {
 	const char	*name;
-	const char	*subject;	/* CN; the node's id follows */
+	const char	*subject;	/* CN; node id or component follows */
 	const char	*basic;
 	const char	*usage;
 	const char	*eku;		/* NULL: none */
 	enum key_purpose over;		/* whose key it certifies */
+	bool		 foreign;	/* over a component's key, by name */
 	bool		 forever;	/* self-signed, never expires */
 	uint64_t	 longest;	/* seconds; of leafs */
 };
@@ -49,6 +53,13 @@ static const struct profile profiles[CERT_NPROFILES] = {
 		.basic = "critical,CA:FALSE",
 		.usage = "critical,digitalSignature",
 		.eku = EKU_TLS, .over = KEY_TLS, .longest = LEAF_MAX,
+	},
+	[CERT_COMPONENT_LEAF] = {
+		.name = "component leaf", .subject = "provd component ",
+		.basic = "critical,CA:FALSE",
+		.usage = "critical,digitalSignature",
+		.eku = EKU_COMPONENT, .over = KEY_NPURPOSES, .foreign = true,
+		.longest = LEAF_MAX,
 	},
 };
 
@@ -100,22 +111,64 @@ node_is_ours(const char *node)
 	return false;
 }
 
+/* A key of any purpose over this point. */
+static bool
+point_is_ours(const uint8_t *point, size_t len)
+{
+	unsigned	p;
+
+	for (p = 0; p < KEY_NPURPOSES; p++)
+		if (key_bypoint((enum key_purpose)p, point, len) != NULL)
+			return true;
+	return false;
+}
+
+/* Nothing in it can end a URN or begin another part of it. */
+static bool
+component_ok(const char *s)
+{
+	size_t	n = strlen(s);
+
+	return n > 0 && n <= 32 && strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	    "abcdefghijklmnopqrstuvwxyz0123456789-_.") == n;
+}
+
 static int
-check_subject(const struct msg_cert_req *req, const struct profile *p,
+check_key(const struct msg_cert_req *req, const struct profile *p,
     const struct key *issuer, struct why *w)
 {
-	const struct curve	*c = curve_get(req->algorithm);
 	const struct key	*k;
 
-	if (!curve_has(c, req->public.data, req->public.len))
-		return why_set(w, R_KEY_CERT_POINT, "public",
-		    "a point of the curve", NULL);
+	if (p->foreign && point_is_ours(req->public.data, req->public.len))
+		return why_set(w, R_KEY_CERT_SUBJECT, "public",
+		    "a key of the component", "a key of this node");
+	if (p->foreign)
+		return 0;
 	k = key_bypoint(p->over, req->public.data, req->public.len);
 	if (k == NULL || (p->forever && k != issuer))
 		return why_set(w, R_KEY_CERT_SUBJECT, "public",
 		    p->forever ? "the issuer's own key" :
 		    p->over == KEY_TLS ? "a tls key of this node" :
 		    "an spdm key of this node", NULL);
+	return 0;
+}
+
+static int
+check_subject(const struct msg_cert_req *req, const struct profile *p,
+    const struct key *issuer, struct why *w)
+{
+	const struct curve	*c = curve_get(req->algorithm);
+
+	if (!curve_has(c, req->public.data, req->public.len))
+		return why_set(w, R_KEY_CERT_POINT, "public",
+		    "a point of the curve", NULL);
+	if (check_key(req, p, issuer, w) == -1)
+		return -1;
+	if (p->foreign ? !component_ok(req->component) :
+	    req->component[0] != '\0')
+		return why_set(w, R_KEY_CERT_COMPONENT, "component",
+		    p->foreign ? "1 to 32 letters, digits and -_." : "none",
+		    req->component);
 	if (!node_is_ours(req->node))
 		return why_set(w, R_KEY_CERT_NODE, "node",
 		    "the id of this node's SPDM key", req->node);
@@ -156,11 +209,11 @@ profile_check(const struct msg_cert_req *req, const struct profile *p,
 /* ---- building -------------------------------------------------------- */
 
 static int
-name_build(X509_NAME *name, const char *prefix, const char *node)
+name_build(X509_NAME *name, const char *prefix, const char *last)
 {
 	char	 cn[65];
 
-	snprintf(cn, sizeof(cn), "%s%s", prefix, node);
+	snprintf(cn, sizeof(cn), "%s%s", prefix, last);
 	return X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_ASC,
 	    (const unsigned char *)cn, -1, -1, 0) == 1 ? 0 : -1;
 }
@@ -224,15 +277,19 @@ ext_identifiers(STACK_OF(X509_EXTENSION) **exts, const struct curve *c,
 }
 
 static int
-ext_san(STACK_OF(X509_EXTENSION) **exts, const char *node)
+ext_san(STACK_OF(X509_EXTENSION) **exts, const struct msg_cert_req *req)
 {
 	GENERAL_NAMES	*names = GENERAL_NAMES_new();
 	GENERAL_NAME	*gn = GENERAL_NAME_new();
 	ASN1_IA5STRING	*uri = ASN1_IA5STRING_new();
-	char		 text[64];
+	char		 text[128];
 	int		 r = -1;
 
-	snprintf(text, sizeof(text), "urn:provd:node:%s", node);
+	if (req->component[0] == '\0')
+		snprintf(text, sizeof(text), "urn:provd:node:%s", req->node);
+	else
+		snprintf(text, sizeof(text), "urn:provd:component:%s:%s",
+		    req->node, req->component);
 	if (names == NULL || gn == NULL || uri == NULL ||
 	    ASN1_STRING_set(uri, text, -1) != 1)
 		goto out;
@@ -263,7 +320,7 @@ tbs_extensions(TBS *t, const struct profile *p, const struct msg_cert_req *req,
 	if (ext_identifiers(e, curve_get(req->algorithm), req->public.data,
 	    issuer) == -1)
 		return -1;
-	return ext_san(e, req->node);
+	return ext_san(e, req);
 }
 
 static int
@@ -280,13 +337,12 @@ tbs_fields(TBS *t, const struct profile *p, const struct msg_cert_req *req,
 	    BN_to_ASN1_INTEGER(serial, t->serial) == NULL ||
 	    X509_ALGOR_set0(t->algorithm,
 	    OBJ_nid2obj(key_curve(issuer)->sig_nid), V_ASN1_UNDEF, NULL) != 1 ||
-	    ASN1_TIME_set(t->validity->notBefore,
-	    (time_t)req->not_before) == NULL ||
-	    ASN1_TIME_set(t->validity->notAfter,
-	    (time_t)req->not_after) == NULL ||
+	    x509_time_set(t->validity->notBefore, req->not_before) == -1 ||
+	    x509_time_set(t->validity->notAfter, req->not_after) == -1 ||
 	    name_build(t->issuer, profiles[CERT_NODE_CA].subject,
 	    req->node) == -1 ||
-	    name_build(t->subject, p->subject, req->node) == -1)
+	    name_build(t->subject, p->subject, p->foreign ? req->component :
+	    req->node) == -1)
 		goto out;
 	r = 0;
  out:

@@ -17,6 +17,7 @@
 #include <openssl/x509v3.h>
 
 #include "keyd_dir.h"
+#include "x509time.h"
 
 #define FOREVER	253402300799ULL
 #define DAY	86400ULL
@@ -24,13 +25,16 @@
 
 static const struct key	*ca, *spdm, *tls, *audit;
 static char		 node[41];
+static uint8_t		 foreign[KEY_POINT_MAX];	/* of a component, P-256 */
 
 static int
 setup_with(enum key_algorithm a)
 {
 	struct why	 w;
+	uint8_t		 scalar[SCALAR_MAX];
 
-	if (test_dir_make(NULL) == -1 || test_ring_open(&w) == -1)
+	if (test_dir_make(NULL) == -1 || test_ring_open(&w) == -1 ||
+	    local_make(curve_get(KEY_P256), scalar, foreign) == -1)
 		return -1;
 	ca = test_key("ca", KEY_CA, KEY_P256);
 	spdm = test_key("spdm", KEY_SPDM, a);
@@ -64,6 +68,11 @@ request(struct msg_cert_req *m, enum cert_profile p)
 	m->profile = p;
 	m->algorithm = key_algorithm(k);
 	IPC_SET_BLOB(m->public, key_point(k), key_curve(k)->point);
+	if (p == CERT_COMPONENT_LEAF) {
+		m->algorithm = KEY_P256;
+		IPC_SET_BLOB(m->public, foreign, 65);
+		IPC_SET_STR(m->component, "nic-0_a.b");
+	}
 	IPC_SET_STR(m->node, node);
 	IPC_SET_BLOB(m->serial, "\x41\x02\x03\x04\x05\x06\x07\x08"
 	    "\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", 16);
@@ -120,12 +129,12 @@ refusal(const struct msg_cert_req *m)
 /* ---- what is in them ------------------------------------------------- */
 
 static void
-has_name(const X509_NAME *name, const char *prefix)
+has_cn(const X509_NAME *name, const char *prefix, const char *last)
 {
 	char	 want[80], got[80] = "";
-
-	snprintf(want, sizeof(want), "CN = %s%s", prefix, node);
 	BIO	*b = BIO_new(BIO_s_mem());
+
+	snprintf(want, sizeof(want), "CN = %s%s", prefix, last);
 
 	X509_NAME_print_ex(b, name, 0, XN_FLAG_ONELINE);
 	BIO_read(b, got, sizeof(got) - 1);
@@ -134,24 +143,32 @@ has_name(const X509_NAME *name, const char *prefix)
 }
 
 static void
-has_time(const ASN1_TIME *t, uint64_t want)
+has_name(const X509_NAME *name, const char *prefix)
 {
-	ASN1_TIME	*w = ASN1_TIME_set(NULL, (time_t)want);
-
-	assert_int_equal(ASN1_TIME_compare(t, w), 0);
-	assert_int_equal(ASN1_STRING_type(t), ASN1_STRING_type(w));
-	ASN1_TIME_free(w);
+	has_cn(name, prefix, node);
 }
 
 static void
-has_san(X509 *x)
+has_time(const ASN1_TIME *t, uint64_t want)
+{
+	assert_int_equal(x509_time(t), want);
+	assert_int_equal(ASN1_STRING_type(t), want < 2524608000 ?
+	    V_ASN1_UTCTIME : V_ASN1_GENERALIZEDTIME);
+}
+
+static void
+has_san(X509 *x, enum cert_profile p)
 {
 	GENERAL_NAMES	*names;
 	GENERAL_NAME	*n;
-	char		 want[64];
+	char		 want[128];
 	int		 crit;
 
-	snprintf(want, sizeof(want), "urn:provd:node:%s", node);
+	if (p == CERT_COMPONENT_LEAF)
+		snprintf(want, sizeof(want), "urn:provd:component:%s:%s",
+		    node, "nic-0_a.b");
+	else
+		snprintf(want, sizeof(want), "urn:provd:node:%s", node);
 	names = X509_get_ext_d2i(x, NID_subject_alt_name, &crit, NULL);
 	assert_non_null(names);
 	assert_int_equal(crit, 0);
@@ -205,7 +222,7 @@ has_basic(X509 *x, bool is_ca)
 
 /* SKI is the certificate's own key, AKI the CA's; nothing else is in AKI. */
 static void
-has_identifiers(X509 *x, const struct key *k)
+has_identifiers(X509 *x, const uint8_t *point, size_t len)
 {
 	const ASN1_OCTET_STRING	*ski, *aki;
 	AUTHORITY_KEYID		*full;
@@ -215,8 +232,7 @@ has_identifiers(X509 *x, const struct key *k)
 	aki = X509_get0_authority_key_id(x);
 	assert_non_null(ski);
 	assert_non_null(aki);
-	curve_digest(curve_get(KEY_P256), key_point(k), key_curve(k)->point,
-	    md);
+	curve_digest(curve_get(KEY_P256), point, len, md);
 	assert_int_equal(ASN1_STRING_length(ski), 20);
 	assert_memory_equal(ASN1_STRING_get0_data(ski), md, 20);
 	curve_digest(curve_get(KEY_P256), key_point(ca), key_curve(ca)->point,
@@ -230,7 +246,7 @@ has_identifiers(X509 *x, const struct key *k)
 }
 
 static void
-has_common(X509 *x, const struct key *k, enum cert_profile p)
+has_common(X509 *x, enum cert_profile p)
 {
 	const ASN1_INTEGER	*s = X509_get0_serialNumber(x);
 	struct msg_cert_req	 m;
@@ -245,8 +261,8 @@ has_common(X509 *x, const struct key *k, enum cert_profile p)
 	has_name(X509_get_issuer_name(x), "provd node CA ");
 	has_time(X509_get0_notBefore(x), m.not_before);
 	has_time(X509_get0_notAfter(x), m.not_after);
-	has_identifiers(x, k);
-	has_san(x);
+	has_identifiers(x, m.public.data, m.public.len);
+	has_san(x, p);
 	usage = X509_get_ext_by_NID(x, NID_key_usage, -1);
 	assert_true(usage >= 0);
 	assert_int_equal(X509_EXTENSION_get_critical(X509_get_ext(x, usage)),
@@ -254,7 +270,7 @@ has_common(X509 *x, const struct key *k, enum cert_profile p)
 	assert_int_equal(X509_get_signature_nid(x), NID_ecdsa_with_SHA256);
 	pub = X509_get_pubkey(x);
 	assert_non_null(pub);
-	assert_int_equal(EVP_PKEY_get_bits(pub), 8 * key_curve(k)->coord);
+	assert_int_equal(EVP_PKEY_get_bits(pub), 8 * (m.public.len / 2));
 	EVP_PKEY_free(pub);
 }
 
@@ -263,7 +279,7 @@ test_node_ca(void **state)
 {
 	X509	*x = issue_ok(CERT_NODE_CA);
 
-	has_common(x, ca, CERT_NODE_CA);
+	has_common(x, CERT_NODE_CA);
 	has_name(X509_get_subject_name(x), "provd node CA ");
 	has_basic(x, true);
 	assert_int_equal(X509_get_key_usage(x), KU_KEY_CERT_SIGN | KU_CRL_SIGN);
@@ -283,7 +299,7 @@ test_spdm_leaf(void **state)
 	};
 	X509				*x = issue_ok(CERT_SPDM_LEAF);
 
-	has_common(x, spdm, CERT_SPDM_LEAF);
+	has_common(x, CERT_SPDM_LEAF);
 	has_name(X509_get_subject_name(x), "provd node ");
 	has_basic(x, false);
 	assert_int_equal(X509_get_key_usage(x), KU_DIGITAL_SIGNATURE);
@@ -300,11 +316,27 @@ test_tls_leaf(void **state)
 	};
 	X509				*x = issue_ok(CERT_TLS_LEAF);
 
-	has_common(x, tls, CERT_TLS_LEAF);
+	has_common(x, CERT_TLS_LEAF);
 	has_name(X509_get_subject_name(x), "provd node ");
 	has_basic(x, false);
 	assert_int_equal(X509_get_key_usage(x), KU_DIGITAL_SIGNATURE);
 	has_eku(x, eku, 2);
+	assert_int_equal(X509_get_ext_count(x), 6);
+	X509_free(x);
+}
+
+/* A device's leaf: no node's name, and of no use in TLS. */
+static void
+test_component_leaf(void **state)
+{
+	static const char *const	 eku[] = { "1.3.6.1.4.1.412.274.3" };
+	X509				*x = issue_ok(CERT_COMPONENT_LEAF);
+
+	has_common(x, CERT_COMPONENT_LEAF);
+	has_cn(X509_get_subject_name(x), "provd component ", "nic-0_a.b");
+	has_basic(x, false);
+	assert_int_equal(X509_get_key_usage(x), KU_DIGITAL_SIGNATURE);
+	has_eku(x, eku, 1);
 	assert_int_equal(X509_get_ext_count(x), 6);
 	X509_free(x);
 }
@@ -400,12 +432,18 @@ test_openssl_verify(void **state)
 	write_pem(issue_ok(CERT_NODE_CA), "ca.pem");
 	write_pem(issue_ok(CERT_SPDM_LEAF), "spdm.pem");
 	write_pem(issue_ok(CERT_TLS_LEAF), "tls.pem");
+	write_pem(issue_ok(CERT_COMPONENT_LEAF), "nic.pem");
 	assert_int_equal(openssl_verify("any", "1790000000", "ca.pem"), 0);
 	assert_int_equal(openssl_verify("any", "1790000000", "spdm.pem"), 0);
 	assert_int_equal(openssl_verify("sslserver", "1790000000", "tls.pem"),
 	    0);
 	assert_int_equal(openssl_verify("sslclient", "1790000000", "tls.pem"),
 	    0);
+	assert_int_equal(openssl_verify("any", "1790000000", "nic.pem"), 0);
+	assert_int_not_equal(openssl_verify("sslserver", "1790000000",
+	    "nic.pem"), 0);
+	assert_int_not_equal(openssl_verify("sslclient", "1790000000",
+	    "nic.pem"), 0);
 	/* The test can fail: another use, another time. */
 	assert_int_not_equal(openssl_verify("sslserver", "1790000000",
 	    "spdm.pem"), 0);
@@ -454,6 +492,8 @@ test_public_key(void **state)
 		m.algorithm = !m.algorithm;
 		assert_int_equal(refusal(&m), R_KEY_CERT_POINT);
 		/* A point of somebody else: nobody gets a name of ours. */
+		if (p == CERT_COMPONENT_LEAF)
+			continue;
 		request(&m, p);
 		assert_int_equal(local_make(curve_get(KEY_P256), scalar,
 		    point), 0);
@@ -477,6 +517,49 @@ test_public_key(void **state)
 	IPC_SET_BLOB(m.public, key_point(test_key("ca-2", KEY_CA, KEY_P256)),
 	    65);
 	assert_int_equal(refusal(&m), R_KEY_CERT_SUBJECT);
+}
+
+/* A component never gets a certificate over a key of this node, of any use. */
+static void
+test_component_key(void **state)
+{
+	const struct key *const	 ours[] = { ca, spdm, tls, audit };
+	struct msg_cert_req	 m;
+	size_t			 i;
+
+	for (i = 0; i < 4; i++) {
+		request(&m, CERT_COMPONENT_LEAF);
+		m.algorithm = key_algorithm(ours[i]);
+		IPC_SET_BLOB(m.public, key_point(ours[i]),
+		    key_curve(ours[i])->point);
+		assert_int_equal(refusal(&m), R_KEY_CERT_SUBJECT);
+	}
+}
+
+static void
+test_component_name(void **state)
+{
+	static const char *const	 bad[] = { "", "a:b", "a b", "a/b", "a\n",
+	    "a,CN=b", "\xc3\xa4", "a%3a", "#" };
+	struct msg_cert_req		 m;
+	size_t				 i;
+	unsigned			 p;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		request(&m, CERT_COMPONENT_LEAF);
+		IPC_SET_STR(m.component, bad[i]);
+		assert_int_equal(refusal(&m), R_KEY_CERT_COMPONENT);
+	}
+	request(&m, CERT_COMPONENT_LEAF);
+	memset(m.component, 'x', 32);
+	m.component[32] = '\0';
+	assert_int_equal(refusal(&m), R_OK);
+	/* and no other profile has one */
+	for (p = 0; p < CERT_COMPONENT_LEAF; p++) {
+		request(&m, p);
+		IPC_SET_STR(m.component, "nic0");
+		assert_int_equal(refusal(&m), R_KEY_CERT_COMPONENT);
+	}
 }
 
 static void
@@ -533,6 +616,10 @@ test_validity(void **state)
 		{ CERT_SPDM_LEAF, NOW, NOW + 90 * DAY + 3601,
 		    R_KEY_CERT_VALIDITY },
 		{ CERT_SPDM_LEAF, NOW, FOREVER, R_KEY_CERT_VALIDITY },
+		{ CERT_COMPONENT_LEAF, NOW, NOW + 90 * DAY + 3600, R_OK },
+		{ CERT_COMPONENT_LEAF, NOW, NOW + 90 * DAY + 3601,
+		    R_KEY_CERT_VALIDITY },
+		{ CERT_COMPONENT_LEAF, NOW, FOREVER, R_KEY_CERT_VALIDITY },
 		{ CERT_NODE_CA, 0, FOREVER, R_OK },
 		{ CERT_NODE_CA, 0, FOREVER - 1, R_KEY_CERT_VALIDITY },
 		{ CERT_NODE_CA, 0, FOREVER + 1, R_KEY_CERT_VALIDITY },
@@ -634,6 +721,8 @@ main(void)
 		T(test_spdm_leaf),
 		T3(test_spdm_leaf),
 		T(test_tls_leaf),
+		T(test_component_leaf),
+		T3(test_component_leaf),
 		T(test_node_id),
 		T3(test_node_id),
 		T(test_serials),
@@ -642,6 +731,9 @@ main(void)
 		T(test_issuer),
 		T(test_public_key),
 		T3(test_public_key),
+		T(test_component_key),
+		T3(test_component_key),
+		T(test_component_name),
 		T(test_node),
 		T(test_serial_form),
 		T(test_validity),
