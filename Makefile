@@ -52,7 +52,7 @@ SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c responder_chun
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c slotset.c job.c session.c random.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
-	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c \
+	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c
 SRC_provctl = provctl.c command.c client.c row.c check.c
@@ -65,7 +65,7 @@ UNIT_libipc  = codec channel offence sisters queue events hub routes msgdoc
 UNIT_libutil = reason clock secret log conf confine start spki x509time
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_code keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial netd_filter
-UNIT_attestd = measure spdm_session spdm_tcp spdm_replay spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr attestd_proc
+UNIT_attestd = measure spdm_session spdm_tcp spdm_replay spdm_rsp_replay spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr attestd_proc
 UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings peer_fsm peer peer_life evidence policy reference inbound peer_many control
 UNIT_provctl = provctl
 

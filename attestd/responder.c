@@ -23,16 +23,25 @@ responder_defaults(struct responder_conf *c)
 		/* 2^23 us: a signature may have to wait for the TPM. */
 		.ct_exponent = 23,
 		/* Files are measured at start: MEAS_FRESH would be a lie. */
-		.flags = SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG,
+		.flags = SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG |
+		    SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX |
+		    SPDM_CAP_HBEAT | SPDM_CAP_KEY_UPD | SPDM_CAP_CHUNK,
 		.data_transfer = RESPONDER_TRANSFER,
-		.max_msg = RESPONDER_TRANSFER,
+		.max_msg = RESPONSE_MAX,
 	    },
 	    .versions = SPDM_ALLOW_12 | SPDM_ALLOW_13,
 	    .algs = {
 		.meas_spec = SPDM_MEAS_DMTF,
 		.other = SPDM_OPAQUE_FMT1,
 		.meas_hash = 0x02,	/* SHA-256, as the PCRs */
+		.table = {
+		    [SPDM_T_DHE] = SPDM_DHE_P256 | SPDM_DHE_P384,
+		    [SPDM_T_AEAD] = SPDM_AEAD_AES256GCM,
+		    [SPDM_T_REQ_ASYM] = 0x10 | 0x80,
+		    [SPDM_T_SCHEDULE] = SPDM_SCHEDULE_SPDM,
+		},
 	    },
+	    .heartbeat = RESPONDER_HEARTBEAT,
 	};
 }
 
@@ -58,6 +67,8 @@ responder_free(struct responder *r)
 {
 	if (r == NULL)
 		return;
+	responder_session_free(r);
+	responder_chunk_free(r);
 	transcript_free(&r->tr);
 	free(r);
 }
@@ -69,26 +80,11 @@ version_known(const struct responder *r, uint8_t version)
 	    (version == SPDM_V13 && r->conf->versions & SPDM_ALLOW_13);
 }
 
-/* The slots whose key is of the negotiated algorithm. */
-static uint8_t
-slot_mask(const struct responder *r)
+bool
+responder_both(const struct responder *r, uint32_t cap)
 {
-	uint8_t		mask = 0;
-	unsigned	i;
-
-	for (i = 0; i < SPDM_SLOTS; i++)
-		if (r->conf->slots[i].content != NULL &&
-		    spdm_alg(r->conf->slots[i].algorithm) == r->alg)
-			mask = (uint8_t)(mask | 1U << i);
-	return mask;
-}
-
-static const struct spdm_slot *
-slot_find(const struct responder *r, uint8_t slot)
-{
-	if (slot >= SPDM_SLOTS || (slot_mask(r) >> slot & 1) == 0)
-		return NULL;
-	return &r->conf->slots[slot];
+	return (r->conf->caps.flags & cap) != 0 &&
+	    (r->peer_flags & cap) != 0;
 }
 
 uint8_t
@@ -98,6 +94,7 @@ serve_version(struct responder *r, const uint8_t *msg, size_t len)
 
 	if (msg[0] != SPDM_V10)
 		return SPDM_E_VERSION_MISMATCH;
+	responder_session_end(r);
 	transcript_reset(&r->tr);
 	r->alg = NULL;
 	r->version = SPDM_V10;
@@ -138,6 +135,8 @@ serve_capabilities(struct responder *r, const uint8_t *msg, size_t len)
 		return SPDM_E_INVALID_REQUEST;
 	r->version = msg[0];
 	r->peer_transfer = c.data_transfer;
+	r->chunk.peer_max = c.max_msg;
+	r->peer_flags = c.flags;
 	r->state = SPDM_S_CAPS;
 	mine.version = r->version;
 	mine.p1 = 0;
@@ -157,13 +156,41 @@ own_alg(const struct responder *r)
 	return NULL;
 }
 
+/*
+ * Tables of what is negotiated, one of a kind; 0 for what is not (DSP0274,
+ * ALGORITHMS). The exchange is on the curve of the signatures.
+ */
+static void
+select_tables(struct responder *r, const struct spdm_alg *alg,
+    struct spdm_algs *a)
+{
+	const uint16_t	*mine = r->conf->algs.table;
+	uint16_t	 can[SPDM_NTABLES] = { 0 };
+	bool		 session;
+	unsigned	 i;
+
+	session = responder_both(r, SPDM_CAP_KEY_EX | SPDM_CAP_PSK) &&
+	    responder_both(r, SPDM_CAP_ENCRYPT) &&
+	    responder_both(r, SPDM_CAP_MAC);
+	if (session) {
+		can[SPDM_T_AEAD] = SPDM_AEAD_AES256GCM;
+		can[SPDM_T_SCHEDULE] = SPDM_SCHEDULE_SPDM;
+	}
+	if (session && responder_both(r, SPDM_CAP_KEY_EX))
+		can[SPDM_T_DHE] = alg == spdm_alg(KEY_P384) ? SPDM_DHE_P384 :
+		    SPDM_DHE_P256;
+	if (responder_both(r, SPDM_CAP_MUT_AUTH))
+		can[SPDM_T_REQ_ASYM] = (uint16_t)alg->asym;
+	for (i = 0; i < SPDM_NTABLES; i++)
+		r->table[i] = a->table[i] = a->table[i] & mine[i] & can[i];
+}
+
 uint8_t
 serve_algorithms(struct responder *r, const uint8_t *msg, size_t len)
 {
 	const struct spdm_algs	*mine = &r->conf->algs;
 	const struct spdm_alg	*alg;
 	struct spdm_algs	 a;
-	unsigned		 i;
 
 	if (spdm_negotiate_get(msg, len, &a) == -1)
 		return SPDM_E_INVALID_REQUEST;
@@ -177,187 +204,12 @@ serve_algorithms(struct responder *r, const uint8_t *msg, size_t len)
 	a.meas_hash = a.meas_spec != 0 ? mine->meas_hash : 0;
 	a.base_asym = alg->asym;
 	a.base_hash = alg->hash;
-	for (i = 0; i < SPDM_NTABLES; i++)
-		a.table[i] &= mine->table[i];
+	select_tables(r, alg, &a);
 	r->alg = alg;
 	r->meas_hash = a.meas_hash;
+	r->other = a.other;
 	r->state = SPDM_S_READY;
 	spdm_algorithms_put(&r->out, &a);
-	return 0;
-}
-
-uint8_t
-serve_digests(struct responder *r, const uint8_t *msg, size_t len)
-{
-	uint8_t		mask = slot_mask(r);
-	unsigned	i;
-
-	spdm_put_hdr(&r->out, r->version, SPDM_DIGESTS,
-	    r->version >= SPDM_V13 ? mask : 0, mask);
-	for (i = 0; i < SPDM_SLOTS; i++)
-		if (mask >> i & 1)
-			spdm_put(&r->out, r->conf->slots[i].digest,
-			    r->alg->hash_len);
-	transcript_b(&r->tr, msg, len, r->out.data, r->out.len);
-	return 0;
-}
-
-uint8_t
-serve_certificate(struct responder *r, const uint8_t *msg, size_t len)
-{
-	struct spdm_get_certificate	 g;
-	const struct spdm_slot		*s;
-	size_t				 n, room;
-
-	if (spdm_get_certificate_get(msg, len, &g) == -1 ||
-	    (s = slot_find(r, g.slot)) == NULL)
-		return SPDM_E_INVALID_REQUEST;
-	if (g.size_only)
-		g.offset = g.length = 0;
-	if (g.offset >= s->len)
-		return SPDM_E_INVALID_REQUEST;
-	room = r->peer_transfer < RESPONSE_MAX ? r->peer_transfer :
-	    RESPONSE_MAX;
-	n = s->len - g.offset;
-	if (n > g.length)
-		n = g.length;
-	if (n > room - 8)
-		n = room - 8;
-	spdm_put_hdr(&r->out, r->version, SPDM_CERTIFICATE, g.slot, 0);
-	spdm_put_u16(&r->out, (uint16_t)n);
-	spdm_put_u16(&r->out, (uint16_t)(s->len - g.offset - n));
-	spdm_put(&r->out, s->content + g.offset, n);
-	transcript_b(&r->tr, msg, len, r->out.data, r->out.len);
-	return 0;
-}
-
-/* Does what was built, with its signature, fit the peer's buffer? */
-static bool
-fits(const struct responder *r, size_t sig_len)
-{
-	return !r->out.full && r->out.len + sig_len <= r->peer_transfer &&
-	    r->out.len + sig_len <= RESPONSE_MAX;
-}
-
-static void
-ask_signature(struct responder *r, const struct spdm_slot *s,
-    const char *context, const uint8_t *msg)
-{
-	r->request = msg[1];
-	r->signing = true;
-	r->sign.serial++;
-	r->sign.key = s->key;
-	r->sign.version = r->version;
-	r->sign.context = context;
-	r->sign.hash = r->hash;
-	r->sign.hash_len = r->alg->hash_len;
-	r->sign.sig_len = r->alg->sig_len;
-}
-
-static void
-put_nonce(struct responder *r)
-{
-	uint8_t	nonce[SPDM_NONCE];
-
-	r->conf->random(r->conf->random_arg, nonce, sizeof(nonce));
-	spdm_put(&r->out, nonce, sizeof(nonce));
-}
-
-uint8_t
-serve_challenge(struct responder *r, const uint8_t *msg, size_t len)
-{
-	uint8_t			 summary[SPDM_HASH_MAX];
-	const struct spdm_slot	*s;
-	struct spdm_challenge	 c;
-
-	if (spdm_challenge_get(msg, len, &c) == -1 ||
-	    (s = slot_find(r, c.slot)) == NULL)
-		return SPDM_E_INVALID_REQUEST;
-	if (c.summary != SPDM_SUMMARY_NONE && (r->meas_hash == 0 ||
-	    (c.summary != SPDM_SUMMARY_TCB && c.summary != SPDM_SUMMARY_ALL)))
-		return SPDM_E_INVALID_REQUEST;
-	if (c.summary != SPDM_SUMMARY_NONE && r->conf->measures == NULL)
-		return SPDM_E_BUSY;
-	spdm_put_hdr(&r->out, r->version, SPDM_CHALLENGE_AUTH, c.slot,
-	    slot_mask(r));
-	spdm_put(&r->out, s->digest, r->alg->hash_len);
-	put_nonce(r);
-	if (c.summary != SPDM_SUMMARY_NONE) {
-		measure_summary(r->conf->measures,
-		    c.summary == SPDM_SUMMARY_ALL, spdm_md(r->alg), summary);
-		spdm_put(&r->out, summary, r->alg->hash_len);
-	}
-	spdm_put_u16(&r->out, 0);
-	if (c.context != NULL)
-		spdm_put(&r->out, c.context, SPDM_CONTEXT);
-	if (!fits(r, r->alg->sig_len))
-		return SPDM_E_RESPONSE_TOO_LARGE;
-	transcript_c_hash(&r->tr, msg, len, r->out.data, r->out.len, r->hash);
-	ask_signature(r, s, SPDM_CTX_CHALLENGE, msg);
-	return 0;
-}
-
-/* The blocks that were asked for. Their number, or -1 if there is none. */
-static int
-put_blocks(struct responder *r, const struct spdm_get_measurements *g,
-    struct spdm_buf *b)
-{
-	const struct measure_set	*set = r->conf->measures;
-	const struct measure		*m;
-	bool				 raw = g->attr & SPDM_ATTR_RAW;
-	size_t				 i;
-
-	if (g->op == SPDM_OP_COUNT)
-		return 0;
-	if (g->op != SPDM_OP_ALL) {
-		if ((m = measure_find(set, g->op)) == NULL)
-			return -1;
-		measure_block(m, raw, b);
-		return 1;
-	}
-	for (i = 0; i < set->n; i++)
-		measure_block(&set->m[i], raw, b);
-	return (int)set->n;
-}
-
-uint8_t
-serve_measurements(struct responder *r, const uint8_t *msg, size_t len)
-{
-	struct spdm_get_measurements	 g;
-	const struct spdm_slot		*s = NULL;
-	struct spdm_buf			 rec;
-	uint8_t				 p2;
-	int				 n;
-
-	if (r->meas_hash == 0 ||
-	    spdm_get_measurements_get(msg, len, &g) == -1)
-		return SPDM_E_INVALID_REQUEST;
-	if (g.nonce != NULL && (s = slot_find(r, g.slot)) == NULL)
-		return SPDM_E_INVALID_REQUEST;
-	if (r->conf->measures == NULL)
-		return SPDM_E_BUSY;
-	/* The record is built where it belongs: after header, count, length. */
-	spdm_buf_init(&rec, r->out_data + 8, RESPONSE_MAX - 8);
-	if ((n = put_blocks(r, &g, &rec)) == -1)
-		return SPDM_E_INVALID_REQUEST;
-	/* Bits 5:4, signed only: 2, nothing changed since M began. */
-	p2 = g.nonce != NULL ? (g.slot | 0x20) : 0;
-	spdm_put_hdr(&r->out, r->version, SPDM_MEASUREMENTS,
-	    g.op == SPDM_OP_COUNT ? (uint8_t)r->conf->measures->n : 0, p2);
-	spdm_put_u8(&r->out, (uint8_t)n);
-	spdm_put_u24(&r->out, (uint32_t)rec.len);
-	r->out.len += rec.len;
-	put_nonce(r);
-	spdm_put_u16(&r->out, 0);
-	if (g.context != NULL)
-		spdm_put(&r->out, g.context, SPDM_CONTEXT);
-	if (rec.full || !fits(r, s != NULL ? r->alg->sig_len : 0))
-		return SPDM_E_RESPONSE_TOO_LARGE;
-	transcript_m(&r->tr, msg, len, r->out.data, r->out.len);
-	if (s == NULL)
-		return 0;
-	transcript_m_hash(&r->tr, r->hash);
-	ask_signature(r, s, SPDM_CTX_MEASUREMENTS, msg);
 	return 0;
 }
 
@@ -375,8 +227,8 @@ put_not_ready(struct responder *r)
 uint8_t
 serve_if_ready(struct responder *r, const uint8_t *msg, size_t len)
 {
-	if (!r->deferred || msg[2] != r->request ||
-	    msg[3] != (uint8_t)r->sign.serial)
+	if (!r->deferred || r->secured != r->sign_secured ||
+	    msg[2] != r->request || msg[3] != (uint8_t)r->sign.serial)
 		return SPDM_E_INVALID_REQUEST;
 	if (r->signing) {
 		put_not_ready(r);
@@ -396,6 +248,7 @@ admit(const struct responder *r, const struct spdm_row *row,
     const uint8_t *msg, size_t len)
 {
 	size_t	more;
+	uint8_t	e;
 
 	if (row == NULL)
 		return SPDM_E_UNSUPPORTED;
@@ -404,10 +257,11 @@ admit(const struct responder *r, const struct spdm_row *row,
 	if ((row->flags & SPDM_F_OWN_VER) == 0 && msg[0] != r->version)
 		return SPDM_E_VERSION_MISMATCH;
 	if (row->since > r->version ||
-	    (row->caps != 0 && (r->conf->caps.flags & row->caps) == 0))
+	    (row->caps != 0 && (r->conf->caps.flags & row->caps) == 0) ||
+	    ((row->flags & SPDM_F_BOTH) && !responder_both(r, row->caps)))
 		return SPDM_E_UNSUPPORTED;
-	if (row->flags & SPDM_F_SESSION)
-		return SPDM_E_SESSION_REQUIRED;
+	if ((e = responder_session_admit(r, row)) != 0)
+		return e;
 	if (row->serve == NULL)
 		return SPDM_E_UNSUPPORTED;
 	more = msg[0] >= SPDM_V13 ? row->more13 : 0;
@@ -417,8 +271,9 @@ admit(const struct responder *r, const struct spdm_row *row,
 	return 0;
 }
 
-static void
-put_error(struct responder *r, const uint8_t *msg, size_t len, uint8_t code)
+void
+responder_put_error(struct responder *r, const uint8_t *msg, size_t len,
+    uint8_t code)
 {
 	uint8_t	version = r->version;
 
@@ -439,22 +294,22 @@ static void
 give_up(struct responder *r)
 {
 	if (r->deferred && r->request == SPDM_GET_MEASUREMENTS)
-		transcript_reset_m(&r->tr);
+		responder_m_reset(r, r->sign_secured);
+	if (r->deferred && r->request == SPDM_KEY_EXCHANGE)
+		responder_session_end(r);
 	r->signing = r->deferred = false;
 }
 
 enum responder_act
-responder_feed(struct responder *r, const uint8_t *msg, size_t len)
+responder_request(struct responder *r, const uint8_t *msg, size_t len)
 {
 	const struct spdm_row	*row;
 	uint8_t			 e = SPDM_E_INVALID_REQUEST;
 
-	spdm_buf_init(&r->out, r->out_data, sizeof(r->out_data));
-	r->error = 0;
-	r->attested = false;
+	r->act = RESPONDER_SEND;
 	if (len < 4) {
-		put_error(r, msg, len, e);
-		return RESPONDER_SEND;
+		responder_put_error(r, msg, len, e);
+		return r->act;
 	}
 	row = spdm_row(msg[1]);
 	if ((e = admit(r, row, msg, len)) == 0) {
@@ -463,7 +318,7 @@ responder_feed(struct responder *r, const uint8_t *msg, size_t len)
 		if (row->flags & SPDM_RESET_B)
 			transcript_reset_b(&r->tr);
 		if (row->flags & SPDM_RESET_M)
-			transcript_reset_m(&r->tr);
+			responder_m_reset(r, r->secured);
 		e = row->serve(r, msg, len);
 	}
 	if (e == 0 && r->state != SPDM_S_READY)
@@ -472,11 +327,54 @@ responder_feed(struct responder *r, const uint8_t *msg, size_t len)
 	    (e = append_a(r, msg, len)) == 0)
 		transcript_negotiated(&r->tr, r->alg);
 	if (e != 0) {
-		transcript_reset_m(&r->tr);
-		put_error(r, msg, len, e);
-		return RESPONDER_SEND;
+		r->act = RESPONDER_SEND;
+		responder_m_reset(r, r->secured);
+		responder_put_error(r, msg, len, e);
 	}
-	return r->signing && !r->deferred ? RESPONDER_SIGN : RESPONDER_SEND;
+	return r->act;
+}
+
+enum responder_act
+responder_deliver(struct responder *r)
+{
+	responder_chunk_answer(r);
+	if (!r->secured || responder_session_seal(r))
+		return RESPONDER_SEND;
+	r->out.len = 0;
+	return RESPONDER_NONE;
+}
+
+enum responder_act
+responder_feed(struct responder *r, bool secured, const uint8_t *msg,
+    size_t len)
+{
+	static const uint8_t	none[4];
+	enum responder_act	act;
+
+	spdm_buf_init(&r->out, r->out_data, sizeof(r->out_data));
+	r->error = 0;
+	r->attested = r->secured = false;
+	r->why.reason = R_OK;
+	responder_session_sweep(r);
+	if (secured) switch (responder_session_open(r, &msg, &len)) {
+	case OPEN_OK:
+		r->secured = true;
+		break;
+	case OPEN_DECRYPT:
+		/* Under the keys of the session, and its last word. */
+		r->secured = true;
+		responder_put_error(r, none, sizeof(none), SPDM_E_DECRYPT);
+		responder_session_fail(r);
+		return responder_deliver(r);
+	case OPEN_FORM:
+	case OPEN_SESSION:
+		r->error = SPDM_E_INVALID_SESSION;
+		return RESPONDER_NONE;
+	}
+	if (!responder_chunk_feed(r, &msg, &len) &&
+	    (act = responder_request(r, msg, len)) != RESPONDER_SEND)
+		return act;
+	return responder_deliver(r);
 }
 
 const struct responder_sign *
@@ -495,37 +393,55 @@ responder_defer(struct responder *r)
 	r->ready = false;
 	r->out.len = 0;
 	put_not_ready(r);
+	(void)responder_deliver(r);
+}
+
+/* keyd has no signature: what would have had it is not there. */
+static void
+unsigned_for(struct responder *r)
+{
+	uint8_t	msg[4] = { 0, r->request, 0, 0 };
+
+	if (r->request == SPDM_KEY_EXCHANGE)
+		responder_session_end(r);
+	if (!r->deferred)
+		responder_put_error(r, msg, sizeof(msg), SPDM_E_BUSY);
 }
 
 bool
 responder_signed(struct responder *r, uint32_t serial, const uint8_t *sig)
 {
 	struct spdm_buf	*b = r->deferred ? &r->held : &r->out;
-	uint8_t		 msg[4] = { 0, r->request, 0, 0 };
 
 	if (!r->signing || serial != r->sign.serial)
 		return false;
 	r->signing = false;
 	r->ready = sig != NULL;
 	if (r->request == SPDM_GET_MEASUREMENTS)
-		transcript_reset_m(&r->tr);
-	if (sig == NULL) {
-		if (!r->deferred)
-			put_error(r, msg, sizeof(msg), SPDM_E_BUSY);
-		return !r->deferred;
+		responder_m_reset(r, r->sign_secured);
+	if (sig == NULL)
+		unsigned_for(r);
+	else {
+		if (r->request == SPDM_CHALLENGE)
+			transcript_reset_b(&r->tr);
+		if (r->request == SPDM_KEY_EXCHANGE)
+			responder_exchanged(r, b, sig);
+		else
+			spdm_put(b, sig, r->sign.sig_len);
+		r->attested = !r->deferred &&
+		    r->request == SPDM_GET_MEASUREMENTS;
 	}
-	if (r->request == SPDM_CHALLENGE)
-		transcript_reset_b(&r->tr);
-	spdm_put(b, sig, r->sign.sig_len);
-	if (r->deferred)
-		return false;
-	r->attested = r->request == SPDM_GET_MEASUREMENTS;
-	return true;
+	return !r->deferred && responder_deliver(r) == RESPONDER_SEND;
 }
 
 const uint8_t *
-responder_out(const struct responder *r, size_t *len)
+responder_out(const struct responder *r, bool *secured, size_t *len)
 {
+	*secured = r->secured;
+	if (r->secured) {
+		*len = r->ses->rec_len;
+		return r->ses->rec;
+	}
 	*len = r->out.len;
 	return r->out.data;
 }
@@ -542,31 +458,8 @@ responder_attested(const struct responder *r)
 	return r->attested;
 }
 
-int
-spdm_slot_set(struct spdm_slot *s, uint32_t key, enum key_algorithm algorithm,
-    const uint8_t *ders, size_t len)
+const struct spdm_why *
+responder_why(const struct responder *r)
 {
-	const struct spdm_alg	*alg = spdm_alg(algorithm);
-	size_t			 root, total = 4 + alg->hash_len + len;
-
-	spdm_slot_clear(s);
-	if ((root = spdm_der_len(ders, len)) == 0 || total > UINT16_MAX ||
-	    (s->content = calloc(1, total)) == NULL)
-		return -1;
-	s->content[0] = (uint8_t)total;
-	s->content[1] = (uint8_t)(total >> 8);
-	spdm_hash(spdm_md(alg), ders, root, s->content + 4);
-	memcpy(s->content + 4 + alg->hash_len, ders, len);
-	s->len = total;
-	s->key = key;
-	s->algorithm = algorithm;
-	spdm_hash(spdm_md(alg), s->content, total, s->digest);
-	return 0;
-}
-
-void
-spdm_slot_clear(struct spdm_slot *s)
-{
-	free(s->content);
-	*s = (struct spdm_slot){ 0 };
+	return &r->why;
 }

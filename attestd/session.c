@@ -163,6 +163,7 @@ answer(struct session *s)
 	uint32_t		 id = s->id;
 	uint8_t			 e = responder_error(s->responder);
 	bool			 attested = responder_attested(s->responder);
+	bool			 secured;
 
 	if (e == SPDM_E_BUSY && s->slots->slot[0].content == NULL &&
 	    s->slots->slot[1].content == NULL)
@@ -170,7 +171,7 @@ answer(struct session *s)
 	else if (e != 0 && e != SPDM_E_NOT_READY)
 		count(s, R_ATT_SESSION_REQUEST, spdm_error_name(e));
 	IPC_SET_STR(m.address, s->address);
-	p = responder_out(s->responder, &n);
+	p = responder_out(s->responder, &secured, &n);
 	conn_timer(s->conn, IDLE_MS);
 	conn_send(s->conn, p, n);
 	/* The connection may have ended in conn_send(). */
@@ -259,7 +260,7 @@ session_message(void *arg, const uint8_t *msg, size_t len)
 	}
 	if (!s->measured)
 		pcrs_fetch();
-	if (responder_feed(s->responder, msg, len) == RESPONDER_SIGN)
+	if (responder_feed(s->responder, false, msg, len) == RESPONDER_SIGN)
 		ask_signature(s);
 	else
 		answer(s);

@@ -42,12 +42,19 @@
 #define SPDM_CERTS_MAX		8	/* certificates of one slot */
 #define SPDM_BLOCKS_MAX		128
 #define SPDM_VALUE_MAX		1024	/* bytes of one measurement value */
-#define SPDM_REQUEST_MAX	128	/* bytes of a request that we build */
+#define SPDM_REQUEST_MAX	0x2000	/* bytes of a request that we build */
+#define SPDM_DIGESTS_MAX	424	/* eight slots of a multi-key connection */
 
 /* Codes of requests; a response is the request with bit 7 clear. */
 enum spdm_code {
 	SPDM_DIGESTS = 0x01, SPDM_CERTIFICATE = 0x02,
 	SPDM_CHALLENGE_AUTH = 0x03, SPDM_VERSION = 0x04,
+	SPDM_CHUNK_SEND_ACK = 0x05, SPDM_CHUNK_RESPONSE = 0x06,
+	SPDM_KEY_EXCHANGE_RSP = 0x64, SPDM_FINISH_RSP = 0x65,
+	SPDM_PSK_EXCHANGE_RSP = 0x66, SPDM_PSK_FINISH_RSP = 0x67,
+	SPDM_HEARTBEAT_ACK = 0x68, SPDM_KEY_UPDATE_ACK = 0x69,
+	SPDM_ENCAPSULATED_REQUEST = 0x6a, SPDM_ENCAPSULATED_ACK = 0x6b,
+	SPDM_END_SESSION_ACK = 0x6c,
 	SPDM_MEASUREMENTS = 0x60, SPDM_CAPABILITIES = 0x61,
 	SPDM_CSR = 0x6d, SPDM_SET_CERTIFICATE_RSP = 0x6e,
 	SPDM_ALGORITHMS = 0x63, SPDM_ERROR = 0x7f,
@@ -64,12 +71,17 @@ enum spdm_code {
 };
 
 enum spdm_error_code {
-	SPDM_E_INVALID_REQUEST = 0x01, SPDM_E_BUSY = 0x03,
+	SPDM_E_INVALID_REQUEST = 0x01, SPDM_E_INVALID_SESSION = 0x02,
+	SPDM_E_BUSY = 0x03,
 	SPDM_E_UNEXPECTED = 0x04, SPDM_E_UNSPECIFIED = 0x05,
-	SPDM_E_UNSUPPORTED = 0x07, SPDM_E_SESSION_REQUIRED = 0x0b,
+	SPDM_E_DECRYPT = 0x06, SPDM_E_UNSUPPORTED = 0x07,
+	SPDM_E_IN_FLIGHT = 0x08, SPDM_E_INVALID_RESPONSE = 0x09,
+	SPDM_E_SESSION_LIMIT = 0x0a, SPDM_E_SESSION_REQUIRED = 0x0b,
 	SPDM_E_RESET_REQUIRED = 0x0c,
 	SPDM_E_RESPONSE_TOO_LARGE = 0x0d, SPDM_E_LARGE_RESPONSE = 0x0f,
-	SPDM_E_VERSION_MISMATCH = 0x41, SPDM_E_NOT_READY = 0x42
+	SPDM_E_MESSAGE_LOST = 0x10,
+	SPDM_E_VERSION_MISMATCH = 0x41, SPDM_E_NOT_READY = 0x42,
+	SPDM_E_NO_PENDING = 0x45
 };
 
 /* Capability flags (DSP0274, GET_CAPABILITIES and CAPABILITIES). */
@@ -221,6 +233,7 @@ struct spdm_error {
 };
 
 void	spdm_buf_init(struct spdm_buf *, uint8_t *, size_t);
+uint32_t spdm_le32(const uint8_t *);
 void	spdm_put_u8(struct spdm_buf *, uint8_t);
 void	spdm_put_u16(struct spdm_buf *, uint16_t);
 void	spdm_put_u24(struct spdm_buf *, uint32_t);
@@ -374,6 +387,7 @@ struct spdm_chain_rules {
 	const struct spdm_alg *alg;
 	uint8_t		 version, slot;
 	bool		 self_signed;	/* check the root's signature */
+	bool		 requester;	/* whose leaf it is; else a responder's */
 	const struct spdm_root *roots;	/* for chains that start below one */
 	size_t		 nroots;
 };
@@ -496,6 +510,9 @@ enum spdm_state {		/* of a connection; bits, for the column */
 #define SPDM_F_OWN_VER	0x02	/* brings its own version */
 #define SPDM_RESET_B	0x04	/* starts B anew */
 #define SPDM_RESET_M	0x08	/* starts M anew */
+#define SPDM_F_HAND	0x10	/* may come in a session's handshake */
+#define SPDM_F_DATA	0x20	/* may come in a session after it */
+#define SPDM_F_BOTH	0x40	/* both sides must have the capability */
 
 enum spdm_take { TAKE_NEXT, TAKE_AGAIN, TAKE_FAIL };
 
@@ -528,10 +545,22 @@ const char *spdm_versions_text(uint32_t allowed);
 /* The SPDM_ALLOW_ bit of a version, 0 if it has none. */
 uint32_t spdm_allow(uint8_t version);
 
+/* What keyd signs: the prefix of version and context, and the hash. */
+struct responder_sign {
+	uint32_t	 serial;	/* give it back with the signature */
+	uint32_t	 key;
+	uint8_t		 version;
+	const char	*context;
+	const uint8_t	*hash;
+	size_t		 hash_len, sig_len;
+};
+
 /* ---- requester.c --------------------------------------------------------- */
 
 enum spdm_act {
 	SPDM_SEND,		/* requester_out() goes to the peer */
+	SPDM_SIGN,		/* requester_sign() says what keyd must sign;
+				   then requester_signed() */
 	SPDM_WAIT,		/* requester_delay(), then requester_wake() */
 	SPDM_DONE,		/* the evidence is complete */
 	SPDM_FAIL		/* requester_why() says why */
@@ -539,7 +568,9 @@ enum spdm_act {
 
 struct spdm_step {
 	uint8_t		code;		/* request */
-	uint8_t		slot;		/* of GET_CERTIFICATE */
+	uint8_t		slot;		/* of GET_CERTIFICATE, KEY_EXCHANGE */
+	uint8_t		arg;		/* SPDM_UPDATE_ and its kin; Param1 of
+					   END_SESSION */
 };
 
 /* What is offered, and in which order it is asked. */
@@ -555,6 +586,13 @@ struct requester_conf {
 	size_t		 nroots;
 	spdm_random_fn	 random;
 	void		*random_arg;
+	/* Sessions (spdm_session.h). */
+	const struct spdm_binding *binding;	/* how records look here */
+	const struct spdm_dhe_ops *dhe;	/* NULL: spdm_dhe */
+	void		*dhe_arg;
+	uint16_t	 session;	/* our half of the session's id */
+	/* Our own chains, for a responder that wants to know us; or NULL. */
+	const struct spdm_slot *slots;
 	/* Told how far it got, for people. May be NULL. */
 	void		(*step)(void *arg, unsigned step, const char *detail);
 	void		*step_arg;
@@ -578,14 +616,25 @@ struct spdm_evidence {
 
 /* What a provd node offers when it attests; the caller sets the rest. */
 void	requester_defaults(struct requester_conf *);
+/* What it offers besides if its steps open a session: mutual if it may be
+ * asked to authenticate itself (conf->slots). */
+void	requester_offer_session(struct requester_conf *, bool mutual);
 /* nonce is the job's, for GET_MEASUREMENTS. NULL: no memory. */
 struct requester *requester_new(const struct requester_conf *,
 	    const uint8_t nonce[SPDM_NONCE]);
 void	requester_free(struct requester *);
 enum spdm_act requester_start(struct requester *);
-enum spdm_act requester_feed(struct requester *, const uint8_t *, size_t);
+/* A message, or a secured record. */
+enum spdm_act requester_feed(struct requester *, bool secured,
+	    const uint8_t *, size_t);
 enum spdm_act requester_wake(struct requester *);
-const uint8_t *requester_out(const struct requester *, size_t *len);
+/* What keyd must sign for SPDM_SIGN; and its signature, or NULL if it has
+ * none to give. */
+const struct responder_sign *requester_sign(const struct requester *);
+enum spdm_act requester_signed(struct requester *, const uint8_t *sig);
+/* Valid until the next feed; whether it is a secured record. */
+const uint8_t *requester_out(const struct requester *, bool *secured,
+	    size_t *len);
 uint32_t requester_delay(const struct requester *);	/* milliseconds */
 const struct spdm_why *requester_why(const struct requester *);
 /* Valid until requester_free(). */
@@ -609,30 +658,42 @@ struct responder_conf {
 	const struct measure_set *measures;	/* NULL: not known yet, Busy */
 	spdm_random_fn	 random;
 	void		*random_arg;
+
+	/* Sessions (spdm_session.h). */
+	const struct spdm_binding *binding;	/* how records look here */
+	const struct spdm_dhe_ops *dhe;	/* NULL: spdm_dhe */
+	void		*dhe_arg;
+	uint8_t		 heartbeat;	/* seconds, 0: none */
+	uint8_t		 mutual;	/* SPDM_MUT_: asked of a requester */
+	/* SPDM_MUT_KNOWN: the requester's chain, and which of its slots. */
+	const struct spdm_slot *known;
+	uint8_t		 known_slot;
+	/* Where a requester's chain may end, and the trusted time that its
+	 * validity must hold (0: not judged). */
+	const struct spdm_root *roots;
+	size_t		 nroots;
+	uint64_t	 now;
 };
 
 enum responder_act {
 	RESPONDER_SEND,		/* responder_out() goes to the peer */
-	RESPONDER_SIGN		/* responder_sign() says what keyd must sign;
+	RESPONDER_SIGN,		/* responder_sign() says what keyd must sign;
 				   then responder_signed() */
-};
-
-struct responder_sign {
-	uint32_t	 serial;	/* give it back with the signature */
-	uint32_t	 key;
-	uint8_t		 version;
-	const char	*context;
-	const uint8_t	*hash;
-	size_t		 hash_len, sig_len;
+	RESPONDER_NONE		/* a record of no session: no answer */
 };
 
 #define RESPONDER_TRANSFER	0x1200	/* our DataTransferSize */
+#define RESPONDER_HEARTBEAT	15	/* seconds */
 
 void	responder_defaults(struct responder_conf *);
 struct responder *responder_new(const struct responder_conf *);
 void	responder_free(struct responder *);
-/* Not while a signature is awaited, unless responder_defer() was called. */
-enum responder_act responder_feed(struct responder *, const uint8_t *, size_t);
+/*
+ * A message, or a secured record. Not while a signature is awaited, unless
+ * responder_defer() was called.
+ */
+enum responder_act responder_feed(struct responder *, bool secured,
+	    const uint8_t *, size_t);
 const struct responder_sign *responder_sign(const struct responder *);
 /*
  * The signature, or NULL if keyd has none to give: then the answer is ERROR
@@ -643,11 +704,22 @@ bool	responder_signed(struct responder *, uint32_t serial,
 	    const uint8_t *sig);
 /* The signature takes long: answer ResponseNotReady meanwhile. */
 void	responder_defer(struct responder *);
-const uint8_t *responder_out(const struct responder *, size_t *len);
+/* Valid until the next feed; whether it is a secured record. Nothing (length
+ * 0) if the session could not carry the answer and is over. */
+const uint8_t *responder_out(const struct responder *, bool *secured,
+	    size_t *len);
 /* The ERROR code of the last answer, 0 if it was none. */
 uint8_t	responder_error(const struct responder *);
 /* A signed MEASUREMENTS was the last answer. */
 bool	responder_attested(const struct responder *);
+/* Why a requester did not authenticate itself; R_OK if that was not it. */
+const struct spdm_why *responder_why(const struct responder *);
+/* A session stands, or is being made. */
+bool	responder_in_session(const struct responder *);
+/* Seconds between the signs of life that its requester owes, 0: none. */
+unsigned responder_heartbeat(const struct responder *);
+/* It was silent for too long: the session ends without a word. */
+void	responder_expire(struct responder *);
 /* Content of a slot from DERs, root first. 0, or -1. */
 int	spdm_slot_set(struct spdm_slot *, uint32_t key, enum key_algorithm,
 	    const uint8_t *ders, size_t);

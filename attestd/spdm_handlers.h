@@ -14,7 +14,16 @@ uint8_t	serve_challenge(struct responder *, const uint8_t *, size_t);
 uint8_t	serve_measurements(struct responder *, const uint8_t *, size_t);
 uint8_t	serve_if_ready(struct responder *, const uint8_t *, size_t);
 
-/* requester.c, requester_auth.c */
+/* responder_session.c, responder_encap.c */
+uint8_t	serve_key_exchange(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_finish(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_heartbeat(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_key_update(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_end_session(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_get_encapsulated(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_deliver(struct responder *, const uint8_t *, size_t);
+
+/* requester.c, requester_auth.c, requester_session.c, requester_encap.c */
 void	ask_version(struct requester *);
 void	ask_capabilities(struct requester *);
 void	ask_algorithms(struct requester *);
@@ -22,6 +31,12 @@ void	ask_digests(struct requester *);
 void	ask_certificate(struct requester *);
 void	ask_challenge(struct requester *);
 void	ask_measurements(struct requester *);
+void	ask_key_exchange(struct requester *);
+void	ask_finish(struct requester *);
+void	ask_plain(struct requester *);		/* nothing but the header */
+void	ask_key_update(struct requester *);
+void	ask_end_session(struct requester *);
+void	ask_deliver(struct requester *);
 enum spdm_take take_version(struct requester *, const uint8_t *, size_t);
 enum spdm_take take_capabilities(struct requester *, const uint8_t *, size_t);
 enum spdm_take take_algorithms(struct requester *, const uint8_t *, size_t);
@@ -29,5 +44,12 @@ enum spdm_take take_digests(struct requester *, const uint8_t *, size_t);
 enum spdm_take take_certificate(struct requester *, const uint8_t *, size_t);
 enum spdm_take take_challenge(struct requester *, const uint8_t *, size_t);
 enum spdm_take take_measurements(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_key_exchange(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_finish(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_heartbeat(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_key_update(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_end_session(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_encapsulated(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_delivered(struct requester *, const uint8_t *, size_t);
 
 #endif

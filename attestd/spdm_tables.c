@@ -1,13 +1,16 @@
 /*
- * One row a request: who has it, when it may come, how long it is, who
- * serves it. Requests of sessions have their rows already and no handler:
- * they are refused by the table.
+ * One row a request: who has it, when it may come, inside which part of a
+ * session, how long it is, who serves it. What has no handler is refused by
+ * the table.
  */
 #include "spdm.h"
 #include "spdm_handlers.h"
 
 #define READY	SPDM_S_READY
 #define SESS	SPDM_F_SESSION
+#define HAND	SPDM_F_HAND
+#define DATA	SPDM_F_DATA
+#define BOTH	SPDM_F_BOTH
 #define RST	(SPDM_RESET_B | SPDM_RESET_M)
 
 static const struct spdm_row rows[] = {
@@ -23,19 +26,19 @@ static const struct spdm_row rows[] = {
   SPDM_S_CAPS,	RST,					32,	128,	0,	36,
   serve_algorithms, ask_algorithms, take_algorithms },
 { SPDM_GET_DIGESTS,	"GET_DIGESTS",			SPDM_V10, SPDM_CAP_CERT,
-  READY,	RST,					4,	4,	0,	4,
+  READY,	DATA | RST,				4,	4,	0,	4,
   serve_digests, ask_digests, take_digests },
 { SPDM_GET_CERTIFICATE,	"GET_CERTIFICATE",		SPDM_V10, SPDM_CAP_CERT,
-  READY,	SPDM_RESET_M,				8,	8,	0,	8,
+  READY,	DATA | SPDM_RESET_M,			8,	8,	0,	8,
   serve_certificate, ask_certificate, take_certificate },
 { SPDM_CHALLENGE,	"CHALLENGE",			SPDM_V10, SPDM_CAP_CHAL,
   READY,	SPDM_RESET_M,				36,	36,	8,	38,
   serve_challenge, ask_challenge, take_challenge },
 { SPDM_GET_MEASUREMENTS, "GET_MEASUREMENTS",		SPDM_V10, SPDM_CAP_MEAS_SIG,
-  READY,	SPDM_RESET_B,				4,	37,	8,	42,
+  READY,	DATA | SPDM_RESET_B,			4,	37,	8,	42,
   serve_measurements, ask_measurements, take_measurements },
 { SPDM_RESPOND_IF_READY, "RESPOND_IF_READY",		SPDM_V10, 0,
-  READY,	0,					4,	4,	0,	4,
+  READY,	HAND | DATA,				4,	4,	0,	4,
   serve_if_ready, NULL, NULL },
 { SPDM_CHUNK_SEND,	"CHUNK_SEND",			SPDM_V12, SPDM_CAP_CHUNK,
   READY,	0,					12,	UINT16_MAX, 0,	8,
@@ -44,33 +47,33 @@ static const struct spdm_row rows[] = {
   READY,	0,					6,	8,	0,	12,
   NULL, NULL, NULL },
 { SPDM_KEY_EXCHANGE,	"KEY_EXCHANGE",			0x11, SPDM_CAP_KEY_EX,
-  READY,	RST,					42,	UINT16_MAX, 0,	42,
-  NULL, NULL, NULL },
+  READY,	BOTH | RST,				42,	UINT16_MAX, 0,	42,
+  serve_key_exchange, NULL, NULL },
 { SPDM_FINISH,		"FINISH",			0x11, SPDM_CAP_KEY_EX,
-  READY,	SPDM_RESET_M | SESS,			36,	UINT16_MAX, 0,	4,
-  NULL, NULL, NULL },
+  READY,	BOTH | SESS | HAND | RST,		36,	UINT16_MAX, 0,	4,
+  serve_finish, NULL, NULL },
 { SPDM_PSK_EXCHANGE,	"PSK_EXCHANGE",			0x11, SPDM_CAP_PSK,
-  READY,	RST,					16,	UINT16_MAX, 0,	12,
+  READY,	BOTH | RST,				16,	UINT16_MAX, 0,	12,
   NULL, NULL, NULL },
 { SPDM_PSK_FINISH,	"PSK_FINISH",			0x11, SPDM_CAP_PSK,
-  READY,	SPDM_RESET_M | SESS,			36,	UINT16_MAX, 0,	4,
+  READY,	BOTH | SESS | HAND | RST,			36,	UINT16_MAX, 0,	4,
   NULL, NULL, NULL },
 { SPDM_HEARTBEAT,	"HEARTBEAT",			0x11, SPDM_CAP_HBEAT,
-  READY,	SPDM_RESET_M | SESS,			4,	4,	0,	4,
-  NULL, NULL, NULL },
+  READY,	BOTH | SESS | DATA | RST,		4,	4,	0,	4,
+  serve_heartbeat, NULL, NULL },
 { SPDM_KEY_UPDATE,	"KEY_UPDATE",			0x11, SPDM_CAP_KEY_UPD,
-  READY,	SPDM_RESET_M | SESS,			4,	4,	0,	4,
-  NULL, NULL, NULL },
+  READY,	BOTH | SESS | DATA | RST,		4,	4,	0,	4,
+  serve_key_update, NULL, NULL },
 { SPDM_GET_ENCAPSULATED, "GET_ENCAPSULATED_REQUEST",	0x11, SPDM_CAP_ENCAP,
-  READY,	SPDM_RESET_M,				4,	4,	0,	4,
-  NULL, NULL, NULL },
+  READY,	BOTH | HAND | DATA | RST,		4,	4,	0,	4,
+  serve_get_encapsulated, NULL, NULL },
 { SPDM_DELIVER_ENCAPSULATED, "DELIVER_ENCAPSULATED_RESPONSE", 0x11, SPDM_CAP_ENCAP,
-  READY,	SPDM_RESET_M,				4,	UINT16_MAX, 0,	4,
-  NULL, NULL, NULL },
+  READY,	BOTH | HAND | DATA | RST,		4,	UINT16_MAX, 0,	4,
+  serve_deliver, NULL, NULL },
 /* A responder that has any kind of session knows its end. */
-{ SPDM_END_SESSION,	"END_SESSION",			0x11, SPDM_CAP_KEY_EX,
-  READY,	SPDM_RESET_M | SESS,			4,	4,	0,	4,
-  NULL, NULL, NULL },
+{ SPDM_END_SESSION,	"END_SESSION",			0x11, SPDM_CAP_KEY_EX | SPDM_CAP_PSK,
+  READY,	BOTH | SESS | DATA | RST,		4,	4,	0,	4,
+  serve_end_session, NULL, NULL },
 };
 
 #define NROWS	(sizeof(rows) / sizeof(rows[0]))

@@ -48,8 +48,9 @@ answer(struct responder *r, const uint8_t *msg, size_t len, uint8_t mood)
 	const struct responder_sign	*s;
 	const uint8_t			*out;
 	size_t				 n;
+	bool				 secured;
 
-	if (responder_feed(r, msg, len) == RESPONDER_SIGN) {
+	if (responder_feed(r, false, msg, len) == RESPONDER_SIGN) {
 		s = responder_sign(r);
 		if (mood & 4)
 			responder_defer(r);
@@ -57,7 +58,7 @@ answer(struct responder *r, const uint8_t *msg, size_t len, uint8_t mood)
 			responder_signed(r, s->serial, mood & 8 ? NULL : sig);
 	} else if (mood & 4)
 		responder_signed(r, responder_sign(r)->serial, sig);
-	out = responder_out(r, &n);
+	out = responder_out(r, &secured, &n);
 	if (n < 4 || out[0] < SPDM_V10 || (out[1] & 0x80) != 0)
 		abort();
 	if ((out[1] == SPDM_ERROR) != (responder_error(r) != 0) &&

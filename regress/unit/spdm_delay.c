@@ -95,14 +95,14 @@ test_deferred_forgotten(void **state)
 	assert_int_equal(responder_error(t.responder), SPDM_E_NOT_READY);
 	serial = responder_sign(t.responder)->serial;
 	again[3] = (uint8_t)(serial + 1);	/* another token */
-	responder_feed(t.responder, again, 4);
+	responder_feed(t.responder, false, again, 4);
 	assert_int_equal(responder_error(t.responder),
 	    SPDM_E_INVALID_REQUEST);
-	responder_feed(t.responder, version, 4);
+	responder_feed(t.responder, false, version, 4);
 	assert_int_equal(responder_error(t.responder), 0);
 	assert_false(responder_signed(t.responder, serial, sig));
 	again[3] = (uint8_t)serial;
-	responder_feed(t.responder, again, 4);
+	responder_feed(t.responder, false, again, 4);
 	assert_int_equal(responder_error(t.responder), SPDM_E_UNEXPECTED);
 }
 
@@ -112,7 +112,7 @@ asks_again(struct talk *k, uint8_t *msg, size_t *len)
 {
 	if (msg[1] != SPDM_GET_MEASUREMENTS || k->hits++ > 0)
 		return;
-	assert_int_equal(responder_feed(k->responder, msg, *len),
+	assert_int_equal(responder_feed(k->responder, false, msg, *len),
 	    RESPONDER_SIGN);
 	responder_defer(k->responder);
 }

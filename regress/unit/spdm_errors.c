@@ -139,7 +139,7 @@ one_case(struct responder *r, json_t *c, uint8_t version)
 	struct vec_bytes	 req = vec_field(c, "request"), want;
 	const uint8_t		*out;
 	size_t			 len;
-	bool			 deviates;
+	bool			 deviates, secured;
 
 	test = json_string_value(json_object_get(c, "test"));
 	if (json_integer_value(json_object_get(c, "message_type")) != 5) {
@@ -147,8 +147,8 @@ one_case(struct responder *r, json_t *c, uint8_t version)
 		free(req.p);
 		return 0;
 	}
-	assert_int_equal(responder_feed(r, req.p, req.len), RESPONDER_SEND);
-	out = responder_out(r, &len);
+	assert_int_equal(responder_feed(r, false, req.p, req.len), RESPONDER_SEND);
+	out = responder_out(r, &secured, &len);
 	want = expected(c, test, version, &deviates);
 	if (len != want.len || memcmp(out, want.p, len) != 0)
 		fail_msg("%s: %zu bytes %02x%02x%02x%02x", test, len, out[0],
@@ -212,13 +212,13 @@ test_get_version_resets(void **state)
 		assert_non_null(r = responder_new(&e.conf));
 		for (j = 0; j < i; j++) {
 			b = vec_field(find_case(list, steps[j]), "request");
-			responder_feed(r, b.p, b.len);
+			responder_feed(r, false, b.p, b.len);
 			assert_int_equal(responder_error(r), 0);
 			free(b.p);
 		}
-		responder_feed(r, ask, sizeof(ask));
+		responder_feed(r, false, ask, sizeof(ask));
 		assert_int_equal(responder_error(r), 0);
-		responder_feed(r, digests, sizeof(digests));
+		responder_feed(r, false, digests, sizeof(digests));
 		assert_int_equal(responder_error(r), SPDM_E_UNEXPECTED);
 		responder_free(r);
 	}

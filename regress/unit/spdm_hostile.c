@@ -209,11 +209,11 @@ asks_between(struct talk *k, uint8_t *msg, size_t *len)
 
 	if (msg[1] != SPDM_GET_MEASUREMENTS || k->hits++ > 0)
 		return;
-	responder_feed(k->responder, unsigned_one, sizeof(unsigned_one));
+	responder_feed(k->responder, false, unsigned_one, sizeof(unsigned_one));
 	assert_int_equal(responder_error(k->responder), 0);
 	if (k->code == 0)
 		return;
-	responder_feed(k->responder, digests, sizeof(digests));
+	responder_feed(k->responder, false, digests, sizeof(digests));
 	assert_int_equal(responder_error(k->responder), 0);
 }
 

@@ -88,6 +88,7 @@ replay_responder(const char *path, const char *measures)
 	const struct spdm_alg	*alg;
 	const uint8_t		*out;
 	size_t			 i, len;
+	bool			 secured;
 
 	vec_load(&v, path);
 	i = vec_find(&v, SPDM_CAPABILITIES, 0);
@@ -107,10 +108,10 @@ replay_responder(const char *path, const char *measures)
 	assert_non_null(r = responder_new(&conf));
 	for (i = 0; i < v.n; i += 2) {
 		assert_true(v.request[i]);
-		if (responder_feed(r, v.msg[i].p, v.msg[i].len) ==
+		if (responder_feed(r, false, v.msg[i].p, v.msg[i].len) ==
 		    RESPONDER_SIGN)
 			fake_sign(&v, r);
-		out = responder_out(r, &len);
+		out = responder_out(r, &secured, &len);
 		assert_int_equal(len, v.msg[i + 1].len);
 		assert_memory_equal(out, v.msg[i + 1].p, len);
 		assert_int_equal(responder_attested(r),
@@ -452,23 +453,24 @@ responder_refuses(const char *path, uint32_t allowed)
 	struct responder	*r;
 	const uint8_t		*out;
 	size_t			 len;
+	bool			 secured;
 
 	vec_load(&v, path);
 	responder_defaults(&conf);
 	conf.versions = allowed;
 	conf.random = vec_random;
 	assert_non_null(r = responder_new(&conf));
-	responder_feed(r, v.msg[0].p, v.msg[0].len);
-	out = responder_out(r, &len);
+	responder_feed(r, false, v.msg[0].p, v.msg[0].len);
+	out = responder_out(r, &secured, &len);
 	/* 1.1 is not offered, whatever is allowed. */
 	assert_int_equal(len, 10);
 	assert_memory_equal(out + 4, "\0\2\0\x12\0\x13", 6);
-	responder_feed(r, v.msg[2].p, v.msg[2].len);
-	out = responder_out(r, &len);
+	responder_feed(r, false, v.msg[2].p, v.msg[2].len);
+	out = responder_out(r, &secured, &len);
 	assert_int_equal(len, 4);
 	assert_memory_equal(out, "\x10\x7f\x41\0", 4);
 	/* The connection has not moved: a version of ours is still taken. */
-	responder_feed(r, (const uint8_t *)"\x13\xe1\0\0\0\0\0\0\6\0\0\0"
+	responder_feed(r, false, (const uint8_t *)"\x13\xe1\0\0\0\0\0\0\6\0\0\0"
 	    "\0\x12\0\0\0\x12\0\0", 20);
 	assert_int_equal(responder_error(r), 0);
 	responder_free(r);

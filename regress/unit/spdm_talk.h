@@ -130,6 +130,7 @@ talk_exchange(struct talk *t)
 {
 	const uint8_t	*p;
 	size_t		 len;
+	bool		 secured;
 
 	p = requester_out(t->requester, &len);
 	memcpy(t->buf, p, len);
@@ -137,9 +138,9 @@ talk_exchange(struct talk *t)
 		t->request(t, t->buf, &len);
 	if (t->buf[1] == SPDM_RESPOND_IF_READY && t->asked > 0)
 		talk_sign(t, true);
-	if (responder_feed(t->responder, t->buf, len) == RESPONDER_SIGN)
+	if (responder_feed(t->responder, false, t->buf, len) == RESPONDER_SIGN)
 		talk_sign(t, false);
-	p = responder_out(t->responder, &len);
+	p = responder_out(t->responder, &secured, &len);
 	NEED(len <= TALK_MSG);
 	memcpy(t->buf, p, len);
 	if (t->response != NULL)
