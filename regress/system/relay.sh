@@ -81,12 +81,25 @@ attested_since() {
 	[ "$(peer_field a b attested)" \> "$1" ]
 }
 
+# When b was attested last; it is later than that now, so that the next one
+# has another time.
+attested() {
+	local t
+	t=$(peer_field a b attested)
+	await 30 past "$t"
+	echo "$t"
+}
+
+past() {
+	[ "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \> "$1" ]
+}
+
 # regime DESC WORD NUMBER...: attested and connected anew over this wire
 regime() {
 	local desc=$1 t c
 	shift
 	wire_is "$@" || return
-	t=$(peer_field a b attested)
+	t=$(attested)
 	c=$(connection)
 	ctl a provision b --no-wait >/dev/null
 	ok "$desc: attested anew" await $DEADLINE attested_since "$t"
@@ -135,7 +148,7 @@ says() {	# says NODE PEER REASON: why it is not connected
 	[ "$(peer_field "$1" "$2" connected)" != Connected ] &&
 	    ctl "$1" explain peer "$2" | grep -q "$3"
 }
-t=$(peer_field a b attested)
+t=$(attested)
 wire_is loss 100
 ok "nothing passes: a says that b is silent" await 60 says a b TLS-019
 ok "nothing passes: b says that a is silent" await 60 says b a TLS-019
