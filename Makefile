@@ -50,12 +50,12 @@ SRC_netd    = netd.c addr.c limit.c listen.c dial.c netlink.c lldp.c lldp_io.c n
 	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
 SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c responder_chunk.c spdm_alg.c spdm_lib.c spdm_der.c spdm_cert.c spdm_csr.c spdm_tcp.c spdm_tables.c transcript.c \
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
-	     measure.c requester.c requester_auth.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c slotset.c job.c session.c random.c dispatch.c filter.c
+	     measure.c requester.c requester_auth.c requester_session.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
-	      reference.c neighbour.c inbound.c control.c control_row.c control_peer.c control_node.c \
+	      reference.c neighbour.c inbound.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c
-SRC_provctl = provctl.c command.c client.c row.c check.c
+SRC_provctl = provctl.c command.c code.c client.c row.c check.c
 
 PROGRAMS = keyd netd attestd policyd provctl
 

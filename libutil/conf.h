@@ -66,6 +66,7 @@ struct conf {
 	char		*listen_address;	/* default "::" and IPv4 */
 	uint16_t	 mtls_port;	/* 8090 */
 	uint16_t	 spdm_port;	/* 4194 */
+	bool		 spdm_mutual;	/* sessions only for known makers */
 	char		*boot_id;	/* file measured as boot id */
 	struct conf_path *measure;	/* files whose digests are measured */
 	struct conf_accept *accepts;
@@ -79,6 +80,7 @@ struct conf {
 	uint32_t	 attest_timeout;	/* ms; one attestation */
 	uint64_t	 reattest;		/* ms; 24 h */
 	uint64_t	 evidence_lifetime;	/* ms; 7 d */
+	uint32_t	 code_lifetime;		/* ms; 5 min; of a one-time code */
 	uint64_t	 checkpoint;		/* ms; 10 min */
 	uint32_t	 lldp_interval;		/* ms; 30 s */
 	uint32_t	 lldp_hold;		/* multiplier, 4: TTL = interval * hold */

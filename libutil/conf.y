@@ -35,9 +35,9 @@ static void	yyerror(struct parse *, const char *);
 }
 
 %token ACCEPT ADDRESS ALGORITHMS ATTEST AUDIT BACKEND BOOT CHECKPOINT
-%token COMPONENT CONNECTIONS CURVE DIRECTORY EVERY EVIDENCE FILE_ HALFOPEN HANDSHAKE
+%token CODE COMPONENT CONNECTIONS CURVE DIRECTORY EVERY EVIDENCE FILE_ HALFOPEN HANDSHAKE
 %token HOLD ID IDENTITY INCLUDE INTERFACE INTERVAL JSON KEEPALIVE KEY LEAF
-%token LIFETIME LIMIT LISTEN LLDP MEASURE MTLS NODE PCRS PEER PERADDRESS PORT
+%token LIFETIME LIMIT LISTEN LLDP MEASURE MTLS MUTUAL NODE PCRS PEER PERADDRESS PORT
 %token REATTEST REFERENCE RETRY ROOT RUN SEALED SERIAL SILENCE SLOT SOFT SPDM
 %token STATE TIMEOUT TO TPM VALIDITY VERSIONS
 %token NEWLINE "end of line"
@@ -76,6 +76,7 @@ setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		| LISTEN ADDRESS STRING		{ conf_string(p, SET_LISTEN_ADDRESS, $3); }
 		| LISTEN MTLS PORT NUMBER	{ conf_number(p, SET_MTLS_PORT, $4); }
 		| LISTEN SPDM PORT NUMBER	{ conf_number(p, SET_SPDM_PORT, $4); }
+		| LISTEN SPDM MUTUAL		{ p->conf->spdm_mutual = conf_once(p, SET_MUTUAL); }
 		| LIMIT CONNECTIONS NUMBER	{ conf_number(p, SET_MAX_CONNECTIONS, $3); }
 		| LIMIT PERADDRESS NUMBER	{ conf_number(p, SET_MAX_PER_ADDRESS, $3); }
 		| LIMIT HALFOPEN NUMBER		{ conf_number(p, SET_MAX_HALF_OPEN, $3); }
@@ -98,6 +99,7 @@ setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		| ATTEST TIMEOUT interval	{ conf_time(p, SET_ATTEST, $3); }
 		| REATTEST EVERY interval	{ conf_time(p, SET_REATTEST, $3); }
 		| EVIDENCE LIFETIME interval	{ conf_time(p, SET_EVIDENCE, $3); }
+		| CODE LIFETIME interval	{ conf_time(p, SET_CODE, $3); }
 		| AUDIT CHECKPOINT EVERY interval {
 			conf_time(p, SET_CHECKPOINT, $4);
 		}
@@ -180,7 +182,8 @@ static const struct {
 	{ "accept", ACCEPT }, { "address", ADDRESS },
 	{ "algorithms", ALGORITHMS }, { "attest", ATTEST },
 	{ "audit", AUDIT }, { "backend", BACKEND }, { "boot", BOOT },
-	{ "checkpoint", CHECKPOINT }, { "component", COMPONENT },
+	{ "checkpoint", CHECKPOINT }, { "code", CODE },
+	{ "component", COMPONENT },
 	{ "connections", CONNECTIONS },
 	{ "curve", CURVE }, { "directory", DIRECTORY }, { "every", EVERY },
 	{ "evidence", EVIDENCE }, { "file", FILE_ }, { "half-open", HALFOPEN },
@@ -189,7 +192,7 @@ static const struct {
 	{ "interval", INTERVAL }, { "json", JSON }, { "keepalive", KEEPALIVE },
 	{ "key", KEY }, { "leaf", LEAF }, { "lifetime", LIFETIME },
 	{ "limit", LIMIT }, { "listen", LISTEN }, { "lldp", LLDP },
-	{ "measure", MEASURE }, { "mtls", MTLS }, { "node", NODE },
+	{ "measure", MEASURE }, { "mtls", MTLS }, { "mutual", MUTUAL }, { "node", NODE },
 	{ "pcrs", PCRS }, { "peer", PEER }, { "per-address", PERADDRESS },
 	{ "port", PORT }, { "reattest", REATTEST }, { "reference", REFERENCE },
 	{ "retry", RETRY }, { "root", ROOT }, { "run", RUN },

@@ -130,6 +130,7 @@ static const struct value {
 	[SET_LISTEN_ADDRESS] =	STRING("listen address", OFF(listen_address), check_address),
 	[SET_MTLS_PORT] =	BOUND("listen mtls port", V_U16, OFF(mtls_port), 1, 65535),
 	[SET_SPDM_PORT] =	BOUND("listen spdm port", V_U16, OFF(spdm_port), 1, 65535),
+	[SET_MUTUAL] =		BOUND("listen spdm mutual", V_U8, OFF(spdm_mutual), 0, 1),
 	[SET_MAX_CONNECTIONS] =	BOUND("limit connections", V_U32, OFF(max_connections), 1, 4096),
 	[SET_MAX_PER_ADDRESS] =	BOUND("limit per-address", V_U32, OFF(max_per_address), 1, 4096),
 	[SET_MAX_HALF_OPEN] =	BOUND("limit half-open", V_U32, OFF(max_half_open), 1, 4096),
@@ -145,6 +146,7 @@ static const struct value {
 	[SET_ATTEST] =		BOUND("attest timeout", V_U32, OFF(attest_timeout), 100, MINUTES),
 	[SET_REATTEST] =	BOUND("reattest every", V_U64, OFF(reattest), SECOND, 365 * DAY),
 	[SET_EVIDENCE] =	BOUND("evidence lifetime", V_U64, OFF(evidence_lifetime), SECOND, YEARS),
+	[SET_CODE] =		BOUND("code lifetime", V_U32, OFF(code_lifetime), SECOND, MINUTES),
 	[SET_CHECKPOINT] =	BOUND("audit checkpoint every", V_U64, OFF(checkpoint), SECOND, DAY),
 	[SET_LLDP_INTERVAL] =	BOUND("lldp interval", V_U32, OFF(lldp_interval), 100, HOUR),
 	[SET_LLDP_HOLD] =	BOUND("lldp hold", V_U32, OFF(lldp_hold), 1, 100),
@@ -246,6 +248,7 @@ conf_new(void)
 	c->attest_timeout = 30 * SECOND;
 	c->reattest = 24 * HOUR;
 	c->evidence_lifetime = 7 * DAY;
+	c->code_lifetime = 5 * MINUTE;
 	c->checkpoint = 10 * MINUTE;
 	c->lldp_interval = 30 * SECOND;
 	c->lldp_hold = 4;

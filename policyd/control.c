@@ -38,7 +38,9 @@
  *              peer add,     Connected, NotConnected, AttestationFailed, Revoked),
  *              provision,    provisioned bool, connected str (NotDetermined, InProgress,
  *              unprovision,  Connected, NotConnected), since time, node id|null (proved),
- *              revoke        identity id|null, serial str|null (listed),
+ *              revoke        identity id|null (listed), identity_from str|null
+ *                            (configuration, operator, code), serial str|null (listed),
+ *                            code time|null (until when a one-time code waits for it),
  *                            address str|null, address_from str|null (configuration,
  *                            operator, lldp), attesting bool (a job is running),
  *                            attested time|null, expires time|null (when the evidence
@@ -50,8 +52,10 @@
  *                            ("P-256/SHA-256"), node id, serial str, device str|null (the serial
  *                            number in its subject), subject str, root hex (SHA-256),
  *                            not_before time, not_after time, anchor hex (SHA-256)
- * step         peer show,    peer str, job num, step num, name str, detail str, time time
- *              provision,
+ * step         peer show,    peer str|null, component str|null (one of the two), job num, step
+ *              provision,    num, name str, detail str, time time
+ *              component
+ *              enrol, show,
  *              monitor
  * measurement  peer show     peer str, index num, type num, kind str, raw bool, value hex,
  *                            judged str (equal, baseline, ignored, differs, unjudged)
@@ -67,10 +71,21 @@
  *              show          (ready, waiting), reason why|null
  * key          identity      label str, purpose str, algorithm str, key num
  *              show
- * certificate  identity      use str (node-ca, spdm-leaf, tls-leaf, slot-0), position num,
- *              show,         subject str, issuer str, serial hex, not_before time,
+ * certificate  identity      use str (node-ca, spdm-leaf, tls-leaf, slot-0, component), position
+ *              show,         num, subject str, issuer str, serial hex, not_before time,
  *              install       not_after time, sha256 hex, pem str
  * csr          identity csr  pem str
+ *
+ * component    component     name str, state str (NotEnrolled, Enrolling, Unfinished,
+ *              list, show,   ResetRequired, Resuming, Enrolled, Renewing, Failed), enrolled
+ *              enrol,        bool, since time, slot num, address str, port num, identity
+ *              monitor       id|null, serial str|null (listed), node id|null (proved), device
+ *                            str|null (the serial number in its subject), attested
+ *                            time|null, busy bool (a job is running), certificate hex|null
+ *                            (serial of what the slot holds), not_before time|null, not_after
+ *                            time|null, renewal time|null, next time|null (when it is
+ *                            tried again), reason why|null (why it is not enrolled), warning
+ *                            why|null (the last renewal that failed)
  *
  * reference    reference     peer str, set str (accepted, proposed, file, baseline),
  *              show, learn,  index num, type num, kind str, raw bool, digest hex (SHA-256
@@ -167,6 +182,7 @@ client_begin(struct chan *c, const struct ipc_call *call)
 	cl->busy = true;
 	cl->call = *call;
 	cl->wait = 0;
+	cl->component = NULL;
 	cl->next = NULL;
 	cl->cursor = 0;
 	return cl;
@@ -232,6 +248,7 @@ client_refuse(struct client *cl, const struct why *why)
 {
 	cl->busy = false;
 	cl->wait = 0;
+	cl->component = NULL;
 	return refuse_why(cl->chan, &cl->call, why);
 }
 
@@ -360,7 +377,8 @@ control_tick(uint64_t mono)
 			chan_close(cl->chan);
 			continue;
 		}
-		if (cl->wait == 0 || mono < cl->wait_until)
+		if ((cl->wait == 0 && cl->component == NULL) ||
+		    mono < cl->wait_until)
 			continue;
 		why_set(&why, R_CTL_PENDING, NULL, NULL, NULL);
 		if ((p = peer_byid(cl->wait)) != NULL) {

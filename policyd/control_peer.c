@@ -1,10 +1,12 @@
 /* Commands about peers and their reference values; what watchers are told. */
 #include <arpa/inet.h>
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "control.h"
+#include "hex.h"
 
 /* ---- what happens ------------------------------------------------------- */
 
@@ -264,6 +266,7 @@ pin(struct peer *p, const char *identity, struct why *why)
 		return why_set(why, R_POL_IDENTITY, "identity", p->ev->node,
 		    identity);
 	ipc_set_str(p->identity, sizeof(p->identity), identity);
+	p->pinned = PIN_OPERATOR;
 	for (i = 0; p->identity[i] != '\0'; i++)
 		if (p->identity[i] >= 'A' && p->identity[i] <= 'F')
 			p->identity[i] += 'a' - 'A';
@@ -287,6 +290,70 @@ peer_wanted(const char *name, struct why *why)
 	return peer_new(name, FROM_NEIGHBOUR, "", "", "", why);
 }
 
+/* Attest it; the client is answered when it is trusted, or at once. */
+static int
+provision(struct client *cl, struct peer *p, bool wait, uint64_t patience)
+{
+	if (cl != NULL && wait) {
+		cl->wait = p->id;
+		cl->wait_until = peers_env.mono() + patience;
+	}
+	peer_step(p, EV_PROVISION, NULL);
+	if (cl != NULL && !wait) {
+		client_row(cl, row_peer(p));
+		client_ack(cl);
+	}
+	jobs_pump();
+	return 0;
+}
+
+/* A 'provision' whose code keyd is asked to hold. */
+struct typed {
+	struct ipc_call	 call;
+	bool		 wait;
+};
+
+static void
+code_held(struct peer *p, const struct why *why, void *arg)
+{
+	struct typed	 t = *(struct typed *)arg;
+	struct client	*cl = client_of(&t.call);
+	char		 id[HEX_SIZE(CODE_ID_LEN)];
+
+	free(arg);
+	if (p == NULL || why->reason != R_OK) {
+		if (cl != NULL && p != NULL)
+			client_refuse(cl, why);
+		else if (cl != NULL)
+			client_refuse_r(cl, R_POL_NO_PEER, "name", NULL, NULL);
+		return;
+	}
+	hex(p->code.id, CODE_ID_LEN, id);
+	audit_record(AUDIT_OPERATOR, p->name, R_OK,
+	    "one-time code of id %s typed", id);
+	/* What runs knows nothing of the code. */
+	job_cancel(p);
+	provision(cl, p, t.wait, conf->code_lifetime + WAIT_MS);
+}
+
+static int
+provision_code(struct client *cl, struct peer *p,
+    const struct msg_ctl_provision *m)
+{
+	struct typed	*t;
+
+	if (m->code.len != CODE_LEN)
+		return client_refuse_r(cl, R_CTL_VALUE, "code", "16 bytes",
+		    NULL);
+	if ((t = malloc(sizeof(*t))) == NULL)
+		fatal("code");
+	*t = (struct typed){ cl->call, m->wait };
+	if (code_hold(p, m->code.data, m->code.len, code_held, t) == 0)
+		return 0;
+	free(t);
+	return client_refuse_r(cl, R_IPC_NOLINK, "daemon", "keyd", NULL);
+}
+
 int
 ctl_provision(struct chan *c, const struct ipc_call *call, const void *arg)
 {
@@ -306,19 +373,12 @@ ctl_provision(struct chan *c, const struct ipc_call *call, const void *arg)
 		return client_refuse(cl, &p->why);
 	if (*m->identity != '\0' && pin(p, m->identity, &why) != R_OK)
 		return client_refuse(cl, &why);
-	audit_record(AUDIT_OPERATOR, p->name, R_OK, "uid %u: provision%s%s",
-	    cl->uid, *m->identity ? " identity " : "", m->identity);
-	if (m->wait) {
-		cl->wait = p->id;
-		cl->wait_until = peers_env.mono() + WAIT_MS;
-	}
-	peer_step(p, EV_PROVISION, NULL);
-	if (cl->wait == 0) {
-		client_row(cl, row_peer(p));
-		client_ack(cl);
-	}
-	jobs_pump();
-	return 0;
+	audit_record(AUDIT_OPERATOR, p->name, R_OK, "uid %u: provision%s%s%s",
+	    cl->uid, *m->identity ? " identity " : "", m->identity,
+	    m->code.len > 0 ? " with a one-time code" : "");
+	if (m->code.len > 0)
+		return provision_code(cl, p, m);
+	return provision(cl, p, m->wait, WAIT_MS);
 }
 
 int

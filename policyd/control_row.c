@@ -148,6 +148,10 @@ row_peer(const struct peer *p)
 	row_time(o, "since", p->since);
 	row_str(o, "node", p->ev != NULL ? p->ev->node : "");
 	row_str(o, "identity", p->identity);
+	row_str(o, "identity_from", *p->identity == '\0' ? "" :
+	    p->conf != NULL && p->conf->identity != NULL ? origins[FROM_CONF] :
+	    p->pinned == PIN_CODE ? "code" : origins[FROM_OPERATOR]);
+	row_mono(o, "code", p->code.held ? p->code.until : 0);
 	row_str(o, "serial", p->serial);
 	row_str(o, "address", address);
 	row_str(o, "address_from", *address != '\0' ? from : "");
@@ -203,6 +207,7 @@ row_step(const struct peer *p, const struct step *s)
 	json_t	*o = row_new("step");
 
 	row_str(o, "peer", p->name);
+	row_null(o, "component");
 	row_num(o, "job", p->last_job);
 	row_num(o, "step", s->step);
 	row_str(o, "name", s->step < sizeof(names) / sizeof(names[0]) ?

@@ -112,6 +112,7 @@ evidence_end(struct evidence *ev, const struct msg_evid_end *m,
 	    m->count != ev->measures.n)
 		return -1;
 	ev->have |= HAVE_FRESH;
+	ev->code = m->code;
 	if (ev->measures.n > 0)
 		ev->have |= HAVE_MEASURED;
 	return 0;

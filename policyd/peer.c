@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #include "clock.h"
-#include "peer.h"
+#include "component.h"
 
 #define BUCKETS		4096
 #define TIMEOUT_MS	60000	/* Provisioned, InProgress: until TIMEOUT */
@@ -237,6 +237,7 @@ peer_free(struct peer *p)
 	*pp = p->id_next;
 	TAILQ_REMOVE(&peers, p, entry);
 	npeers--;
+	code_drop(p);
 	peer_forget_evidence(p);
 	measures_clear(&p->seen);
 	measures_clear(&p->proposed);
@@ -441,6 +442,7 @@ peers_start(struct uv_loop_s *loop)
 			run_base = p->attested_run;
 	TAILQ_FOREACH(p, &peers, entry)
 		peer_resume(p);
+	components_start();
 }
 
 void
@@ -451,6 +453,7 @@ peers_up(enum ipc_role role)
 		net_up();
 	}
 	jobs_pump();
+	component_job_pump();
 }
 
 void
@@ -459,6 +462,9 @@ peers_down(enum ipc_role role)
 	struct peer	*p;
 
 	jobs_down(role);
+	components_down(role);
+	if (role == IPC_KEYD)
+		codes_down();
 	if (role != IPC_NETD)
 		return;
 	net_down();
@@ -475,6 +481,7 @@ peers_tick(uint64_t mono)
 	TAILQ_FOREACH(p, &peers, entry)
 		peer_tick(p, mono);
 	jobs_pump();
+	components_tick(mono);
 	net_pump();
 	if (mono - run_saved >= RUN_SAVE_MS && store_state() == R_OK)
 		peers_run_save();
@@ -494,6 +501,7 @@ void
 peers_identity(void)
 {
 	jobs_pump();
+	component_job_pump();
 }
 
 void
@@ -501,6 +509,7 @@ peers_end(void)
 {
 	struct peer	*p;
 
+	components_end();
 	while ((p = TAILQ_FIRST(&peers)) != NULL) {
 		job_cancel(p);
 		peer_free(p);

@@ -110,6 +110,7 @@ struct evidence {
 	uint64_t	 anchor_before, anchor_after;	/* slot 1's leaf */
 	size_t		 bytes;		/* of all values */
 	char		 address[65];	/* where it was proved */
+	bool		 code;		/* and that it holds the one-time code */
 	struct measures	 measures;
 };
 
@@ -179,6 +180,13 @@ extern struct policy policy;		/* made by policy_read() */
 enum reason	 policy_judge(const struct policy *, const struct listing *,
 		    const struct evidence *, uint64_t now, struct why *,
 		    enum reason *warning);
+/*
+ * The same for a component: l->serial is a pattern, root the SHA-256 of its
+ * own maker's root or NULL, an accepted one.
+ */
+enum reason	 policy_judge_component(const struct policy *,
+		    const struct listing *, const uint8_t *root,
+		    const struct evidence *, uint64_t now, struct why *);
 /* RFC 3339, UTC. */
 const char	*time_text(uint64_t, char *buf, size_t);
 /* May this peer pair without being asked for? */
@@ -206,6 +214,9 @@ int64_t		 policy_shift(uint64_t before, uint64_t after, uint64_t now);
 
 enum peer_origin { FROM_CONF, FROM_OPERATOR, FROM_NEIGHBOUR };
 
+/* Who said that the listed identity is the peer's. */
+enum peer_pin { PIN_OPERATOR, PIN_CODE };
+
 struct step {
 	uint32_t	 step;
 	uint64_t	 time;		/* trusted seconds */
@@ -220,6 +231,7 @@ struct peer {
 	enum peer_origin origin;
 	const struct conf_peer *conf;	/* or NULL */
 	char		 identity[NODE_ID_LEN + 1];	/* listed, or "" */
+	enum peer_pin	 pinned;
 	char		 serial[65];	/* listed, or "" */
 	char		 address[65];	/* configured or given, or "" */
 	bool		 held;		/* unprovisioned: nobody else may ask */
@@ -252,6 +264,12 @@ struct peer {
 	uint32_t	 last_job;
 	struct step	*steps;		/* of the last job */
 	unsigned	 nsteps;
+
+	struct {			/* a one-time code waits for it */
+		bool	 held;
+		uint8_t	 id[CODE_ID_LEN];
+		uint64_t until;		/* mono ms */
+	} code;
 
 	uint32_t	 link;		/* as PEER_LINK.state */
 	bool		 dialled;
@@ -326,9 +344,34 @@ void		 peer_schedule(struct peer *, uint64_t delay_ms,
 uint64_t	 peer_backoff(unsigned attempts, uint64_t min, uint64_t max);
 void		 peer_tick(struct peer *, uint64_t mono);
 
+/* ---- code.c: one-time codes --------------------------------------------- */
+
+/* p is NULL if the peer has gone meanwhile. */
+typedef void (*code_fn)(struct peer *p, const struct why *, void *arg);
+/*
+ * Have keyd hold a code for this peer; it takes the place of one before. fn
+ * runs once, later. 0, or -1 and fn never runs: keyd is not there.
+ */
+int		 code_hold(struct peer *, const uint8_t *code, size_t len,
+		    code_fn, void *arg);
+void		 code_forget(struct peer *);	/* keyd keeps it */
+void		 code_drop(struct peer *);	/* keyd wipes it */
+/* An attestation with the code ended without a verdict: soon again. */
+void		 code_retry(struct peer *);
+/* Evidence that holds the code: the identity is listed from now on. True if
+   it was not before. */
+bool		 code_confirm(struct peer *, const struct evidence *);
+void		 code_tick(struct peer *, uint64_t mono);
+void		 codes_down(void);		/* keyd went, and they with it */
+
 /* ---- peer_job.c: attestations under way --------------------------------- */
 
 void		 jobs_start(void);
+/* For component_job.c: a number for a job; that it ended, by us or by a last
+   report; whether a late message for it is excused. */
+uint32_t	 job_number(void);
+void		 job_ended(uint32_t id, bool by_us);
+bool		 job_late(uint32_t id);
 void		 job_want(struct peer *);	/* one, when there is room */
 void		 job_cancel(struct peer *);	/* the peer's, if any */
 void		 jobs_pump(void);

@@ -272,6 +272,7 @@ static void
 forget(struct peer *p)
 {
 	job_cancel(p);
+	code_drop(p);
 	net_forget(p);
 	peer_forget_evidence(p);
 	peer_store_evidence(p);
@@ -327,6 +328,7 @@ peer_tick(struct peer *p, uint64_t mono)
 	struct why	why;
 
 	net_tick(p);
+	code_tick(p, mono);
 	if (p->deadline != 0 && mono >= p->deadline) {
 		p->deadline = 0;
 		peer_step(p, EV_TIMEOUT, NULL);

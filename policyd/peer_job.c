@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "peer.h"
+#include "component.h"
 
 #define SLACK_MS	10000	/* after attestd's own deadline */
 #define ENDED_MAX	256	/* jobs whose late messages are told apart */
@@ -19,6 +19,7 @@ struct job {
 	struct peer	*peer;
 	struct evidence	*ev;
 	uint8_t		 nonce[32];
+	bool		 code;		/* it needs a one-time code */
 	uint64_t	 deadline;	/* mono ms */
 };
 
@@ -58,6 +59,35 @@ job_find(uint32_t id)
 	return NULL;
 }
 
+uint32_t
+job_number(void)
+{
+	do
+		next_id++;
+	while (next_id == 0 || job_find(next_id) != NULL ||
+	    component_owns(next_id));
+	return next_id;
+}
+
+void
+job_ended(uint32_t id, bool by_us)
+{
+	ended[nended % ENDED_MAX].id = id;
+	ended[nended++ % ENDED_MAX].by_us = by_us;
+}
+
+bool
+job_late(uint32_t id)
+{
+	bool	late = false;
+	size_t	i;
+
+	for (i = 0; i < ENDED_MAX; i++)
+		if (ended[i].id == id && id != 0)
+			late = ended[i].by_us;
+	return late;
+}
+
 /*
  * For a message of attestd: its job, or NULL. *late says whether a message
  * for a job that is gone is excused.
@@ -66,12 +96,8 @@ static struct job *
 job_of(uint32_t id, bool *late)
 {
 	struct job	*j = job_find(id);
-	size_t		 i;
 
-	*late = false;
-	for (i = 0; j == NULL && i < ENDED_MAX; i++)
-		if (ended[i].id == id && id != 0)
-			*late = ended[i].by_us;
+	*late = j == NULL && job_late(id);
 	return j;
 }
 
@@ -83,8 +109,7 @@ job_end(struct job *j, bool by_us)
 
 	if (by_us && (c = peers_env.link(IPC_ATTESTQ)) != NULL)
 		chan_send(c, MSG_JOB_CANCEL, &m, -1);
-	ended[nended % ENDED_MAX].id = j->id;
-	ended[nended++ % ENDED_MAX].by_us = by_us;
+	job_ended(j->id, by_us);
 	evidence_free(j->ev);
 	j->peer->job = NULL;
 	memset(j, 0, sizeof(*j));
@@ -133,6 +158,7 @@ job_unreachable(struct job *j, const struct why *why)
 	    *why->seen != '\0' ? ": " : "", why->seen);
 	job_end(j, true);
 	peer_step(p, EV_UNREACHABLE, why);
+	code_retry(p);
 	jobs_pump();
 }
 
@@ -205,13 +231,14 @@ job_open(struct peer *p)
 	for (i = 0; jobs[i].id != 0; i++)
 		;
 	j = &jobs[i];
-	do
-		next_id++;
-	while (next_id == 0 || job_find(next_id) != NULL);
 	peers_env.random(j->nonce, sizeof(j->nonce));
-	m.job = next_id;
+	m.job = job_number();
 	IPC_SET_BLOB(m.nonce, j->nonce, sizeof(j->nonce));
 	m.versions = policy.versions;
+	if (p->code.held) {
+		m.kind = JOB_CODE;
+		IPC_SET_BLOB(m.code, p->code.id, CODE_ID_LEN);
+	}
 	m.algorithms = policy.algorithms;
 	m.deadline = conf->attest_timeout;
 	if (chan_call(peers_env.link(IPC_ATTESTQ), MSG_JOB_OPEN, &m, -1,
@@ -220,6 +247,7 @@ job_open(struct peer *p)
 	j->id = m.job;
 	j->peer = p;
 	j->ev = evidence_new();
+	j->code = p->code.held;
 	j->deadline = peers_env.mono() + conf->attest_timeout + SLACK_MS;
 	njobs++;
 	steps_clear(p);
@@ -268,6 +296,7 @@ jobs_tick(uint64_t mono)
 		    reason_code(why.reason), reason_text(why.reason));
 		job_end(&jobs[i], true);
 		peer_step(p, EV_JOB_TIMEOUT, &why);
+		code_retry(p);
 	}
 }
 
@@ -287,6 +316,7 @@ jobs_down(enum ipc_role role)
 		p = jobs[i].peer;
 		job_end(&jobs[i], true);
 		peer_step(p, EV_ATTESTQ_LOST, &why);
+		code_retry(p);
 	}
 }
 
@@ -301,6 +331,8 @@ attestq_job_step(struct chan *c, const struct ipc_call *call, const void *arg)
 	struct step			*s;
 	bool				 late;
 
+	if (component_owns(m->job))
+		return component_job_step(m);
 	if ((j = job_of(m->job, &late)) == NULL)
 		return late ? 0 : -1;
 	p = j->peer;
@@ -326,6 +358,8 @@ attestq_evid_identity(struct chan *c, const struct ipc_call *call,
 	struct job			*j;
 	bool				 late;
 
+	if (component_owns(m->job))
+		return component_evid_identity(m);
 	if ((j = job_of(m->job, &late)) == NULL)
 		return late ? 0 : -1;
 	return evidence_identity(j->ev, m);
@@ -352,6 +386,8 @@ attestq_evid_measurement(struct chan *c, const struct ipc_call *call,
 	struct job				*j;
 	bool					 late;
 
+	if (component_owns(m->job))
+		return component_evid_measurement(m);
 	if ((j = job_of(m->job, &late)) == NULL)
 		return late ? 0 : -1;
 	return evidence_measurement(j->ev, m);
@@ -382,9 +418,9 @@ verdict_note(const struct peer *p, const struct evidence *ev,
 	    why->expected, *why->seen != '\0' ? ", seen " : "", why->seen);
 }
 
-/* What reference_learn() may propose: measurements under the right key. */
-static void
-keep_seen(struct peer *p, struct evidence *ev, enum reason r)
+/* Nothing was wrong with the identity, whatever else was. */
+static bool
+identity_good(enum reason r)
 {
 	static const enum reason after_identity[] = {
 		R_OK, R_POL_WINDOW, R_POL_MEASUREMENT, R_POL_CHANGED,
@@ -392,13 +428,19 @@ keep_seen(struct peer *p, struct evidence *ev, enum reason r)
 	};
 	size_t	i;
 
-	for (i = 0; i < sizeof(after_identity) / sizeof(enum reason); i++) {
-		if (after_identity[i] != r)
-			continue;
-		ev->measures.time = peers_env.now();
-		measures_copy(&p->seen, &ev->measures);
-		reference_save(p, LIST_SEEN, &p->seen);
-	}
+	for (i = 0; i < sizeof(after_identity) / sizeof(enum reason); i++)
+		if (after_identity[i] == r)
+			return true;
+	return false;
+}
+
+/* What reference_learn() may propose: measurements under the right key. */
+static void
+keep_seen(struct peer *p, struct evidence *ev)
+{
+	ev->measures.time = peers_env.now();
+	measures_copy(&p->seen, &ev->measures);
+	reference_save(p, LIST_SEEN, &p->seen);
 }
 
 static enum peer_event
@@ -430,7 +472,12 @@ verdict(struct peer *p, struct evidence *ev)
 		r = why_set(&why, R_POL_NOT_PROVED, "identity", p->ev->node,
 		    ev->node);
 	verdict_note(p, ev, &why, warning);
-	keep_seen(p, ev, r);
+	if (identity_good(r))
+		keep_seen(p, ev);
+	if (ev->code && identity_good(r))
+		code_confirm(p, ev);
+	else if (ev->code)
+		code_drop(p);
 	if (r == R_OK && store_state() != R_OK) {
 		/* Trust that would not outlast us is none. */
 		why_set(&why, store_state(), "store", NULL, NULL);
@@ -461,9 +508,12 @@ attestq_evid_end(struct chan *c, const struct ipc_call *call, const void *arg)
 	struct evidence			*ev;
 	bool				 late;
 
+	if (component_owns(m->job))
+		return component_evid_end(m);
 	if ((j = job_of(m->job, &late)) == NULL)
 		return late ? 0 : -1;
-	if (evidence_end(j->ev, m, j->nonce) == -1)
+	/* A job with a code ends with its proof or in JOB_FAILED. */
+	if (m->code != j->code || evidence_end(j->ev, m, j->nonce) == -1)
 		return -1;
 	p = j->peer;
 	ev = j->ev;
@@ -485,6 +535,8 @@ attestq_job_failed(struct chan *c, const struct ipc_call *call,
 	enum peer_event			 ev;
 	bool				 late;
 
+	if (component_owns(m->job))
+		return component_job_failed(m);
 	if ((j = job_of(m->job, &late)) == NULL)
 		return late ? 0 : -1;
 	if (m->reason == R_OK)
@@ -496,8 +548,12 @@ attestq_job_failed(struct chan *c, const struct ipc_call *call,
 	else
 		ev = peer_trusted(p) ? EV_UNPROVED : EV_BAD;
 	verdict_note(p, j->ev->have & HAVE_IDENTITY ? j->ev : NULL, &why, R_OK);
+	/* What is more than the way to the peer ends the code, too. */
+	if (j->code && ev != EV_UNREACHABLE)
+		code_drop(p);
 	job_end(j, false);
 	peer_step(p, ev, &why);
+	code_retry(p);
 	jobs_pump();
 	return 0;
 }

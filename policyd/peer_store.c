@@ -42,18 +42,19 @@ peer_store_save(const struct peer *p)
 {
 	static struct store_sql	 sql = STORE_SQL("UPDATE peer SET origin = ?, "
 	    "identity = ?, serial = ?, address = ?, held = ?, state = ?, "
-	    "since = ?, reason = ?, field = ?, expected = ?, seen = ? "
-	    "WHERE id = ?");
+	    "since = ?, reason = ?, field = ?, expected = ?, seen = ?, "
+	    "pinned = ? WHERE id = ?");
 	static const struct conf_peer none;
 	const struct conf_peer	*c = p->conf != NULL ? p->conf : &none;
 	sqlite3_stmt		*st = store_stmt(&sql);
 
-	store_bind(st, "isssisissssi", (int64_t)p->origin,
+	store_bind(st, "isssisissssii", (int64_t)p->origin,
 	    own(p->identity, c->identity), own(p->serial, c->serial),
 	    own(p->address, c->address), (int64_t)p->held,
 	    fsm_state_name(p->state),
 	    (int64_t)p->since, reason_code(p->why.reason), p->why.field,
-	    p->why.expected, p->why.seen, (int64_t)p->id);
+	    p->why.expected, p->why.seen, (int64_t)p->pinned,
+	    (int64_t)p->id);
 	store_write(st);
 }
 
@@ -197,7 +198,7 @@ load_peers(void)
 {
 	static struct store_sql	 sql = STORE_SQL("SELECT id, name, origin, "
 	    "identity, serial, address, held, state, since, reason, field, "
-	    "expected, seen FROM peer ORDER BY id");
+	    "expected, seen, pinned FROM peer ORDER BY id");
 	sqlite3_stmt		*st = store_stmt(&sql);
 	struct peer		*p;
 	char			 name[65], state[32];
@@ -216,6 +217,8 @@ load_peers(void)
 		p->stored = n < 0 ? P_NOTDETERMINED : (enum peer_state)n;
 		p->since = (uint64_t)sqlite3_column_int64(st, 8);
 		load_why(st, 9, &p->why);
+		p->pinned = sqlite3_column_int(st, 13) == PIN_CODE ?
+		    PIN_CODE : PIN_OPERATOR;
 		peer_leave(p);
 	}
 }

@@ -81,7 +81,8 @@ policy_transient(enum reason r)
 		R_ATT_CLOSED, R_ATT_TIMEOUT, R_ATT_BUSY, R_ATT_NOT_READY,
 		R_ATT_ERROR, R_ATT_DIGEST, R_ATT_NO_ANCHOR, R_ATT_CHANGED,
 		R_ATT_JOB_LIMIT, R_ATT_JOB_UNKNOWN,
-		R_ATT_JOB_EXISTS, R_POL_NO_ADDRESS, R_POL_TIMEOUT
+		R_ATT_JOB_EXISTS, R_ATT_CODE_UNKNOWN, R_POL_NO_ADDRESS,
+		R_POL_TIMEOUT
 	};
 	const char	*code = reason_code(r);
 	size_t		 i;
@@ -130,12 +131,10 @@ policy_shift(uint64_t before, uint64_t after, uint64_t now)
 
 static enum reason
 judge_form(const struct policy *pol, const struct evidence *ev,
-    struct why *why)
+    unsigned need, struct why *why)
 {
 	/* Bits of 'spdm versions' from 1.1 on. */
 	static const unsigned	 bits[] = { 1u << 2, 1u << 0, 1u << 1 };
-	static const unsigned	 need = HAVE_IDENTITY | HAVE_ANCHOR |
-	    HAVE_MEASURED | HAVE_FRESH;
 	char			 seen[32];
 	unsigned		 i;
 
@@ -186,18 +185,13 @@ root_accepts(const struct policy *pol, const struct evidence *ev, bool *rule)
 	return found;
 }
 
+/* By its id alone: not us, not revoked, not another's, the listed one. */
 static enum reason
-judge_identity(const struct policy *pol, const struct listing *l,
-    const struct evidence *ev, struct why *why)
+judge_known(const struct listing *l, const struct evidence *ev,
+    struct why *why)
 {
-	char	seen[161], want[161];
-	bool	rule;
+	char	want[161];
 
-	if (!root_accepts(pol, ev, &rule)) {
-		hex(ev->root, HASH_LEN, seen);
-		return why_set(why, R_POL_ROOT, "root", "an accepted root",
-		    seen);
-	}
 	if (*l->own != '\0' && strcmp(ev->node, l->own) == 0)
 		return why_set(why, R_POL_SELF, "identity", "another node",
 		    ev->node);
@@ -212,10 +206,28 @@ judge_identity(const struct policy *pol, const struct listing *l,
 	if (*l->identity != '\0' && strcasecmp(l->identity, ev->node) != 0)
 		return why_set(why, R_POL_IDENTITY, "identity", l->identity,
 		    ev->node);
+	return R_OK;
+}
+
+static enum reason
+judge_identity(const struct policy *pol, const struct listing *l,
+    const struct evidence *ev, struct why *why)
+{
+	char	seen[161];
+	bool	rule;
+
+	if (!root_accepts(pol, ev, &rule)) {
+		hex(ev->root, HASH_LEN, seen);
+		return why_set(why, R_POL_ROOT, "root", "an accepted root",
+		    seen);
+	}
+	if (judge_known(l, ev, why) != R_OK)
+		return why->reason;
 	if (*l->serial != '\0' && !serial_matches(l->serial, ev))
 		return why_set(why, R_POL_SERIAL, "serial", l->serial,
 		    *ev->device != '\0' ? ev->device : ev->serial);
-	if (*l->identity == '\0' && *l->serial == '\0' && !rule)
+	/* Two operators who typed the same code have said who it is. */
+	if (*l->identity == '\0' && *l->serial == '\0' && !rule && !ev->code)
 		return why_set(why, R_POL_NOT_LISTED, "identity",
 		    "a listed identity", ev->node);
 	return R_OK;
@@ -279,18 +291,12 @@ time_text(uint64_t t, char *buf, size_t size)
 	return buf;
 }
 
-enum reason
-policy_judge(const struct policy *pol, const struct listing *l,
-    const struct evidence *ev, uint64_t now, struct why *why,
-    enum reason *warning)
+static enum reason
+judge_window(const struct listing *l, const struct evidence *ev, uint64_t now,
+    struct why *why)
 {
 	char	want[161], from[32], to[32], seen[32];
 
-	memset(why, 0, sizeof(*why));
-	*warning = R_OK;
-	if (judge_form(pol, ev, why) != R_OK ||
-	    judge_identity(pol, l, ev, why) != R_OK)
-		return why->reason;
 	/* Without a clock, now is only the earliest that it can be. */
 	if ((!l->unset && now + CLOCK_SKEW < ev->not_before) ||
 	    now > ev->not_after) {
@@ -300,11 +306,62 @@ policy_judge(const struct policy *pol, const struct listing *l,
 		time_text(now, seen, sizeof(seen));
 		return why_set(why, R_POL_WINDOW, "validity", want, seen);
 	}
-	if (judge_measures(l, ev, why) != R_OK)
+	return R_OK;
+}
+
+enum reason
+policy_judge(const struct policy *pol, const struct listing *l,
+    const struct evidence *ev, uint64_t now, struct why *why,
+    enum reason *warning)
+{
+	memset(why, 0, sizeof(*why));
+	*warning = R_OK;
+	if (judge_form(pol, ev, HAVE_IDENTITY | HAVE_ANCHOR | HAVE_MEASURED |
+	    HAVE_FRESH, why) != R_OK ||
+	    judge_identity(pol, l, ev, why) != R_OK ||
+	    judge_window(l, ev, now, why) != R_OK ||
+	    judge_measures(l, ev, why) != R_OK)
 		return why->reason;
 	if (l->source == REF_NONE || l->source == REF_BASELINE)
 		*warning = R_POL_NO_REFERENCE;
 	return R_OK;
+}
+
+/*
+ * A component has no anchor and, as it is not trusted with anything, no
+ * reference values; a root of its own takes the place of the accepted ones.
+ */
+enum reason
+policy_judge_component(const struct policy *pol, const struct listing *l,
+    const uint8_t *root, const struct evidence *ev, uint64_t now,
+    struct why *why)
+{
+	char	want[161], seen[161];
+	bool	rule;
+
+	memset(why, 0, sizeof(*why));
+	if (judge_form(pol, ev, HAVE_IDENTITY | HAVE_MEASURED | HAVE_FRESH,
+	    why) != R_OK)
+		return why->reason;
+	hex(ev->root, HASH_LEN, seen);
+	if (root != NULL && memcmp(root, ev->root, HASH_LEN) != 0) {
+		hex(root, HASH_LEN, want);
+		return why_set(why, R_POL_ROOT, "root", want, seen);
+	}
+	if (root == NULL && !root_accepts(pol, ev, &rule))
+		return why_set(why, R_POL_ROOT, "root", "an accepted root",
+		    seen);
+	if (judge_known(l, ev, why) != R_OK)
+		return why->reason;
+	if (*l->serial != '\0' && !(*ev->serial != '\0' &&
+	    policy_glob(l->serial, ev->serial)) && !(*ev->device != '\0' &&
+	    policy_glob(l->serial, ev->device)))
+		return why_set(why, R_POL_SERIAL, "serial", l->serial,
+		    *ev->device != '\0' ? ev->device : ev->serial);
+	if (*l->identity == '\0' && *l->serial == '\0')
+		return why_set(why, R_POL_NOT_LISTED, "identity",
+		    "a listed identity", ev->node);
+	return judge_window(l, ev, now, why);
 }
 
 /* ---- reference files ---------------------------------------------------- */

@@ -30,6 +30,8 @@ struct uv_loop_s;
 #define CERT_MAX	2048	/* bytes of a certificate of ours, DER */
 #define SLOT_MAX	16384		/* bytes of a slot's chain, DER */
 #define HASH_LEN	32		/* SHA-256 */
+#define CODE_LEN	16		/* bytes of a one-time code */
+#define CODE_ID_LEN	16		/* and of its id */
 
 /* ---- why.c --------------------------------------------------------------- */
 
@@ -265,6 +267,7 @@ struct cert_want {
 	size_t		 pointlen, calen;
 	uint64_t	 not_before, not_after;
 	const char	*node;
+	const char	*component;	/* NULL: the node's own name */
 };
 enum reason	 cert_check(const uint8_t *der, size_t len,
 		    const struct cert_want *, struct why *);
@@ -334,6 +337,7 @@ void		 identity_csr(const char *serial, identity_csr_fn, void *arg);
 struct root {
 	struct root	*next;
 	const char	*path;		/* as in conf_accept.root */
+	bool		 accepted;	/* named there, not by a component */
 	uint8_t		 hash[HASH_LEN];	/* SHA-256 of the DER */
 	char		 subject[256];
 	size_t		 len;
@@ -400,6 +404,9 @@ IPC_HANDLER(attestq_evid_anchor);
 IPC_HANDLER(attestq_evid_measurement);
 IPC_HANDLER(attestq_evid_end);
 IPC_HANDLER(attestq_job_failed);
+IPC_HANDLER(attestq_component_csr);
+IPC_HANDLER(attestq_component_held);
+IPC_HANDLER(attestq_component_reset);
 IPC_HANDLER(attestr_attested);
 
 IPC_HANDLER(ctl_hello);
@@ -415,6 +422,9 @@ IPC_HANDLER(ctl_revoke);
 IPC_HANDLER(ctl_identity_show);
 IPC_HANDLER(ctl_identity_csr);
 IPC_HANDLER(ctl_identity_install);
+IPC_HANDLER(ctl_component_list);
+IPC_HANDLER(ctl_component_show);
+IPC_HANDLER(ctl_component_enrol);
 IPC_HANDLER(ctl_reference_learn);
 IPC_HANDLER(ctl_reference_show);
 IPC_HANDLER(ctl_reference_accept);

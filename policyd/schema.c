@@ -113,5 +113,31 @@ const char *const store_schema[] = {
 
 	/* 1 -> 2: where the evidence was proved */
 	"ALTER TABLE evidence ADD COLUMN address TEXT NOT NULL DEFAULT '';",
+
+	/* 2 -> 3: component_store.c: certificates for components, whose rows
+	 * in `issued' name them and the CA above (SHA-256); cert is the row of
+	 * the one that the slot holds, next of one that it may hold, 0: none */
+	"ALTER TABLE issued ADD COLUMN component TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE issued ADD COLUMN ca BLOB NOT NULL DEFAULT x'';"
+	"CREATE TABLE component ("
+	"	name TEXT PRIMARY KEY,"
+	"	state TEXT NOT NULL,"
+	"	since INTEGER NOT NULL,"
+	"	slot INTEGER NOT NULL,"
+	"	node TEXT NOT NULL,"
+	"	device TEXT NOT NULL,"
+	"	attested INTEGER NOT NULL,"
+	"	cert INTEGER NOT NULL,"
+	"	next INTEGER NOT NULL,"
+	"	reset_set INTEGER NOT NULL,"
+	"	tag INTEGER NOT NULL,"
+	"	reason TEXT NOT NULL,"
+	"	field TEXT NOT NULL,"
+	"	expected TEXT NOT NULL,"
+	"	seen TEXT NOT NULL"
+	") WITHOUT ROWID;",
+
+	/* 3 -> 4: who confirmed the identity: 0 an operator, 1 a code */
+	"ALTER TABLE peer ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;",
 	NULL
 };

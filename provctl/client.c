@@ -87,12 +87,15 @@ client_send(int fd, enum ipc_type type, uint32_t id, const void *msg)
 {
 	static uint8_t	buf[IPC_MAX_RECORD];
 	size_t		len;
+	ssize_t		n;
 
 	if (ipc_encode(type, id, msg, buf, sizeof(buf), &len) == -1) {
 		errno = EMSGSIZE;
 		return -1;
 	}
-	return send(fd, buf, len, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -1;
+	n = send(fd, buf, len, MSG_NOSIGNAL);
+	explicit_bzero(buf, len);	/* it may be a one-time code */
+	return n == (ssize_t)len ? 0 : -1;
 }
 
 /* One record that answers id or is an event. 1, 0 at the end, or -1. */

@@ -12,6 +12,7 @@
 
 #include "confine.h"
 #include "provctl.h"
+#include "secret.h"
 
 #define O(x)	(1u << OPT_##x)
 
@@ -23,6 +24,8 @@ static int	fill_unprovision(const struct args *, union ipc_any *);
 static int	fill_revoke(const struct args *, union ipc_any *);
 static int	fill_csr(const struct args *, union ipc_any *);
 static int	fill_install(const struct args *, union ipc_any *);
+static int	fill_component(const struct args *, union ipc_any *);
+static int	fill_enrol(const struct args *, union ipc_any *);
 static int	fill_learn(const struct args *, union ipc_any *);
 static int	fill_reference(const struct args *, union ipc_any *);
 static int	fill_accept(const struct args *, union ipc_any *);
@@ -49,9 +52,9 @@ const struct command commands[] = {
 	    NULL, fill_peer_add, false, NULL },
 	{ "peer remove", "NAME", "forget a peer that was added so",
 	    1, 1, 0, MSG_CTL_PEER_REMOVE, NULL, fill_peer_remove, false, NULL },
-	{ "provision", "NAME [--identity ID] [--no-wait]",
+	{ "provision", "NAME [--identity ID | --code] [--no-wait]",
 	    "attest a peer and, on our verdict, trust it",
-	    1, 1, O(IDENTITY) | O(NO_WAIT), MSG_CTL_PROVISION, NULL,
+	    1, 1, O(IDENTITY) | O(CODE) | O(NO_WAIT), MSG_CTL_PROVISION, NULL,
 	    fill_provision, true, NULL },
 	{ "unprovision", "NAME", "stop trusting a peer; its connection closes",
 	    1, 1, 0, MSG_CTL_UNPROVISION, NULL, fill_unprovision, false, NULL },
@@ -67,6 +70,16 @@ const struct command commands[] = {
 	{ "identity install", "FILE", "the maker's chain, PEM in any order; - "
 	    "is the standard input",
 	    1, 1, 0, MSG_CTL_IDENTITY_INSTALL, NULL, fill_install, false,
+	    NULL },
+	{ "component list", "", "every component, a line each",
+	    0, 0, 0, MSG_CTL_COMPONENT_LIST, NULL, NULL, false, NULL },
+	{ "component show", "NAME", "one component whole: state, certificate, "
+	    "steps",
+	    1, 1, 0, MSG_CTL_COMPONENT_SHOW, NULL, fill_component, false,
+	    NULL },
+	{ "component enrol", "NAME [--no-wait]", "attest a component and give "
+	    "it a certificate for its slot",
+	    1, 1, O(NO_WAIT), MSG_CTL_COMPONENT_ENROL, NULL, fill_enrol, true,
 	    NULL },
 	{ "reference learn", "NAME", "propose what our last attestation of a "
 	    "peer saw",
@@ -110,6 +123,7 @@ static const struct {
 	{ "-o",		OPT_OUTPUT,	true },
 	{ "--output",	OPT_OUTPUT,	true },
 	{ "--no-wait",	OPT_NO_WAIT,	false },
+	{ "--code",	OPT_CODE,	false },
 };
 
 static int
@@ -196,8 +210,14 @@ fill_provision(const struct args *a, union ipc_any *m)
 	p->wait = a->opt[OPT_NO_WAIT] == NULL;
 	if (SET(p->name, a->pos[0], "a name") == -1)
 		return -1;
-	return set_identity(p->identity, sizeof(p->identity),
-	    a->opt[OPT_IDENTITY]);
+	if (a->opt[OPT_CODE] == NULL)
+		return set_identity(p->identity, sizeof(p->identity),
+		    a->opt[OPT_IDENTITY]);
+	if (a->opt[OPT_IDENTITY] != NULL)
+		return wrong("one of --identity and --code says who it is, not "
+		    "both", NULL);
+	p->code.len = CODE_LEN;
+	return code_ask(a, p->code.data);
 }
 
 static int
@@ -242,6 +262,19 @@ fill_install(const struct args *a, union ipc_any *m)
 		    path);
 	p->chain.len = (uint32_t)n;
 	return 0;
+}
+
+static int
+fill_component(const struct args *a, union ipc_any *m)
+{
+	return SET(m->ctl_component_show.name, a->pos[0], "a name");
+}
+
+static int
+fill_enrol(const struct args *a, union ipc_any *m)
+{
+	m->ctl_component_enrol.wait = a->opt[OPT_NO_WAIT] == NULL;
+	return SET(m->ctl_component_enrol.name, a->pos[0], "a name");
 }
 
 static int
@@ -581,22 +614,23 @@ command_run(const struct args *a)
 	if ((m = calloc(1, sizeof(*m))) == NULL)
 		abort();
 	if (a->cmd->fill != NULL && a->cmd->fill(a, m) == -1) {
-		free(m);
+		freezero(m, sizeof(*m));
 		return EX_WRONG;
 	}
 	client_path(a, path, sizeof(path));
 	if ((fd = client_open(path, stderr, &status)) == -1) {
-		free(m);
+		freezero(m, sizeof(*m));
 		return status;
 	}
 	row_begin(&run.printer, stdout, a->json, a->cmd->stream,
-	    a->cmd->type == MSG_CTL_PEER_SHOW);
+	    a->cmd->type == MSG_CTL_PEER_SHOW ||
+	    a->cmd->type == MSG_CTL_COMPONENT_SHOW);
 	status = client_call(fd, a->cmd->type, m, a->cmd->stream, each_row,
 	    &run, &refused);
 	row_end(&run.printer);
 	if (status == EX_REFUSED)
 		say_refused(&run, &refused);
 	close(fd);
-	free(m);
+	freezero(m, sizeof(*m));
 	return status == EX_GOOD ? run.status : status;
 }

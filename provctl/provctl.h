@@ -23,7 +23,7 @@ enum {
 
 enum opt {
 	OPT_IDENTITY, OPT_SERIAL, OPT_ADDRESS, OPT_FROM, OPT_LAST, OPT_OUTPUT,
-	OPT_NO_WAIT,
+	OPT_NO_WAIT, OPT_CODE,
 	OPT_COUNT
 };
 
@@ -96,6 +96,20 @@ json_t	*row_why(enum reason, const char *field, const char *expected,
 	    const char *seen);
 /* Printable, whoever sent it: no control characters reach the terminal. */
 void	row_text(FILE *, const char *);
+
+/* ---- code.c ------------------------------------------------------------ */
+
+#define CODE_LEN	16
+#define CODE_TEXT	35	/* 28 characters in groups of four, and NUL */
+
+void	code_text(const uint8_t code[CODE_LEN], char text[CODE_TEXT]);
+/* NULL, or what is wrong with it: "the code has ...". */
+const char *code_parse(const char *text, uint8_t code[CODE_LEN]);
+/*
+ * Ask the operator, without echo on a terminal; an empty answer makes one
+ * and shows it. 0, or -1 after a word on the standard error.
+ */
+int	code_ask(const struct args *, uint8_t code[CODE_LEN]);
 
 /* ---- check.c ----------------------------------------------------------- */
 

@@ -8,7 +8,7 @@
 #include "log.h"
 #include "provctl.h"
 
-#define COLUMNS	17
+#define COLUMNS	18
 
 enum shape {
 	BLOCK,		/* a line a member */
@@ -66,7 +66,8 @@ static const struct layout {
 	    { "since", "since" }, { "provisioned", "provisioned" },
 	    { "connected", "connected" }, { "reason", "reason" },
 	    { "warning", "warning" }, { "listed by", "origin" },
-	    { "listed id", "identity" }, { "listed serial", "serial" },
+	    { "listed id", "identity" }, { "id from", "identity_from" },
+	    { "listed serial", "serial" }, { "code until", "code" },
 	    { "proved id", "node" }, { "address", "address" },
 	    { "address from", "address_from" }, { "attested", "attested" },
 	    { "expires", "expires" }, { "next attempt", "next" } },
@@ -78,7 +79,21 @@ static const struct layout {
 	    { "valid until", "not_after" }, { "anchor", "anchor" } },
 	    "{peer}: attested as {node}, serial {serial}" },
 	{ "step", TABLE, { { "STEP", "name" }, { "CHECKED", "detail" },
-	    { "TIME", "time" } }, "{peer}: {name}: {detail}" },
+	    { "TIME", "time" } }, "{peer}{component}: {name}: {detail}" },
+	{ "component", TABLE, { { "COMPONENT", "name" }, { "STATE", "state" },
+	    { "ENROLLED", "enrolled" }, { "SLOT", "slot" },
+	    { "ADDRESS", "address" }, { "UNTIL", "not_after" },
+	    { "REASON", "reason" } },
+	    "{name}: {state}, slot {slot}, until {not_after} {reason}" },
+	{ "component", DETAIL, { { "component", "name" },
+	    { "state", "state" }, { "since", "since" },
+	    { "enrolled", "enrolled" }, { "reason", "reason" },
+	    { "warning", "warning" }, { "slot", "slot" },
+	    { "address", "address" }, { "listed id", "identity" },
+	    { "listed serial", "serial" }, { "proved id", "node" },
+	    { "attested", "attested" }, { "certificate", "certificate" },
+	    { "valid from", "not_before" }, { "valid until", "not_after" },
+	    { "renewal", "renewal" }, { "next attempt", "next" } }, NULL },
 	{ "measurement", TABLE, { { "INDEX", "index" }, { "KIND", "kind" },
 	    { "JUDGED", "judged" }, { "RAW", "raw" }, { "VALUE", "value" } },
 	    "{peer}: measurement {index} ({kind}) {judged}: {value}" },
