@@ -11,12 +11,14 @@
 #include "log.h"
 
 #define ROOTS_MAX	64
+#define KEYD_MS		20000	/* a TPM may be busy */
 
 struct job {
 	uint32_t		 id;
 	bool			 open;
 	uint8_t			 nonce[SPDM_NONCE];
 	struct requester_conf	 conf;
+	struct slotset		*slots;		/* who we are, at its opening */
 	struct requester	*requester;
 	struct conn		*conn;
 	uv_timer_t		*deadline;
@@ -25,7 +27,6 @@ struct job {
 /* One process has one set of jobs; all of it belongs to policyd. */
 static uv_loop_t	*loop;
 static struct job	 jobs[JOBS_MAX];
-static struct spdm_root	 roots[ROOTS_MAX];
 static struct slotset	*current;	/* our own: who we are in a session */
 
 void
@@ -59,6 +60,7 @@ job_end(struct job *j)
 		return;
 	conn_close(j->conn);
 	requester_free(j->requester);
+	slotset_release(j->slots);
 	uv_close((uv_handle_t *)j->deadline, timer_closed);
 	memset(j, 0, sizeof(*j));
 }
@@ -70,10 +72,7 @@ job_stop(void)
 
 	for (i = 0; i < JOBS_MAX; i++)
 		job_end(&jobs[i]);
-	for (i = 0; i < ROOTS_MAX; i++) {
-		X509_free(roots[i].cert);
-		roots[i].cert = NULL;
-	}
+	roots_clear();
 	slotset_release(current);
 	current = NULL;
 }
@@ -184,16 +183,22 @@ job_done(struct job *j)
 
 /* ---- the conversation ---------------------------------------------------- */
 
+static void	ask_signature(struct job *);
+
 static void
 job_act(struct job *j, enum spdm_act act)
 {
 	const uint8_t	*p;
 	size_t		 n;
+	bool		 secured;
 
 	switch (act) {
 	case SPDM_SEND:
-		p = requester_out(j->requester, &n);
-		conn_send(j->conn, p, n);
+		p = requester_out(j->requester, &secured, &n);
+		conn_send(j->conn, secured, p, n);
+		break;
+	case SPDM_SIGN:
+		ask_signature(j);
 		break;
 	case SPDM_WAIT:
 		/* Nothing is expected meanwhile, so nothing is read. */
@@ -209,12 +214,54 @@ job_act(struct job *j, enum spdm_act act)
 	}
 }
 
+/* keyd's answer; the job may be over meanwhile. */
 static void
-job_message(void *arg, const uint8_t *msg, size_t len)
+key_signed(const struct ipc_reply *r, void *arg)
+{
+	const struct msg_spdm_sign_rep	*m = r->msg;
+	struct job			*j = job_find(*(uint32_t *)arg);
+
+	free(arg);
+	if (j == NULL || j->requester == NULL)
+		return;
+	conn_resume(j->conn);
+	/* What came meanwhile may have ended it. */
+	if (!j->open)
+		return;
+	job_act(j, requester_signed(j->requester, r->reason == R_OK &&
+	    m->signature.len == requester_sign(j->requester)->sig_len ?
+	    m->signature.data : NULL));
+}
+
+/* FINISH waits for keyd; the peer has nothing to say until then. */
+static void
+ask_signature(struct job *j)
+{
+	const struct responder_sign	*sg = requester_sign(j->requester);
+	struct msg_spdm_sign_req	 m = { .key = sg->key,
+	    .version = sg->version };
+	uint32_t			*id;
+
+	IPC_SET_STR(m.context, sg->context);
+	IPC_SET_BLOB(m.hash, sg->hash, sg->hash_len);
+	if ((id = malloc(sizeof(*id))) == NULL)
+		fatal("job %u", j->id);
+	*id = j->id;
+	conn_pause(j->conn);
+	if (chan_call(hub_link(IPC_KEYD), MSG_SPDM_SIGN_REQ, &m, -1, KEYD_MS,
+	    key_signed, id) == -1) {
+		free(id);
+		conn_resume(j->conn);
+		job_act(j, requester_signed(j->requester, NULL));
+	}
+}
+
+static void
+job_message(void *arg, bool secured, const uint8_t *msg, size_t len)
 {
 	struct job	*j = arg;
 
-	job_act(j, requester_feed(j->requester, msg, len));
+	job_act(j, requester_feed(j->requester, secured, msg, len));
 }
 
 static void
@@ -245,29 +292,6 @@ job_late(uv_timer_t *t)
 }
 
 /* ---- messages ------------------------------------------------------------ */
-
-int
-attestq_root_set(struct chan *c, const struct ipc_call *call, const void *arg)
-{
-	const struct msg_root_set	*m = arg;
-	struct spdm_root		*r = &roots[m->root];
-	const uint8_t			*p = m->certificate.data, *end;
-
-	X509_free(r->cert);
-	r->cert = NULL;
-	if (m->certificate.len == 0)
-		return 0;
-	spdm_hash(spdm_sha256(), p, m->certificate.len, r->sha256);
-	spdm_hash(spdm_md(spdm_alg(KEY_P384)), p, m->certificate.len,
-	    r->sha384);
-	r->cert = spdm_x509(p, m->certificate.len, &end);
-	if (r->cert == NULL || end != p + m->certificate.len) {
-		X509_free(r->cert);
-		r->cert = NULL;
-		return -1;
-	}
-	return 0;
-}
 
 int
 attestq_slot(struct chan *c, const struct ipc_call *call, const void *arg)
@@ -306,8 +330,9 @@ attestq_job_open(struct chan *c, const struct ipc_call *call, const void *arg)
 	requester_defaults(&j->conf);
 	j->conf.versions = m->versions;
 	j->conf.algorithms = m->algorithms;
-	j->conf.roots = roots;
-	j->conf.nroots = ROOTS_MAX;
+	j->conf.roots = roots_get(&j->conf.nroots);
+	j->slots = slotset_hold(current);
+	j->conf.slots = j->slots->slot;
 	j->conf.random = attestd_random;
 	j->conf.step = job_step;
 	j->conf.step_arg = j;
@@ -345,9 +370,11 @@ attestq_dialled(struct chan *c, const struct ipc_call *call, const void *arg)
 			    reason_text(R_ATT_JOB_UNKNOWN));
 		return 0;
 	}
+	j->conn = conn_new(loop, call->fd, REQUESTER_TRANSFER, &ops, j);
+	if (j->conn != NULL)
+		j->conf.binding = conn_binding(j->conn);
 	if ((j->requester = requester_new(&j->conf, j->nonce)) == NULL)
 		fatal("job %u", j->id);
-	j->conn = conn_new(loop, call->fd, REQUESTER_TRANSFER, &ops, j);
 	if (j->conn == NULL) {
 		job_fail(j, R_ATT_CLOSED, "descriptor", "a connected socket",
 		    "something else");

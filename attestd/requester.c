@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "spdm.h"
+#include "secret.h"
 #include "spdm_handlers.h"
 #include "spdm_requester.h"
 
@@ -16,6 +16,8 @@
 #define BUSY_DELAY	100		/* ms, doubled each time */
 #define NOT_READY_MAX	32		/* RESPOND_IF_READY of one request */
 #define RDT_MAX		23		/* 2^23 us: our longest wait */
+
+#define SESSION_ID	0xffff		/* a connection has one session */
 
 #define NEEDED_CAPS	(SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG)
 
@@ -36,8 +38,9 @@ requester_defaults(struct requester_conf *c)
 {
 	*c = (struct requester_conf){
 	    .caps = {
+		.flags = SPDM_CAP_CHUNK,
 		.data_transfer = REQUESTER_TRANSFER,
-		.max_msg = REQUESTER_TRANSFER,
+		.max_msg = SPDM_LARGE_MAX,
 	    },
 	    .algs = {
 		.meas_spec = SPDM_MEAS_DMTF,
@@ -48,6 +51,7 @@ requester_defaults(struct requester_conf *c)
 	    .anchor = 1,
 	    .steps = steps,
 	    .nsteps = sizeof(steps) / sizeof(steps[0]),
+	    .session = SESSION_ID,
 	};
 }
 
@@ -59,7 +63,9 @@ requester_new(const struct requester_conf *conf,
 
 	if ((r = calloc(1, sizeof(*r))) == NULL)
 		return NULL;
-	if (transcript_init(&r->tr) == -1) {
+	if ((r->req_data = malloc(SPDM_REQUEST_MAX)) == NULL ||
+	    transcript_init(&r->tr) == -1) {
+		free(r->req_data);
 		free(r);
 		return NULL;
 	}
@@ -80,7 +86,10 @@ requester_free(struct requester *r)
 		free(r->slot[i].buf);
 	}
 	free(r->record);
+	requester_chunk_reset(r);
+	requester_session_end(r);
 	transcript_free(&r->tr);
+	freezero(r->req_data, SPDM_REQUEST_MAX);
 	free(r);
 }
 
@@ -118,10 +127,28 @@ requester_step(const struct requester *r)
 	return &r->conf.steps[r->step];
 }
 
+bool
+requester_asks(const struct requester *r, uint8_t code)
+{
+	size_t	i;
+
+	for (i = 0; i < r->conf.nsteps; i++)
+		if (r->conf.steps[i].code == code)
+			return true;
+	return false;
+}
+
 static const struct spdm_row *
 row_now(const struct requester *r)
 {
-	return spdm_row(requester_step(r)->code);
+	return spdm_row(r->asked);
+}
+
+void
+requester_put_random(struct requester *r, uint8_t *p, size_t n)
+{
+	r->conf.random(r->conf.random_arg, p, n);
+	spdm_put(&r->req, p, n);
 }
 
 /* ---- version, capabilities, algorithms ----------------------------------- */
@@ -130,7 +157,9 @@ void
 ask_version(struct requester *r)
 {
 	r->version = SPDM_V10;
+	requester_session_end(r);
 	transcript_reset(&r->tr);
+	requester_chunk_reset(r);
 	spdm_put_hdr(&r->req, SPDM_V10, SPDM_GET_VERSION, 0, 0);
 }
 
@@ -201,7 +230,11 @@ take_capabilities(struct requester *r, const uint8_t *msg, size_t len)
 		    c.flags & SPDM_CAP_CERT ? "" : "CERT ",
 		    c.flags & SPDM_CAP_CHAL ? "" : "CHAL ",
 		    c.flags & SPDM_CAP_MEAS_SIG ? "" : "signed MEAS ");
+	if (requester_session_caps(r, c.flags) == TAKE_FAIL)
+		return TAKE_FAIL;
 	r->peer_transfer = c.data_transfer;
+	r->peer_flags = c.flags;
+	requester_chunk_caps(r, &c);
 	requester_say(r, "certificates, challenge, signed measurements; "
 	    "%u bytes a message", c.data_transfer);
 	return append_a(r, msg, len);
@@ -287,6 +320,9 @@ take_algorithms(struct requester *r, const uint8_t *msg, size_t len)
 		    "P-256 with SHA-256, or P-384 with SHA-384",
 		    "asymmetric %#x with hash %#x", a.base_asym, a.base_hash);
 	r->meas_hash = a.meas_hash;
+	r->selected = a;
+	if (requester_session_algs(r) == TAKE_FAIL)
+		return TAKE_FAIL;
 	if ((t = append_a(r, msg, len)) != TAKE_NEXT)
 		return t;
 	if (r->version < SPDM_V12)
@@ -302,26 +338,106 @@ take_algorithms(struct requester *r, const uint8_t *msg, size_t len)
 
 /* ---- the machine --------------------------------------------------------- */
 
+enum spdm_act
+requester_send(struct requester *r, const uint8_t *msg, size_t len)
+{
+	struct requester_session	*ses = &r->ses;
+
+	r->secured = requester_secured(r);
+	r->out = msg;
+	r->out_len = len;
+	if (!r->secured)
+		return SPDM_SEND;
+	ses->rec_len = spdm_record_seal(ses->s, SPDM_SIDE_REQ,
+	    r->conf.binding, r->conf.random, r->conf.random_arg, msg, len,
+	    ses->rec, SPDM_RECORD_MAX);
+	if (ses->rec_len == 0) {
+		requester_bad(r, R_ATT_RECORD_LIMIT, row_now(r)->name,
+		    "a request that fits a record, and a key that is not "
+		    "used up", "%zu bytes", len);
+		return SPDM_FAIL;
+	}
+	r->out = ses->rec;
+	r->out_len = ses->rec_len;
+	return SPDM_SEND;
+}
+
+/* What was written, whole or in chunks, unless it could not be. */
+static enum spdm_act
+send_request(struct requester *r)
+{
+	if (r->why.reason != R_OK)
+		return SPDM_FAIL;
+	if (r->signing)
+		return SPDM_SIGN;
+	requester_chunk_ask(r, requester_secured(r));
+	if (r->chunk.piece.len > 0)
+		return requester_send(r, r->chunk.piece.data,
+		    r->chunk.piece.len);
+	if (r->req.full || r->req.len > r->peer_transfer) {
+		requester_bad(r, R_ATT_REQUEST_SIZE, row_now(r)->name,
+		    "a request that the peer can take",
+		    "%zu bytes, it takes %u", r->req.len, r->peer_transfer);
+		return SPDM_FAIL;
+	}
+	return requester_send(r, r->req.data, r->req.len);
+}
+
+/* What comes before the step's own request, or that one. */
+static uint8_t
+code_now(const struct requester *r)
+{
+	uint8_t	code = requester_step(r)->code;
+
+	if (code == SPDM_FINISH && r->ses.encap.next != 0)
+		return r->ses.encap.next;
+	return code;
+}
+
 /* Write the request of the current step. */
 static enum spdm_act
 ask(struct requester *r)
 {
-	const struct spdm_row	*row = row_now(r);
+	const struct spdm_row	*row;
 
+	r->asked = code_now(r);
+	row = row_now(r);
+	if ((row->flags & SPDM_F_SESSION) && r->ses.s == NULL) {
+		requester_bad(r, R_ATT_NO_SESSION, row->name, "a session",
+		    "none");
+		return SPDM_FAIL;
+	}
 	if (row->flags & SPDM_RESET_B)
 		transcript_reset_b(&r->tr);
 	if (row->flags & SPDM_RESET_M)
-		transcript_reset_m(&r->tr);
-	spdm_buf_init(&r->req, r->req_data, sizeof(r->req_data));
+		requester_m_reset(r);
+	spdm_buf_init(&r->req, r->req_data, SPDM_REQUEST_MAX);
 	r->asking_again = false;
 	row->ask(r);
-	return SPDM_SEND;
+	return send_request(r);
+}
+
+const struct responder_sign *
+requester_sign(const struct requester *r)
+{
+	return &r->sign;
+}
+
+enum spdm_act
+requester_signed(struct requester *r, const uint8_t *sig)
+{
+	if (!r->signing)
+		return SPDM_FAIL;
+	r->signing = false;
+	requester_finish_signed(r, sig);
+	return send_request(r);
 }
 
 enum spdm_act
 requester_start(struct requester *r)
 {
 	r->step = 0;
+	r->peer_transfer = SPDM_MIN_TRANSFER;	/* until CAPABILITIES */
 	return ask(r);
 }
 
@@ -331,9 +447,12 @@ moved(struct requester *r, enum spdm_take t)
 	if (t == TAKE_FAIL)
 		return SPDM_FAIL;
 	r->tries = 0;
-	if (t == TAKE_NEXT && ++r->step == r->conf.nsteps) {
-		requester_finish(r);
-		return SPDM_DONE;
+	if (t == TAKE_NEXT) {
+		r->reading = READ_ALL;
+		if (++r->step == r->conf.nsteps) {
+			requester_finish(r);
+			return SPDM_DONE;
+		}
 	}
 	return ask(r);
 }
@@ -354,7 +473,9 @@ busy(struct requester *r)
 static enum spdm_act
 not_ready(struct requester *r, const struct spdm_error *e)
 {
+	/* The answer to KEY_UPDATE decides which key comes next: no waiting. */
 	if (e->request != row_now(r)->code || e->rdt_exponent > RDT_MAX ||
+	    e->request == SPDM_KEY_UPDATE ||
 	    r->tries++ >= NOT_READY_MAX) {
 		requester_bad(r, R_ATT_NOT_READY, row_now(r)->name,
 		    "an answer within 32 times 2^23 us",
@@ -384,8 +505,14 @@ error_answer(struct requester *r, const uint8_t *msg, size_t len)
 	}
 	if (e.code == SPDM_E_NOT_READY)
 		return not_ready(r, &e);
+	if (e.code == SPDM_E_DECRYPT && r->ses.s != NULL) {
+		requester_bad(r, R_ATT_SESSION_ENDED, row->name, "an answer",
+		    "ERROR DecryptError");
+		requester_session_end(r);
+		return SPDM_FAIL;
+	}
 	/* DSP0274, GET_MEASUREMENTS: an ERROR starts L1/L2 anew. */
-	transcript_reset_m(&r->tr);
+	requester_m_reset(r);
 	if (row->code == SPDM_GET_MEASUREMENTS &&
 	    (t = requester_measure_error(r, e.code)) != TAKE_NEXT)
 		return moved(r, t);
@@ -397,8 +524,9 @@ error_answer(struct requester *r, const uint8_t *msg, size_t len)
 	return SPDM_FAIL;
 }
 
-enum spdm_act
-requester_feed(struct requester *r, const uint8_t *msg, size_t len)
+/* A message, out of its record and, if it was large, in one piece. */
+static enum spdm_act
+message(struct requester *r, const uint8_t *msg, size_t len)
 {
 	const struct spdm_row	*row = row_now(r);
 	struct spdm_hdr		 h;
@@ -424,7 +552,7 @@ requester_feed(struct requester *r, const uint8_t *msg, size_t len)
 		    h.version >> 4, h.version & 0xfU);
 		return SPDM_FAIL;
 	}
-	if (len < row->rsp_min || len > r->conf.caps.data_transfer) {
+	if (len < row->rsp_min || len > requester_chunk_max(r)) {
 		requester_bad(r, R_ATT_FORM, row->name,
 		    "a response of the right length", "%zu bytes", len);
 		return SPDM_FAIL;
@@ -432,21 +560,48 @@ requester_feed(struct requester *r, const uint8_t *msg, size_t len)
 	return moved(r, row->take(r, msg, len));
 }
 
+enum spdm_act
+requester_feed(struct requester *r, bool secured, const uint8_t *msg,
+    size_t len)
+{
+	if (r->signing) {
+		requester_bad(r, R_ATT_ANSWER, row_now(r)->name,
+		    "silence until it is asked", "%zu bytes", len);
+		return SPDM_FAIL;
+	}
+	if (requester_session_take(r, secured, &msg, &len) == TAKE_FAIL)
+		return SPDM_FAIL;
+	switch (requester_chunk_feed(r, secured, &msg, &len)) {
+	case CHUNK_IN_SEND:
+		return requester_send(r, r->chunk.piece.data,
+		    r->chunk.piece.len);
+	case CHUNK_IN_FAIL:
+		return SPDM_FAIL;
+	case CHUNK_IN_WHOLE:
+		break;
+	}
+	return message(r, msg, len);
+}
+
 /* After a delay: the same request, or RESPOND_IF_READY. */
 enum spdm_act
 requester_wake(struct requester *r)
 {
+	if (r->asking_again)
+		return requester_send(r, r->again.data, r->again.len);
+	/* FINISH is in TH already, byte for byte. */
+	if (r->asked == SPDM_FINISH || r->asked == SPDM_PSK_FINISH)
+		return send_request(r);
 	/* What was read one by one may have to start anew. */
-	return r->asking_again ? SPDM_SEND : ask(r);
+	return ask(r);
 }
 
 const uint8_t *
-requester_out(const struct requester *r, size_t *len)
+requester_out(const struct requester *r, bool *secured, size_t *len)
 {
-	const struct spdm_buf	*b = r->asking_again ? &r->again : &r->req;
-
-	*len = b->len;
-	return b->data;
+	*secured = r->secured;
+	*len = r->out_len;
+	return r->out;
 }
 
 uint32_t

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "hex.h"
-#include "spdm.h"
 #include "spdm_handlers.h"
 #include "spdm_requester.h"
 
@@ -65,6 +64,11 @@ take_digests(struct requester *r, const uint8_t *msg, size_t len)
 		s->named = true;
 		d.digest += n;
 	}
+	/* The first of a connection is the one in TH. */
+	if (r->digests_len == 0 && len <= sizeof(r->digests)) {
+		memcpy(r->digests, msg, len);
+		r->digests_len = len;
+	}
 	transcript_b(&r->tr, r->req.data, r->req.len, msg, len);
 	requester_say(r, "%zu certificate chain%s, slot mask %#04x", d.n,
 	    d.n == 1 ? "" : "s", r->mask);
@@ -76,10 +80,8 @@ take_digests(struct requester *r, const uint8_t *msg, size_t len)
 static size_t
 portion_max(const struct requester *r)
 {
-	uint32_t	n = r->conf.caps.data_transfer;
+	uint32_t	n = requester_chunk_portion(r);
 
-	if (r->peer_transfer < n)
-		n = r->peer_transfer;
 	n -= 8;				/* CERTIFICATE before its portion */
 	return n < UINT16_MAX ? n : UINT16_MAX;
 }
@@ -184,13 +186,6 @@ take_certificate(struct requester *r, const uint8_t *msg, size_t len)
 
 /* ---- CHALLENGE ----------------------------------------------------------- */
 
-static void
-put_random(struct requester *r, uint8_t *p, size_t n)
-{
-	r->conf.random(r->conf.random_arg, p, n);
-	spdm_put(&r->req, p, n);
-}
-
 void
 ask_challenge(struct requester *r)
 {
@@ -198,9 +193,9 @@ ask_challenge(struct requester *r)
 
 	spdm_put_hdr(&r->req, r->version, SPDM_CHALLENGE, SLOT_ID,
 	    SPDM_SUMMARY_ALL);
-	put_random(r, nonce, sizeof(nonce));
+	requester_put_random(r, nonce, sizeof(nonce));
 	if (r->version >= SPDM_V13)
-		put_random(r, r->context, sizeof(r->context));
+		requester_put_random(r, r->context, sizeof(r->context));
 }
 
 enum spdm_take
@@ -233,7 +228,7 @@ take_challenge(struct requester *r, const uint8_t *msg, size_t len)
 		    "a signature by the key of slot 0 over what we sent and "
 		    "read", "one that does not verify");
 	memcpy(r->summary, c.summary, r->alg->hash_len);
-	r->challenged = true;
+	r->summed = true;
 	transcript_reset_b(&r->tr);
 	requester_say(r, "the key of slot 0 answered; it vouches for every "
 	    "certificate read");
@@ -241,6 +236,36 @@ take_challenge(struct requester *r, const uint8_t *msg, size_t len)
 }
 
 /* ---- MEASUREMENTS -------------------------------------------------------- */
+
+void
+requester_m_reset(struct requester *r)
+{
+	if (requester_secured(r))
+		spdm_session_m_reset(r->ses.s);
+	else
+		transcript_reset_m(&r->tr);
+}
+
+static void
+m_add(struct requester *r, const uint8_t *rsp, size_t len)
+{
+	if (!requester_secured(r)) {
+		transcript_m(&r->tr, r->req.data, r->req.len, rsp, len);
+		return;
+	}
+	spdm_session_m_add(r->ses.s, r->req.data, r->req.len);
+	spdm_session_m_add(r->ses.s, rsp, len);
+}
+
+static void
+m_hash(struct requester *r, uint8_t *h)
+{
+	if (requester_secured(r))
+		spdm_session_m(r->ses.s, h);
+	else
+		transcript_m_hash(&r->tr, h);
+	requester_m_reset(r);
+}
 
 /* The operation and whether it is signed, by how we read. */
 static uint8_t
@@ -261,12 +286,23 @@ measure_op(const struct requester *r, bool *is_signed)
 	return r->index[r->next];
 }
 
+static void
+read_anew(struct requester *r)
+{
+	r->record_len = 0;
+	r->nblocks = 0;
+	r->next = 0;
+}
+
 void
 ask_measurements(struct requester *r)
 {
 	bool	is_signed;
 	uint8_t	op = measure_op(r, &is_signed);
 
+	/* A step that reads again starts over. */
+	if (r->reading == READ_ALL)
+		read_anew(r);
 	spdm_put_hdr(&r->req, r->version, SPDM_GET_MEASUREMENTS,
 	    is_signed ? SPDM_ATTR_SIGN : 0, op);
 	if (is_signed) {
@@ -274,7 +310,7 @@ ask_measurements(struct requester *r)
 		spdm_put_u8(&r->req, SLOT_ID);
 	}
 	if (r->version >= SPDM_V13)
-		put_random(r, r->context, sizeof(r->context));
+		requester_put_random(r, r->context, sizeof(r->context));
 }
 
 static bool
@@ -333,14 +369,6 @@ keep(struct requester *r, const struct spdm_measurements *m)
 	return TAKE_NEXT;
 }
 
-static void
-read_anew(struct requester *r)
-{
-	r->record_len = 0;
-	r->nblocks = 0;
-	r->next = 0;
-}
-
 /* The number is known: none, or look for who they are from index 1 on. */
 static enum spdm_take
 counted(struct requester *r, const struct spdm_measurements *m)
@@ -394,8 +422,7 @@ signature_check(struct requester *r, const struct spdm_measurements *m)
 {
 	uint8_t	h[SPDM_HASH_MAX];
 
-	transcript_m_hash(&r->tr, h);
-	transcript_reset_m(&r->tr);
+	m_hash(r, h);
 	if (m->slot != SLOT_ID)
 		return requester_bad(r, R_ATT_MEASURE_FIELD,
 		    "MEASUREMENTS slot", "slot 0", "slot %u", m->slot);
@@ -419,7 +446,7 @@ summary_check(struct requester *r)
 	char	want[97], got[97];
 	size_t	n = r->alg->hash_len;
 
-	if (!r->challenged)
+	if (!r->summed)
 		return TAKE_NEXT;
 	spdm_hash(spdm_md(r->alg), r->record, r->record_len, h);
 	if (memcmp(h, r->summary, n) == 0)
@@ -470,8 +497,7 @@ take_measurements(struct requester *r, const uint8_t *msg, size_t len)
 	    memcmp(m.context, r->context, sizeof(r->context)) != 0)
 		return requester_bad(r, R_ATT_MEASURE_FIELD,
 		    "RequesterContext", "ours", "another");
-	transcript_m(&r->tr, r->req.data, r->req.len, msg,
-	    len - (is_signed ? r->alg->sig_len : 0));
+	m_add(r, msg, len - (is_signed ? r->alg->sig_len : 0));
 	if ((t = blocks_check(r, &m)) != TAKE_NEXT)
 		return t;
 	switch (r->reading) {

@@ -436,7 +436,8 @@ bool	spdm_der_strict(const uint8_t *, size_t);
 struct spdm_tcp {
 	bool	counted;	/* PayloadLen = message + 2 */
 	bool	known;		/* seen, no longer assumed */
-	size_t	max;		/* longest message that is taken */
+	size_t	max;		/* longest message that is taken; a secured
+				   record may be longer */
 };
 
 enum spdm_tcp_result {
@@ -568,9 +569,9 @@ enum spdm_act {
 
 struct spdm_step {
 	uint8_t		code;		/* request */
-	uint8_t		slot;		/* of GET_CERTIFICATE, KEY_EXCHANGE */
-	uint8_t		arg;		/* SPDM_UPDATE_ and its kin; Param1 of
-					   END_SESSION */
+	/* Slot of GET_CERTIFICATE, KEY_EXCHANGE; operation of KEY_UPDATE;
+	 * Param1 of END_SESSION. */
+	uint8_t		slot;
 };
 
 /* What is offered, and in which order it is asked. */

@@ -57,6 +57,7 @@ static void
 check(const struct requester *r, enum spdm_act act)
 {
 	size_t	n;
+	bool	secured;
 
 	switch (act) {
 	case SPDM_FAIL:
@@ -64,10 +65,12 @@ check(const struct requester *r, enum spdm_act act)
 			abort();
 		break;
 	case SPDM_SEND:
-		(void)requester_out(r, &n);
+		(void)requester_out(r, &secured, &n);
 		if (n < 4 || n > SPDM_REQUEST_MAX)
 			abort();
 		break;
+	case SPDM_SIGN:
+		abort();	/* no session is asked for */
 	case SPDM_WAIT:
 		if (requester_delay(r) > 60000)
 			abort();
@@ -100,7 +103,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	act = requester_start(r);
 	while (act != SPDM_FAIL &&
 	    spdm_tcp_next(&tcp, data, size, &f) == TCP_MESSAGE) {
-		act = requester_feed(r, f.msg, f.len);
+		act = requester_feed(r, f.type == SPDM_TCP_SECURED, f.msg,
+		    f.len);
 		check(r, act);
 		if (act == SPDM_WAIT)
 			act = requester_wake(r);

@@ -221,10 +221,11 @@ request(struct link *l, enum spdm_act act)
 {
 	const uint8_t	*out;
 	size_t		 len;
+	bool		 secured;
 
 	switch (act) {
 	case SPDM_SEND:
-		out = requester_out(l->req, &len);
+		out = requester_out(l->req, &secured, &len);
 		send_spdm(l, out, len);
 		return true;
 	case SPDM_DONE:
@@ -281,7 +282,8 @@ spdm_readable(struct link *l)
 		}
 		if (l->kind == SPDM_IN)
 			respond(l, f.msg, f.len);
-		else if (!request(l, requester_feed(l->req, f.msg, f.len)))
+		else if (!request(l, requester_feed(l->req, false, f.msg,
+		    f.len)))
 			return false;
 		l->in_len -= f.used;
 		memmove(l->in, l->in + f.used, l->in_len);

@@ -225,6 +225,7 @@ replay_requester(const char *path)
 	enum spdm_act		 act;
 	const uint8_t		*out;
 	size_t			 i, len;
+	bool			 secured;
 
 	vec_load(&v, path);
 	requester_recorded(&v, &conf, steps);
@@ -233,10 +234,12 @@ replay_requester(const char *path)
 	act = requester_start(r);
 	for (i = 0; i < v.n; i += 2) {
 		assert_int_equal(act, SPDM_SEND);
-		out = requester_out(r, &len);
+		out = requester_out(r, &secured, &len);
+		assert_false(secured);
 		assert_int_equal(len, v.msg[i].len);
 		assert_memory_equal(out, v.msg[i].p, len);
-		act = requester_feed(r, v.msg[i + 1].p, v.msg[i + 1].len);
+		act = requester_feed(r, false, v.msg[i + 1].p,
+		    v.msg[i + 1].len);
 		if (act == SPDM_FAIL)
 			fail_msg("message %zu: %s %s: expected %s, seen %s", i,
 			    reason_code(requester_why(r)->reason),
@@ -404,6 +407,7 @@ versions_offered(const char *entries, uint32_t allowed, uint8_t *chosen)
 	static const uint8_t	 nonce[SPDM_NONCE];
 	const uint8_t		*out;
 	size_t			 len;
+	bool			 secured;
 	enum reason		 reason = R_OK;
 
 	requester_defaults(&conf);
@@ -412,9 +416,9 @@ versions_offered(const char *entries, uint32_t allowed, uint8_t *chosen)
 	requester_start(r);
 	msg[5] = (uint8_t)(b.len / 2);
 	memcpy(msg + 6, b.p, b.len);
-	if (requester_feed(r, msg, 6 + b.len) == SPDM_FAIL)
+	if (requester_feed(r, false, msg, 6 + b.len) == SPDM_FAIL)
 		reason = requester_why(r)->reason;
-	out = requester_out(r, &len);
+	out = requester_out(r, &secured, &len);
 	*chosen = out[0];
 	if (reason == R_OK)
 		assert_int_equal(len, *chosen == SPDM_V11 ? 12 : 20);

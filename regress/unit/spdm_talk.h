@@ -132,13 +132,14 @@ talk_exchange(struct talk *t)
 	size_t		 len;
 	bool		 secured;
 
-	p = requester_out(t->requester, &len);
+	p = requester_out(t->requester, &secured, &len);
 	memcpy(t->buf, p, len);
 	if (t->request != NULL)
 		t->request(t, t->buf, &len);
 	if (t->buf[1] == SPDM_RESPOND_IF_READY && t->asked > 0)
 		talk_sign(t, true);
-	if (responder_feed(t->responder, false, t->buf, len) == RESPONDER_SIGN)
+	if (responder_feed(t->responder, secured, t->buf, len) ==
+	    RESPONDER_SIGN)
 		talk_sign(t, false);
 	p = responder_out(t->responder, &secured, &len);
 	NEED(len <= TALK_MSG);
@@ -146,7 +147,7 @@ talk_exchange(struct talk *t)
 	if (t->response != NULL)
 		t->response(t, t->buf, &len);
 	t->messages++;
-	return requester_feed(t->requester, t->buf, len);
+	return requester_feed(t->requester, secured, t->buf, len);
 }
 
 /* A whole attestation; R_OK, or why there is no evidence. */
