@@ -1,7 +1,8 @@
 /*
- * A connected TCP socket from netd, with SPDM in frames (DSP0287). A peer
- * can send bytes and close, nothing more: what it sends is bounded by one
- * message, and it is not read while an answer of ours waits to leave.
+ * A connected socket from netd: TCP with SPDM in frames (DSP0287), or
+ * SEQPACKET with a datagram of MCTP each (DSP0275). A peer can send bytes and
+ * close, nothing more: what it sends is bounded by one message, and it is not
+ * read while an answer of ours waits to leave.
  */
 #include <sys/socket.h>
 
@@ -12,6 +13,9 @@
 
 #include "attestd.h"
 #include "log.h"
+#include "spdm_mctp.h"
+
+#define FRAME_MAX(max)	(SPDM_TCP_HDR + SPDM_RECORD_EXTRA + (max))
 
 struct conn {
 	uv_poll_t		 poll;
@@ -20,6 +24,7 @@ struct conn {
 	const struct conn_ops	*ops;
 	void			*arg;
 	struct spdm_tcp		 tcp;
+	struct spdm_binding	 binding;	/* mctp: one datagram each */
 	bool			 paused, closing, busy;
 	uint8_t			*in, *out;
 	size_t			 in_len, in_size;
@@ -114,22 +119,34 @@ out_room(struct conn *c, size_t n)
 static void
 send_frame(struct conn *c, uint8_t type, const uint8_t *msg, size_t len)
 {
-	out_room(c, SPDM_TCP_HDR + len);
-	spdm_tcp_header(&c->tcp, type, len, c->out);
+	size_t	hdr = c->binding.mctp ? SPDM_MCTP_HDR : SPDM_TCP_HDR;
+
+	/* Both bindings have the same numbers for the two types of message. */
+	out_room(c, hdr + len);
+	if (c->binding.mctp)
+		c->out[0] = type;
+	else
+		spdm_tcp_header(&c->tcp, type, len, c->out);
 	if (len > 0)
-		memcpy(c->out + SPDM_TCP_HDR, msg, len);
-	c->out_len = SPDM_TCP_HDR + len;
+		memcpy(c->out + hdr, msg, len);
+	c->out_len = hdr + len;
 	c->out_sent = 0;
 	flush(c);
 }
 
 void
-conn_send(struct conn *c, const uint8_t *msg, size_t len)
+conn_send(struct conn *c, bool secured, const uint8_t *msg, size_t len)
 {
 	if (c->closing)
 		return;
-	send_frame(c, SPDM_TCP_SPDM, msg, len);
+	send_frame(c, secured ? SPDM_TCP_SECURED : SPDM_TCP_SPDM, msg, len);
 	watch(c);
+}
+
+const struct spdm_binding *
+conn_binding(const struct conn *c)
+{
+	return &c->binding;
 }
 
 static const char *
@@ -147,9 +164,28 @@ frame_text(uint8_t type)
 	case SPDM_TCP_NO_RESPONDER:
 		return "cannot be responder";
 	case SPDM_TCP_SECURED:
-		return "a secured message outside a session";
+		return "a secured message before any other";
 	}
 	return "a frame that breaks the binding";
+}
+
+/* The datagram in the buffer. False: there is none. */
+static bool
+datagram(struct conn *c)
+{
+	struct spdm_mctp_msg	m;
+	enum spdm_mctp_result	r;
+
+	if (c->in_len == 0)
+		return false;
+	r = spdm_mctp_read(c->in, c->in_len, c->tcp.max, &m);
+	c->in_len = 0;
+	if (r == MCTP_OK)
+		c->ops->message(c->arg, m.secured, m.msg, m.len);
+	else
+		lost(c, r == MCTP_TOO_LARGE ? R_ATT_FRAME_SIZE : R_ATT_FRAME,
+		    "a message of DSP0275", spdm_mctp_text(r));
+	return !c->closing;
 }
 
 /* The next frame of the buffer. False: no more of them now. */
@@ -162,7 +198,8 @@ frame(struct conn *c)
 	case TCP_MORE:
 		return false;
 	case TCP_MESSAGE:
-		c->ops->message(c->arg, f.msg, f.len);
+		c->ops->message(c->arg, f.type == SPDM_TCP_SECURED, f.msg,
+		    f.len);
 		break;
 	case TCP_PEER_ERROR:
 		/* The side that was connected to does not become requester. */
@@ -191,7 +228,7 @@ process(struct conn *c)
 		return;
 	c->busy = true;
 	while (!c->closing && !c->paused && c->out_sent == c->out_len &&
-	    frame(c))
+	    (c->binding.mctp ? datagram(c) : frame(c)))
 		continue;
 	c->busy = false;
 	watch(c);
@@ -205,10 +242,15 @@ ready(uv_poll_t *h, int status, int events)
 
 	if (c->out_sent < c->out_len)
 		flush(c);
-	else if (c->in_len < c->in_size) {
+	else if (c->in_len < c->in_size &&
+	    !(c->binding.mctp && c->in_len > 0)) {
+		/* Of a datagram, MSG_TRUNC tells the length that it had. */
 		n = recv(c->fd, c->in + c->in_len, c->in_size - c->in_len,
-		    MSG_DONTWAIT);
-		if (n > 0)
+		    MSG_DONTWAIT | (c->binding.mctp ? MSG_TRUNC : 0));
+		if (n > (ssize_t)(c->in_size - c->in_len))
+			lost(c, R_ATT_FRAME_SIZE, "a message of DSP0275",
+			    spdm_mctp_text(MCTP_TOO_LARGE));
+		else if (n > 0)
 			c->in_len += (size_t)n;
 		else if (n == 0)
 			lost(c, R_ATT_CLOSED, "an open connection",
@@ -228,23 +270,36 @@ expired(uv_timer_t *h)
 	c->ops->timer(c->arg);
 }
 
+/* What netd brought: is it one of datagrams? */
+static bool
+datagrams(int fd)
+{
+	int		type = SOCK_STREAM;
+	socklen_t	len = sizeof(type);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+	return type == SOCK_SEQPACKET;
+}
+
 struct conn *
 conn_new(uv_loop_t *loop, int fd, size_t max, const struct conn_ops *ops,
     void *arg)
 {
 	struct conn	*c = calloc(1, sizeof(*c));
 
-	if (c == NULL || (c->in = malloc(max + SPDM_TCP_HDR)) == NULL) {
+	if (c == NULL || (c->in = malloc(FRAME_MAX(max))) == NULL) {
 		free(c);
 		close(fd);
 		return NULL;
 	}
-	c->in_size = max + SPDM_TCP_HDR;
+	c->in_size = FRAME_MAX(max);
 	c->fd = fd;
 	c->ops = ops;
 	c->arg = arg;
 	c->tcp = (struct spdm_tcp){ .counted = SPDM_TCP_COUNTED_DEFAULT,
 	    .max = max };
+	c->binding = datagrams(fd) ? spdm_mctp_binding :
+	    (struct spdm_binding){ .tcp = &c->tcp };
 	c->poll.data = c->timer.data = c;
 	/* Not a socket: netd misbehaves. */
 	if (uv_poll_init(loop, &c->poll, fd) != 0) {

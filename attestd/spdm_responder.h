@@ -8,8 +8,6 @@
 
 #define RESPONSE_MAX	0x4800	/* bytes of the longest response we give */
 #define PORTIONS_MAX	64	/* in which a requester's chain may come */
-/* What a record may add to a message: AppLen, prefix, random padding. */
-#define RECORD_EXTRA	64
 
 /* What changes once the answer has been sealed, as it is about to leave. */
 enum responder_then {
@@ -48,7 +46,7 @@ struct responder_session {
 	bool			 updating;	/* VerifyNewKey is due */
 	enum responder_then	 then;
 	size_t			 rec_len;
-	uint8_t			 plain[RESPONDER_TRANSFER + RECORD_EXTRA];
+	uint8_t			 plain[RESPONDER_TRANSFER + SPDM_RECORD_EXTRA];
 	uint8_t			 rec[SPDM_RECORD_MAX];
 };
 

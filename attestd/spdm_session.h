@@ -15,6 +15,7 @@
 #define SPDM_AEAD_IV		12
 #define SPDM_AEAD_TAG		16
 #define SPDM_RECORD_MAX		0x4900	/* bytes of one secured record */
+#define SPDM_RECORD_EXTRA	64	/* most that a record adds to a message */
 
 #define SPDM_AEAD_AES256GCM	0x0002	/* algorithm tables */
 #define SPDM_DHE_P256		0x0008

@@ -3,7 +3,7 @@
  * A connecting side is the requester here; role inquiries are answered with
  * an error.
  */
-#include "spdm.h"
+#include "spdm_session.h"
 
 #define BINDING_VERSION	0x01
 
@@ -63,7 +63,9 @@ spdm_tcp_next(struct spdm_tcp *t, const uint8_t *buf, size_t have,
 	}
 	if (buf[2] != BINDING_VERSION)
 		return bad(f, SPDM_TCP_NO_VERSION);
-	if (f->type != SPDM_TCP_SPDM)
+	/* There is no session before the first message. */
+	if (f->type != SPDM_TCP_SPDM &&
+	    (f->type != SPDM_TCP_SECURED || !t->known))
 		return bad(f, 0);
 	/* Six bytes tell the longest first message; none is shorter than 4. */
 	if (!t->known) {
@@ -78,7 +80,8 @@ spdm_tcp_next(struct spdm_tcp *t, const uint8_t *buf, size_t have,
 	if (t->counted && payload < 2)
 		return bad(f, 0);
 	len = payload - (t->counted ? 2 : 0);
-	if (len > t->max)
+	if (len > t->max + (f->type == SPDM_TCP_SECURED ? SPDM_RECORD_EXTRA :
+	    0))
 		return bad(f, SPDM_TCP_TOO_LARGE);
 	if (have < SPDM_TCP_HDR + len)
 		return TCP_MORE;
@@ -95,7 +98,7 @@ spdm_tcp_header(const struct spdm_tcp *t, uint8_t type, size_t len,
 	size_t	payload = len;
 
 	/* Role-Inquiry and errors carry nothing and count nothing. */
-	if (type == SPDM_TCP_SPDM && t->counted)
+	if ((type == SPDM_TCP_SPDM || type == SPDM_TCP_SECURED) && t->counted)
 		payload += 2;
 	out[0] = (uint8_t)payload;
 	out[1] = (uint8_t)(payload >> 8);
