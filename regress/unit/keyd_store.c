@@ -522,7 +522,7 @@ test_kill_anywhere(void **state)
 static void
 test_synced(void **state)
 {
-	struct __ptrace_syscall_info	 info;
+	struct __ptrace_syscall_info	 info = { 0 };
 	char				 calls[64] = "";
 	const char			*name;
 	pid_t				 pid;
