@@ -27,6 +27,8 @@ override CPPFLAGS += -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 \
 	   -Ilibipc -Ilibutil -I$(O)/gen $(shell pkg-config --cflags $(PKGS))
 CFLAGS	?= -O2 -g
 override CFLAGS	+= -std=gnu17 $(WARN) -fno-common -fstack-protector-strong -fPIE
+# The same bytes wherever it is built.
+override CFLAGS	+= -ffile-prefix-map=$(CURDIR)=. -ffile-prefix-map=$(O)=build
 override LDFLAGS	+= -pie -Wl,-z,relro,-z,now,-z,noexecstack,--as-needed
 # Not every machine has it.
 CF	:= $(shell $(CC) -fcf-protection -Werror -S -o /dev/null -x c /dev/null 2>/dev/null && echo -fcf-protection)
@@ -66,7 +68,7 @@ UNIT_libutil = reason clock secret log conf confine start spki x509time
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_code keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial netd_filter
 UNIT_attestd = measure spdm_session spdm_tcp spdm_chunk spdm_replay spdm_rsp_replay spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr attestd_proc
-UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings peer_fsm peer peer_life evidence policy reference inbound peer_many control
+UNIT_policyd = policyd_store policyd_schema policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings peer_fsm peer peer_life evidence policy reference inbound peer_many component control
 UNIT_provctl = provctl
 
 # ---- fuzzers: regress/fuzz/fuzz_NAME.c, seeds in regress/fuzz/seeds/NAME ----------

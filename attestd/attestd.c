@@ -65,7 +65,8 @@ serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 	if (self == IPC_ATTESTQ)
 		job_init(&loop);
 	else
-		session_init(&loop, conf->versions, &measures);
+		session_init(&loop, conf->versions, conf->spdm_mutual,
+		    &measures);
 	if (hub_start(&loop, hub, hc) == -1)
 		fatal("hub");
 	log_info("serving");

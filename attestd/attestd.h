@@ -8,6 +8,7 @@
 #include "confine.h"
 #include "ipc.h"
 #include "spdm.h"
+#include "spdm_session.h"
 
 #define JOBS_MAX	32
 #define SESSIONS_MAX	64	/* the window of netd's link */
@@ -17,8 +18,8 @@
 struct conn;
 
 struct conn_ops {
-	/* One SPDM message, valid during the call. */
-	void	(*message)(void *arg, const uint8_t *, size_t);
+	/* One SPDM message, or a secured record; valid during the call. */
+	void	(*message)(void *arg, bool secured, const uint8_t *, size_t);
 	/* Of no use any more, and why; the owner calls conn_close(). */
 	void	(*lost)(void *arg, enum reason, const char *expected,
 		    const char *seen);
@@ -33,7 +34,9 @@ struct conn_ops {
 struct conn *conn_new(uv_loop_t *, int fd, size_t max, const struct conn_ops *,
 	    void *arg);
 /* One write(2) a frame; what the kernel does not take follows later. */
-void	conn_send(struct conn *, const uint8_t *, size_t);
+void	conn_send(struct conn *, bool secured, const uint8_t *, size_t);
+/* How records look on this connection; as long as it lives. */
+const struct spdm_binding *conn_binding(const struct conn *);
 void	conn_pause(struct conn *);
 void	conn_resume(struct conn *);
 void	conn_timer(struct conn *, uint64_t ms);	/* 0: no timer */
@@ -53,11 +56,17 @@ void	slotset_release(struct slotset *);	/* NULL is fine */
 /* Put a changed copy in *current's place. 0, or -1: the slot is empty now. */
 int	slotset_change(struct slotset **current, const struct msg_spdm_slot *);
 
+/* ---- roots.c ------------------------------------------------------------- */
+
+/* They stay where they are; one without a certificate is not set. */
+const struct spdm_root *roots_get(size_t *n);
+void	roots_clear(void);
+int	attestd_root_set(struct chan *, const struct ipc_call *, const void *);
+
 /* ---- job.c: attestd -Q --------------------------------------------------- */
 
 void	job_init(uv_loop_t *);
 void	job_stop(void);		/* every job ends without a word */
-int	attestq_root_set(struct chan *, const struct ipc_call *, const void *);
 int	attestq_job_open(struct chan *, const struct ipc_call *, const void *);
 int	attestq_job_cancel(struct chan *, const struct ipc_call *,
 	    const void *);
@@ -66,8 +75,9 @@ int	attestq_dialled(struct chan *, const struct ipc_call *, const void *);
 
 /* ---- session.c: attestd -R ----------------------------------------------- */
 
-/* measures: what was measured at start, without the PCRs. */
-void	session_init(uv_loop_t *, uint32_t versions,
+/* measures: what was measured at start, without the PCRs. mutual: a secured
+ * session is for requesters that show a chain to an accepted root. */
+void	session_init(uv_loop_t *, uint32_t versions, bool mutual,
 	    const struct measure_set *measures);
 void	session_stop(void);
 int	attestr_slot(struct chan *, const struct ipc_call *, const void *);

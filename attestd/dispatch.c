@@ -5,7 +5,7 @@
 
 /* -Q: jobs from policyd, their sockets from netd. */
 static const struct ipc_handler q_from_policyd[] = {
-	{ MSG_ROOT_SET,		attestq_root_set },
+	{ MSG_ROOT_SET,		attestd_root_set },
 	{ MSG_JOB_OPEN,		attestq_job_open },
 	{ MSG_JOB_CANCEL,	attestq_job_cancel },
 	{ MSG_SPDM_SLOT,	attestq_slot },
@@ -17,6 +17,7 @@ static const struct ipc_handler q_from_netd[] = {
 /* -R: what to show from policyd, strangers from netd. */
 static const struct ipc_handler r_from_policyd[] = {
 	{ MSG_SPDM_SLOT,	attestr_slot },
+	{ MSG_ROOT_SET,		attestd_root_set },
 };
 static const struct ipc_handler r_from_netd[] = {
 	{ MSG_SPDM_ACCEPTED,	attestr_accepted },

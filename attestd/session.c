@@ -3,6 +3,7 @@
  * answers, keyd signs. Each session keeps the slots and measurements with
  * which it began, so that its summary is always that of its blocks.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,8 @@ struct session {
 	struct ipc_call		 accepted;
 	char			 address[65];
 	uint64_t		 began;	/* ms */
+	uint64_t		 spoke, heard;	/* ms: anything; in the
+						   secured session */
 	struct conn		*conn;
 	struct responder	*responder;
 	struct responder_conf	 conf;
@@ -43,14 +46,17 @@ static struct session		 sessions[SESSIONS_MAX];
 static uint32_t			 last_id;
 static struct slotset		*current;
 static uint32_t			 versions;
+static bool			 mutual;
 static const struct measure_set	*at_start;
 static bool			 reading_pcrs;
 
 void
-session_init(uv_loop_t *l, uint32_t allowed, const struct measure_set *set)
+session_init(uv_loop_t *l, uint32_t allowed, bool who,
+    const struct measure_set *set)
 {
 	loop = l;
 	versions = allowed;
+	mutual = who;
 	at_start = set;
 	current = slotset_new();
 }
@@ -87,6 +93,7 @@ session_stop(void)
 	for (i = 0; i < SESSIONS_MAX; i++)
 		if (sessions[i].id != 0)
 			session_end(&sessions[i]);
+	roots_clear();
 	slotset_release(current);
 	current = NULL;
 }
@@ -154,6 +161,55 @@ pcrs_fetch(void)
 
 /* ---- the conversation ---------------------------------------------------- */
 
+/* When the secured session ends if its requester says nothing in it. */
+static uint64_t
+heartbeat_due(const struct session *s)
+{
+	return s->heard + UINT64_C(2000) * responder_heartbeat(s->responder);
+}
+
+/* Wait for the peer: until it has been silent for too long, or the secured
+ * session has. */
+static void
+wait_for_peer(struct session *s)
+{
+	uint64_t	now = clock_mono_ms(), due = s->spoke + IDLE_MS;
+
+	if (responder_heartbeat(s->responder) != 0 && heartbeat_due(s) < due)
+		due = heartbeat_due(s);
+	conn_timer(s->conn, due > now ? due - now : 1);
+}
+
+/* True: nobody spoke in the secured session for two heartbeats. */
+static bool
+heartbeat_missed(struct session *s)
+{
+	if (responder_heartbeat(s->responder) == 0 ||
+	    clock_mono_ms() < heartbeat_due(s))
+		return false;
+	count(s, R_ATT_SESSION_HEARTBEAT, "two heartbeats");
+	responder_expire(s->responder);
+	return true;
+}
+
+static void
+count_error(const struct session *s)
+{
+	const struct spdm_why	*why = responder_why(s->responder);
+	uint8_t			 e = responder_error(s->responder);
+	char			 text[256];
+
+	if (why->reason != R_OK) {
+		snprintf(text, sizeof(text), "%s: expected %.80s, seen %.80s",
+		    why->field, why->expected, why->seen);
+		count(s, why->reason, text);
+	} else if (e == SPDM_E_BUSY && s->slots->slot[0].content == NULL &&
+	    s->slots->slot[1].content == NULL)
+		count(s, R_ATT_SESSION_EMPTY, "no certificates");
+	else if (e != 0 && e != SPDM_E_NOT_READY)
+		count(s, R_ATT_SESSION_REQUEST, spdm_error_name(e));
+}
+
 static void
 answer(struct session *s)
 {
@@ -161,19 +217,17 @@ answer(struct session *s)
 	size_t			 n;
 	struct msg_attested	 m = { .address = "" };
 	uint32_t		 id = s->id;
-	uint8_t			 e = responder_error(s->responder);
 	bool			 attested = responder_attested(s->responder);
 	bool			 secured;
 
-	if (e == SPDM_E_BUSY && s->slots->slot[0].content == NULL &&
-	    s->slots->slot[1].content == NULL)
-		count(s, R_ATT_SESSION_EMPTY, "no certificates");
-	else if (e != 0 && e != SPDM_E_NOT_READY)
-		count(s, R_ATT_SESSION_REQUEST, spdm_error_name(e));
+	count_error(s);
 	IPC_SET_STR(m.address, s->address);
 	p = responder_out(s->responder, &secured, &n);
-	conn_timer(s->conn, IDLE_MS);
-	conn_send(s->conn, p, n);
+	s->spoke = clock_mono_ms();
+	wait_for_peer(s);
+	/* A session that could not carry it has gone without a word. */
+	if (n > 0)
+		conn_send(s->conn, secured, p, n);
 	/* The connection may have ended in conn_send(). */
 	if (attested && s->id == id) {
 		log_debug("session of %s: attested us", s->address);
@@ -249,7 +303,7 @@ ask_signature(struct session *s)
 }
 
 static void
-session_message(void *arg, const uint8_t *msg, size_t len)
+session_message(void *arg, bool secured, const uint8_t *msg, size_t len)
 {
 	struct session	*s = arg;
 
@@ -260,10 +314,22 @@ session_message(void *arg, const uint8_t *msg, size_t len)
 	}
 	if (!s->measured)
 		pcrs_fetch();
-	if (responder_feed(s->responder, false, msg, len) == RESPONDER_SIGN)
+	(void)heartbeat_missed(s);
+	switch (responder_feed(s->responder, secured, msg, len)) {
+	case RESPONDER_SEND:
+		break;
+	case RESPONDER_SIGN:
+		s->heard = secured ? clock_mono_ms() : s->heard;
 		ask_signature(s);
-	else
-		answer(s);
+		return;
+	case RESPONDER_NONE:
+		/* No answer, and no sign of life. */
+		count(s, R_ATT_SESSION_RECORD, "no session");
+		return;
+	}
+	if (secured)
+		s->heard = clock_mono_ms();
+	answer(s);
 }
 
 static void
@@ -283,8 +349,12 @@ session_timer(void *arg)
 	struct session	*s = arg;
 
 	if (!s->signing) {
-		count(s, R_ATT_SESSION_IDLE, "silence");
-		session_end(s);
+		if (!heartbeat_missed(s) ||
+		    clock_mono_ms() >= s->spoke + IDLE_MS) {
+			count(s, R_ATT_SESSION_IDLE, "silence");
+			session_end(s);
+		} else
+			wait_for_peer(s);
 		return;
 	}
 	s->signing = false;
@@ -321,6 +391,12 @@ session_start(struct session *s, const struct ipc_call *call,
 	s->conf.versions = versions;
 	s->conf.slots = s->slots->slot;
 	s->conf.random = attestd_random;
+	if (mutual) {
+		s->conf.caps.flags |= SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
+		s->conf.mutual = SPDM_MUT_ENCAP;
+		s->conf.roots = roots_get(&s->conf.nroots);
+		s->conf.now = clock_trusted();
+	}
 	if ((s->responder = responder_new(&s->conf)) == NULL)
 		fatal("session");
 }
@@ -344,7 +420,9 @@ attestr_accepted(struct chan *c, const struct ipc_call *call, const void *arg)
 		session_end(s);
 		return 0;
 	}
-	conn_timer(s->conn, IDLE_MS);
+	s->conf.binding = conn_binding(s->conn);
+	s->spoke = s->began;
+	wait_for_peer(s);
 	/* PCRs first, so that every answer of the session agrees. */
 	if (pcrs_fetch()) {
 		s->waits_pcrs = true;

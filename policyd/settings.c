@@ -16,6 +16,7 @@
 #define ROOT_MAX	4096	/* ROOT_SET.certificate */
 
 static struct root	*roots;
+static bool		 mutual;	/* attestd -R asks who a requester is */
 
 static void
 root_add(const char *path, X509 *x)
@@ -62,19 +63,39 @@ root_read(const char *path)
 	fclose(f);
 }
 
+static struct root *
+root_find(const char *path)
+{
+	struct root	*r;
+
+	for (r = roots; r != NULL; r = r->next)
+		if (strcmp(r->path, path) == 0)
+			break;
+	return r;
+}
+
+static void
+root_want(const char *path, bool accepted)
+{
+	if (root_find(path) == NULL)
+		root_read(path);
+	if (accepted)
+		root_find(path)->accepted = true;
+}
+
+/* A component's root is read, and accepted for nobody else. */
 void
 settings_read(const struct conf *c)
 {
 	const struct conf_accept	*a;
-	const struct root		*r;
+	const struct conf_component	*k;
 
-	for (a = c->accepts; a != NULL; a = a->next) {
-		for (r = roots; r != NULL; r = r->next)
-			if (strcmp(r->path, a->root) == 0)
-				break;
-		if (r == NULL)
-			root_read(a->root);
-	}
+	for (a = c->accepts; a != NULL; a = a->next)
+		root_want(a->root, true);
+	for (k = c->components; k != NULL; k = k->next)
+		if (k->root != NULL)
+			root_want(k->root, false);
+	mutual = c->spdm_mutual;
 }
 
 const struct root *
@@ -83,15 +104,19 @@ settings_roots(void)
 	return roots;
 }
 
+/* attestd -R has a use for them only if a session asks who its requester is,
+ * and then for those of peers: a component has no business with it. */
 void
 settings_up(enum ipc_role role)
 {
 	const struct root	*r;
 	struct msg_root_set	 m = { 0 };
 
-	if (role != IPC_ATTESTQ)
+	if (role != IPC_ATTESTQ && (role != IPC_ATTESTR || !mutual))
 		return;
 	for (r = roots; r != NULL; r = r->next, m.root++) {
+		if (role == IPC_ATTESTR && !r->accepted)
+			continue;
 		IPC_SET_BLOB(m.certificate, r->der, r->len);
 		(void)chan_send(hubd_link(role), MSG_ROOT_SET, &m, -1);
 	}

@@ -82,7 +82,7 @@ child_r(int hub)
 	    false, &bad) == -1)
 		_exit(1);
 	uv_loop_init(&l);
-	session_init(&l, SPDM_ALLOW_12 | SPDM_ALLOW_13, &set);
+	session_init(&l, SPDM_ALLOW_12 | SPDM_ALLOW_13, false, &set);
 	if (hub_start(&l, hub, &conf) == -1)
 		_exit(1);
 	uv_run(&l, UV_RUN_DEFAULT);

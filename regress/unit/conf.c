@@ -92,6 +92,8 @@ dump(FILE *f, const struct conf *c)
 	    str(c->tpm), c->spdm_curve, c->seal_pcrs);
 	fprintf(f, "listen %s ports %u %u\n", c->listen_address, c->mtls_port,
 	    c->spdm_port);
+	if (c->spdm_mutual)
+		fprintf(f, "spdm mutual\n");
 	fprintf(f, "limits %u %u %u handshake %u\n", c->max_connections,
 	    c->max_per_address, c->max_half_open, c->handshake_timeout);
 	fprintf(f, "spdm versions %#x algorithms %#x\n", c->versions,

@@ -442,7 +442,7 @@ test_capabilities(void **state)
 	selection(8, 0x06, R_ATT_CAPABILITY);	/* no measurements */
 	selection(8, 0x0e, R_ATT_CAPABILITY);	/* none that are signed */
 	selection(8, 0x14, R_ATT_CAPABILITY);	/* CHAL without CERT */
-	selection(8, 0x56, R_ATT_CAPABILITY);	/* ENCRYPT without KEY_EX */
+	selection(9, 0x60, R_ATT_CAPABILITY);	/* ENCRYPT without KEY_EX */
 	selection(8, 0x1e, R_ATT_CAPABILITY);	/* a reserved MEAS */
 	selection(13, 0, R_ATT_CAPABILITY);	/* DataTransferSize 0 */
 }
