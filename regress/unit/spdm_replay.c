@@ -5,19 +5,9 @@
  */
 #include <stdio.h>
 
-#include "spdm_vec.h"
+#include "spdm_recorded.h"
 
 #define DIR	"regress/data/spdm/"
-
-static const struct spdm_alg *
-recorded_algs(const struct vec *v, struct spdm_algs *a)
-{
-	size_t	i = vec_find(v, SPDM_ALGORITHMS, 0);
-
-	assert_int_equal(spdm_algorithms_get(v->msg[i].p, v->msg[i].len, a),
-	    0);
-	return spdm_alg_selected(a->base_asym, a->base_hash);
-}
 
 /* ---- responder ----------------------------------------------------------- */
 
@@ -126,68 +116,6 @@ replay_responder(const char *path, const char *measures)
 }
 
 /* ---- requester ----------------------------------------------------------- */
-
-/* The recorded requester's script: its requests in order, a portion once. */
-static size_t
-recorded_steps(const struct vec *v, struct spdm_step *steps)
-{
-	size_t	i, n = 0;
-
-	for (i = 0; i < v->n; i++)
-		if (v->request[i])
-			steps[n++] = (struct spdm_step){ v->msg[i].p[1],
-			    v->msg[i].p[1] == SPDM_GET_CERTIFICATE ?
-			    v->msg[i].p[2] : 0 };
-	return n;
-}
-
-static void
-requester_random(struct vec *v)
-{
-	size_t	i;
-	uint8_t	*p;
-
-	for (i = 0; i < v->n; i++) {
-		p = v->msg[i].p;
-		if (p[1] == SPDM_CHALLENGE)
-			vec_random_add(v, p + 4, SPDM_NONCE);
-		if (p[0] >= SPDM_V13 && (p[1] == SPDM_CHALLENGE ||
-		    p[1] == SPDM_GET_MEASUREMENTS))
-			vec_random_add(v, p + v->msg[i].len - SPDM_CONTEXT,
-			    SPDM_CONTEXT);
-	}
-}
-
-static void
-requester_recorded(struct vec *v, struct requester_conf *conf,
-    struct spdm_step *steps)
-{
-	const struct spdm_alg	*alg;
-	struct spdm_algs	 a;
-	size_t			 i;
-
-	requester_defaults(conf);
-	i = vec_find(v, SPDM_GET_CAPABILITIES, 0);
-	assert_int_equal(spdm_caps_get(v->msg[i].p, v->msg[i].len,
-	    &conf->caps), 0);
-	i = vec_find(v, SPDM_NEGOTIATE_ALGORITHMS, 0);
-	assert_int_equal(spdm_negotiate_get(v->msg[i].p, v->msg[i].len,
-	    &conf->algs), 0);
-	alg = recorded_algs(v, &a);
-	conf->algs.base_asym = conf->algs.base_hash = 0;
-	conf->algorithms = 1U << (alg == spdm_alg(KEY_P384) ? KEY_P384 :
-	    KEY_P256);
-	/* 1.1 does not say how much the recorded requester took. */
-	if (conf->caps.version == SPDM_V11)
-		conf->caps.data_transfer = 0x1200;
-	conf->versions = SPDM_ALLOW_ALL;
-	conf->anchor = 0;
-	conf->steps = steps;
-	conf->nsteps = recorded_steps(v, steps);
-	conf->random = vec_random;
-	conf->random_arg = v;
-	requester_random(v);
-}
 
 static void
 check_evidence(const struct vec *v, const struct spdm_evidence *e)

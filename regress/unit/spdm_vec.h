@@ -34,8 +34,12 @@ struct vec {
 	size_t			 nchecks;
 	struct vec_bytes	 tbs[8], sig[8];	/* prefix and hash; r, s */
 	size_t			 sig_next;
+	/* Of messages in a session: the record, and its random bytes if the
+	 * transport has any (vec_pads() of spdm_recorded.h). */
+	struct vec_bytes	 record[VEC_MAX], pad[VEC_MAX];
+	uint8_t			 npad[VEC_MAX];
 	/* What "random" returns next. */
-	struct vec_bytes	 random[16];
+	struct vec_bytes	 random[VEC_MAX];
 	size_t			 nrandom, random_next;
 };
 
@@ -79,6 +83,8 @@ vec_load(struct vec *v, const char *path)
 		assert_true(v->n < VEC_MAX);
 		v->msg[v->n] = vec_field(m, "spdm");
 		v->number[v->n] = json_integer_value(json_object_get(m, "n"));
+		if (json_object_get(m, "record") != NULL)
+			v->record[v->n] = vec_field(m, "record");
 		v->request[v->n++] = strcmp(json_string_value(
 		    json_object_get(m, "dir")), "req") == 0;
 	}
@@ -97,8 +103,11 @@ vec_free(struct vec *v)
 {
 	size_t	i;
 
-	for (i = 0; i < v->n; i++)
+	for (i = 0; i < v->n; i++) {
 		free(v->msg[i].p);
+		free(v->record[i].p);
+		free(v->pad[i].p);
+	}
 	for (i = 0; i < v->nchecks; i++) {
 		free(v->tbs[i].p);
 		free(v->sig[i].p);
@@ -109,7 +118,7 @@ vec_free(struct vec *v)
 static inline void
 vec_random_add(struct vec *v, uint8_t *p, size_t len)
 {
-	assert_true(v->nrandom < 16);
+	assert_true(v->nrandom < VEC_MAX);
 	v->random[v->nrandom++] = (struct vec_bytes){ p, len };
 }
 
