@@ -14,6 +14,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 BASE=${O:-build}
 JOBS=$(nproc)
+export FLAGS="-O1 -g"
 PASSED=0
 FAILED=0
 STAGES=${*:-lint unit-gcc unit-gcc-san unit-clang unit-clang-san system system-san}
@@ -33,7 +34,7 @@ build() {	# build TREE TARGET...
 	shift
 	printf '== build %s\n' "$t"
 	# shellcheck disable=SC2046
-	if ! make -s -j"$JOBS" $(tree "$t") CFLAGS="-O1 -g" "$@" >"$BASE/$t.log" 2>&1; then
+	if ! make -s -j"$JOBS" $(tree "$t") CFLAGS="$FLAGS" "$@" >"$BASE/$t.log" 2>&1; then
 		tail -n 40 "$BASE/$t.log"
 		echo "not ok - build of $t: see $BASE/$t.log"
 		FAILED=$((FAILED + 1))
@@ -68,7 +69,8 @@ score() {
 one() {
 	local t=$1 f=$2 tap rc p failed skipped
 	tap=$BASE/$t/tap/$(name "$f").tap
-	O=$BASE/$t CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS=detect_leaks=1 \
+	# shellcheck disable=SC2046
+	env $(tree "$t") CFLAGS="$FLAGS" CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS=detect_leaks=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 \
 	    timeout -k 10 420 "$BASE/gcc/tools/reaper" "$f" </dev/null >"$tap" 2>&1
 	rc=$?
@@ -81,7 +83,7 @@ one() {
 	fi
 	printf '%-10s %-24s %d passed, %d failed\n' "$t" "$(name "$f")" "$p" "$failed"
 }
-export -f one name score
+export -f one name score tree
 
 # tests TREE JOBS FILE...: run them, count, show what failed
 tests() {
