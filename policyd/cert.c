@@ -163,15 +163,19 @@ cert_signed_by(X509 *x, const uint8_t *ca, size_t calen)
 }
 
 static bool
-cert_names_node(const X509 *x, const char *node)
+cert_names(const X509 *x, const char *node, const char *component)
 {
 	const GENERAL_NAME	*n;
 	GENERAL_NAMES		*names;
-	char			 uri[64];
+	char			 uri[128];
 	const ASN1_IA5STRING	*s;
 	bool			 ok = false;
 
-	snprintf(uri, sizeof(uri), "urn:provd:node:%s", node);
+	if (component == NULL)
+		snprintf(uri, sizeof(uri), "urn:provd:node:%s", node);
+	else
+		snprintf(uri, sizeof(uri), "urn:provd:component:%s:%s", node,
+		    component);
 	names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
 	if (names != NULL && sk_GENERAL_NAME_num(names) == 1) {
 		n = sk_GENERAL_NAME_value(names, 0);
@@ -201,7 +205,7 @@ cert_differs(X509 *x, const struct cert_want *want)
 		return "notAfter";
 	if (!cert_signed_by(x, want->ca, want->calen))
 		return "signature";
-	if (want->node != NULL && !cert_names_node(x, want->node))
+	if (want->node != NULL && !cert_names(x, want->node, want->component))
 		return "subjectAltName";
 	return NULL;
 }

@@ -28,6 +28,7 @@ struct client {
 	bool		 monitor;
 	uint64_t	 lost;		/* rows that a monitor missed */
 	uint32_t	 wait;		/* peer that a provision waits for */
+	const struct component *component;	/* that an enrol waits for */
 	uint64_t	 wait_until;	/* mono ms */
 	uint64_t	 stalled;	/* mono ms: does not read since, or 0 */
 };
@@ -78,5 +79,11 @@ json_t		*row_neighbour(const struct neighbour *, const char *event);
 json_t		*row_reference(const struct peer *, const char *set,
 		    const struct measures *, const struct measurement *);
 json_t		*row_audit(const struct audit_row *);
+
+/* ---- control_trail.c ----------------------------------------------------- */
+
+/* A row of a certificate, with its PEM. */
+void		 control_certificate(struct client *, const char *use,
+		    unsigned position, const uint8_t *der, size_t len);
 
 #endif

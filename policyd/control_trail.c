@@ -45,8 +45,8 @@ row_pem(json_t *o, const char *key, const char *what, const uint8_t *der,
 	row_str(o, key, buf);
 }
 
-static void
-certificate_row(struct client *cl, const char *use, unsigned position,
+void
+control_certificate(struct client *cl, const char *use, unsigned position,
     const uint8_t *der, size_t len)
 {
 	struct cert_info	 info;
@@ -79,7 +79,7 @@ slot0_rows(struct client *cl)
 
 	if (id->slot0.have)
 		while (cert_next(&p, &left, &der, &len))
-			certificate_row(cl, "slot-0", n++, der, len);
+			control_certificate(cl, "slot-0", n++, der, len);
 }
 
 int
@@ -119,7 +119,7 @@ ctl_identity_show(struct chan *c, const struct ipc_call *call, const void *arg)
 	}
 	for (i = 0; i < IDC_N; i++)
 		if (id->certs[i].have)
-			certificate_row(cl, uses[i], 0, id->certs[i].der,
+			control_certificate(cl, uses[i], 0, id->certs[i].der,
 			    id->certs[i].len);
 	slot0_rows(cl);
 	return client_done(cl);

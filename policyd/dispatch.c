@@ -35,6 +35,9 @@ const struct ipc_handler from_attestq[] = {
 	{ MSG_EVID_MEASUREMENT,	attestq_evid_measurement },
 	{ MSG_EVID_END,		attestq_evid_end },
 	{ MSG_JOB_FAILED,	attestq_job_failed },
+	{ MSG_COMPONENT_CSR,	attestq_component_csr },
+	{ MSG_COMPONENT_HELD,	attestq_component_held },
+	{ MSG_COMPONENT_RESET,	attestq_component_reset },
 };
 const size_t nfrom_attestq = COUNT(from_attestq);
 
@@ -58,6 +61,9 @@ const struct ipc_handler from_provctl[] = {
 	{ MSG_CTL_IDENTITY_SHOW,	ctl_identity_show },
 	{ MSG_CTL_IDENTITY_CSR,		ctl_identity_csr },
 	{ MSG_CTL_IDENTITY_INSTALL,	ctl_identity_install },
+	{ MSG_CTL_COMPONENT_LIST,	ctl_component_list },
+	{ MSG_CTL_COMPONENT_SHOW,	ctl_component_show },
+	{ MSG_CTL_COMPONENT_ENROL,	ctl_component_enrol },
 	{ MSG_CTL_REFERENCE_LEARN,	ctl_reference_learn },
 	{ MSG_CTL_REFERENCE_SHOW,	ctl_reference_show },
 	{ MSG_CTL_REFERENCE_ACCEPT,	ctl_reference_accept },

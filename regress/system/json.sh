@@ -15,6 +15,7 @@ for n in a b; do
 	NODE_BACKEND=soft node_new $n "$W/acme/root.pem"
 	echo "accept root \"$W/acme/root.pem\" serial \"SN-?\"" >>"$W/$n/conf"
 done
+echo 'component "nic" { address 192.0.2.9 slot 1 serial "NIC-*" }' >>"$W/a/conf"
 echo 'peer "b" { }' >>"$W/a/conf"
 echo 'peer "a" { }' >>"$W/b/conf"
 node_start a
@@ -77,6 +78,10 @@ said 0 neighbours
 said 0 peer list
 said 0 peer show b
 said 0 explain peer b
+said 0 component list
+said 0 component enrol nic --no-wait
+said 0 component show nic
+said 1 component enrol gpu
 said 0 peer add x --serial S-1 --address 192.0.2.9
 like "the audit log tells what was added" "$(ctl a audit show --last 1)" \
     'uid 0: peer add serial S-1 address 192.0.2.9$'

@@ -1,0 +1,564 @@
+/*
+ * Enrolments under way, one at a time: attestd -Q attests the device, we
+ * judge the evidence, keyd issues over the key that the device proved to
+ * hold, and attestd -Q sets the chain in the same session and reads it back.
+ * Nothing is issued before the verdict, and nothing without a row on disk.
+ */
+#include <sys/random.h>
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "component.h"
+
+#define SLACK_MS	10000	/* after attestd's own deadline */
+#define SKEW		3600	/* s that a leaf begins before it was issued */
+
+/* How far it is; a report that comes in another stage is an offence. */
+enum stage { J_NONE, J_ATTESTING, J_JUDGED, J_INTENT, J_ISSUING, J_SETTING,
+    J_READING };
+
+static struct {
+	uint32_t		 id;		/* 0: none */
+	struct component	*c;
+	struct evidence		*ev;
+	uint8_t			 nonce[32];
+	uint64_t		 deadline;	/* mono ms */
+	enum stage		 stage;
+	bool			 readback;	/* only look at the slot */
+	struct msg_component_csr csr;
+	struct component_cert	 cert;		/* being issued */
+} job;
+
+static void	job_dial(void);
+
+static void
+sha256(const void *p, size_t n, uint8_t out[HASH_LEN])
+{
+	if (EVP_Q_digest(NULL, "SHA256", NULL, p, n, out, NULL) != 1)
+		fatalx("component: SHA-256");
+}
+
+void
+component_ca(uint8_t out[HASH_LEN])
+{
+	const struct identity	*me = identity_get();
+
+	sha256(me->certs[IDC_NODE_CA].der, me->certs[IDC_NODE_CA].len, out);
+}
+
+bool
+component_job_of(const struct component *c)
+{
+	return job.id != 0 && job.c == c;
+}
+
+bool
+component_owns(uint32_t id)
+{
+	return id != 0 && job.id == id;
+}
+
+/* ---- its end ------------------------------------------------------------- */
+
+static void
+job_clear(bool by_us)
+{
+	struct msg_job_cancel	 m = { .job = job.id };
+	struct chan		*c;
+
+	if (by_us && (c = peers_env.link(IPC_ATTESTQ)) != NULL)
+		chan_send(c, MSG_JOB_CANCEL, &m, -1);
+	job_ended(job.id, by_us);
+	evidence_free(job.ev);
+	memset(&job, 0, sizeof(job));
+}
+
+static void
+job_over(bool by_us, enum component_event ev, const struct why *why)
+{
+	struct component	*c = job.c;
+
+	job_clear(by_us);
+	component_step(c, ev, why);
+}
+
+static void
+job_refuse(enum component_event ev, enum reason r, const char *field,
+    const char *expected, const char *seen)
+{
+	struct why	why;
+
+	why_set(&why, r, field, expected, seen);
+	job_over(true, ev, &why);
+}
+
+void
+component_job_end(void)
+{
+	if (job.id != 0)
+		job_clear(true);
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+static void
+reply_why(const struct ipc_reply *r, struct why *why)
+{
+	const struct msg_refused	*f = r->refused;
+
+	why_set(why, r->reason, f == NULL ? NULL : f->field,
+	    f == NULL ? NULL : f->expected, f == NULL ? NULL : f->seen);
+}
+
+static bool
+job_is(const void *arg)
+{
+	return job.id != 0 && job.id == (uint32_t)(uintptr_t)arg;
+}
+
+static void
+job_dialled(const struct ipc_reply *r, void *arg)
+{
+	struct why	why;
+
+	if (!job_is(arg) || r->reason == R_OK)
+		return;
+	reply_why(r, &why);
+	job_over(true, CE_LOST, &why);
+}
+
+static void
+job_opened(const struct ipc_reply *r, void *arg)
+{
+	struct why	why;
+
+	if (!job_is(arg))
+		return;
+	if (r->reason == R_OK) {
+		job_dial();
+		return;
+	}
+	reply_why(r, &why);
+	job_over(true, CE_LOST, &why);
+}
+
+static void
+job_dial(void)
+{
+	const struct conf_component	*k = job.c->conf;
+	struct msg_dial_spdm		 m = { .job = job.id };
+
+	m.port = k->spdm_port;
+	IPC_SET_STR(m.address, k->address);
+	if (chan_call(peers_env.link(IPC_NETD), MSG_DIAL_SPDM, &m, -1,
+	    conf->attest_timeout, job_dialled,
+	    (void *)(uintptr_t)job.id) == -1)
+		job_refuse(CE_LOST, R_IPC_NOLINK, "daemon", "netd", NULL);
+}
+
+/* False: it cannot be opened now and goes on waiting. */
+static bool
+job_open(struct component *c)
+{
+	struct msg_job_open	m = { .job = job_number(),
+	    .kind = JOB_COMPONENT };
+
+	peers_env.random(job.nonce, sizeof(job.nonce));
+	IPC_SET_BLOB(m.nonce, job.nonce, sizeof(job.nonce));
+	/* 1.1 has neither message. */
+	m.versions = policy.versions & (1u << 0 | 1u << 1);
+	m.algorithms = policy.algorithms;
+	m.deadline = conf->attest_timeout;
+	m.slot = c->conf->slot;
+	m.tag = c->reset_set ? 0 : c->tag;
+	m.readback = c->state == C_RESUMING && c->reset_set;
+	if (chan_call(peers_env.link(IPC_ATTESTQ), MSG_JOB_OPEN, &m, -1,
+	    conf->attest_timeout, job_opened, (void *)(uintptr_t)m.job) == -1)
+		return false;
+	job.id = m.job;
+	job.c = c;
+	job.ev = evidence_new();
+	job.stage = J_ATTESTING;
+	job.readback = m.readback;
+	job.deadline = peers_env.mono() + conf->attest_timeout + SLACK_MS;
+	c->last_job = m.job;
+	log_debug("component %s: job %u", c->name, job.id);
+	return true;
+}
+
+static bool
+wants_job(const struct component *c)
+{
+	return c->state == C_ENROLLING || c->state == C_RENEWING ||
+	    c->state == C_RESUMING;
+}
+
+void
+component_job_pump(void)
+{
+	struct component	*c;
+
+	if (job.id != 0 || peers_env.link(IPC_ATTESTQ) == NULL ||
+	    peers_env.link(IPC_NETD) == NULL ||
+	    !identity_get()->certs[IDC_NODE_CA].have)
+		return;
+	TAILQ_FOREACH(c, &components, entry)
+		if (wants_job(c)) {
+			(void)job_open(c);
+			return;
+		}
+}
+
+void
+component_job_tick(uint64_t mono)
+{
+	if (job.id != 0 && mono >= job.deadline)
+		job_refuse(CE_LOST, R_POL_TIMEOUT, NULL, NULL, NULL);
+}
+
+void
+component_job_down(enum ipc_role role)
+{
+	if (role == IPC_ATTESTQ && job.id != 0)
+		job_refuse(CE_LOST, R_IPC_CLOSED, "daemon", "attestd-q", NULL);
+}
+
+/* ---- evidence ------------------------------------------------------------ */
+
+int
+component_job_step(const struct msg_job_step *m)
+{
+	struct component	*c = job.c;
+	struct step		*s;
+
+	if (c->nsteps == COMPONENT_STEPS)
+		return 0;
+	s = &c->steps[c->nsteps];
+	s->step = m->step;
+	s->time = peers_env.now();
+	if ((s->detail = strdup(m->detail)) == NULL)
+		fatal("step");
+	c->nsteps++;
+	control_component_step(c, s);
+	return 0;
+}
+
+int
+component_evid_identity(const struct msg_evid_identity *m)
+{
+	return job.stage != J_ATTESTING ? -1 :
+	    evidence_identity(job.ev, m);
+}
+
+int
+component_evid_measurement(const struct msg_evid_measurement *m)
+{
+	return job.stage != J_ATTESTING ? -1 :
+	    evidence_measurement(job.ev, m);
+}
+
+static const uint8_t *
+root_hash(const char *path)
+{
+	const struct root	*r;
+
+	for (r = settings_roots(); r != NULL; r = r->next)
+		if (path != NULL && strcmp(r->path, path) == 0)
+			return r->hash;
+	return NULL;
+}
+
+/* Is this the device of the configuration? */
+static enum reason
+judge(const struct component *c, struct why *why)
+{
+	struct listing	l = {
+		.identity = c->conf->identity != NULL ? c->conf->identity : "",
+		.serial = c->conf->serial != NULL ? c->conf->serial : "",
+		.own = identity_get()->node,
+		.revoked = peer_revoked(job.ev->node),
+		.unset = clockd_unset(),
+	};
+
+	return policy_judge_component(&policy, &l, root_hash(c->conf->root),
+	    job.ev, peers_env.now(), why);
+}
+
+int
+component_evid_end(const struct msg_evid_end *m)
+{
+	struct component	*c = job.c;
+	const struct evidence	*ev = job.ev;
+	struct why		 why;
+
+	if (job.stage != J_ATTESTING ||
+	    evidence_end(job.ev, m, job.nonce) == -1)
+		return -1;
+	if (judge(c, &why) != R_OK) {
+		log_info("component %s: refused: %s %s %s: expected %s, seen "
+		    "%s", c->name, reason_code(why.reason),
+		    reason_text(why.reason), why.field, why.expected,
+		    why.seen);
+		audit_record(AUDIT_VERDICT, c->name, why.reason, "component "
+		    "refused: node %s: %s: expected %s, seen %s", ev->node,
+		    why.field, why.expected, why.seen);
+		/* Our clock, or its maker's dates: it says nothing about it. */
+		job_over(true, why.reason == R_POL_WINDOW ? CE_LOST : CE_BAD,
+		    &why);
+		return 0;
+	}
+	audit_record(AUDIT_VERDICT, c->name, R_OK, "component accepted: node "
+	    "%s, serial %s, SPDM %u.%u, %u measurements", ev->node, ev->serial,
+	    ev->version >> 4, ev->version & 15, ev->measures.n);
+	memcpy(c->node, ev->node, sizeof(c->node));
+	ipc_set_str(c->device, sizeof(c->device), ev->device);
+	c->attested = peers_env.now();
+	job.stage = job.readback ? J_READING : J_JUDGED;
+	return 0;
+}
+
+int
+component_job_failed(const struct msg_job_failed *m)
+{
+	struct why	why;
+	bool		lost;
+
+	if (m->reason == R_OK)
+		return -1;
+	why_set(&why, (enum reason)m->reason, m->field, m->expected, m->seen);
+	/* After a reset the slot may not be filled yet. */
+	lost = policy_transient(why.reason) || (job.readback &&
+	    why.reason == R_ATT_SLOT_OTHER);
+	/* An ERROR to what follows the attestation is the device's word. */
+	if (job.stage != J_ATTESTING && why.reason == R_ATT_ERROR)
+		lost = false;
+	if (!lost)
+		audit_record(AUDIT_VERDICT, job.c->name, why.reason,
+		    "component refused: %s: expected %s, seen %s", why.field,
+		    why.expected, why.seen);
+	job_over(false, lost ? CE_LOST : CE_BAD, &why);
+	component_job_pump();
+	return 0;
+}
+
+/* ---- issuing ------------------------------------------------------------- */
+
+static void
+chain_send(void)
+{
+	static struct msg_component_chain	 m;
+	const struct identity			*me = identity_get();
+	size_t	 ca = me->certs[IDC_NODE_CA].len;
+
+	memset(&m, 0, sizeof(m));
+	m.job = job.id;
+	if (ca + job.cert.len > sizeof(m.chain.data)) {
+		job_refuse(CE_LOST, R_KEY_CHAIN_SIZE, "chain", "4096 bytes",
+		    "more");
+		return;
+	}
+	memcpy(m.chain.data, me->certs[IDC_NODE_CA].der, ca);
+	memcpy(m.chain.data + ca, job.cert.der, job.cert.len);
+	m.chain.len = (uint32_t)(ca + job.cert.len);
+	job.stage = J_SETTING;
+	if (chan_send(peers_env.link(IPC_ATTESTQ), MSG_COMPONENT_CHAIN, &m,
+	    -1) == -1)
+		job_refuse(CE_LOST, R_IPC_NOLINK, "daemon", "attestd-q", NULL);
+}
+
+/* The certificate is on disk: now the device may have it. */
+static void
+cert_stored(enum reason r, void *arg)
+{
+	if (!job_is(arg))
+		return;
+	if (r != R_OK)
+		job_refuse(CE_LOST, r, "store", NULL, NULL);
+	else
+		chain_send();
+}
+
+static enum reason
+cert_right(const struct msg_cert_rep *m, struct why *why)
+{
+	const struct identity	*me = identity_get();
+	struct cert_want	 w = {
+		.serial = job.cert.serial,
+		.point = job.csr.public.data,
+		.pointlen = job.csr.public.len,
+		.ca = me->keys[IDK_CA].point,
+		.calen = me->keys[IDK_CA].len,
+		.not_before = job.cert.not_before,
+		.not_after = job.cert.not_after,
+		.node = me->node,
+		.component = job.c->name,
+	};
+
+	return cert_check(m->certificate.data, m->certificate.len, &w, why);
+}
+
+static void
+got_cert(const struct ipc_reply *rep, void *arg)
+{
+	const struct msg_cert_rep	*m = rep->msg;
+	struct component		*c = job.c;
+	struct why			 why;
+	enum reason			 r;
+
+	if (!job_is(arg))
+		return;		/* its intent stays: the row of what may be */
+	if (rep->type != MSG_CERT_REP) {
+		reply_why(rep, &why);
+		if (rep->refused != NULL)
+			component_intent_forget(job.cert.id);
+		job_over(true, rep->refused != NULL &&
+		    !policy_transient(why.reason) ? CE_BAD : CE_LOST, &why);
+		return;
+	}
+	if (cert_right(m, &why) != R_OK) {
+		job_over(true, CE_LOST, &why);
+		return;
+	}
+	job.cert.len = m->certificate.len;
+	memcpy(job.cert.der, m->certificate.data, m->certificate.len);
+	c->next = job.cert;
+	if ((r = component_issued(&job.cert)) != R_OK ||
+	    (r = component_save(c)) != R_OK) {
+		job_refuse(CE_LOST, r, "store", NULL, NULL);
+		return;
+	}
+	audit_record(AUDIT_CERT, c->name, R_OK, "component leaf issued, serial "
+	    "%02x%02x%02x%02x..., for slot %u", job.cert.serial[0],
+	    job.cert.serial[1], job.cert.serial[2], job.cert.serial[3],
+	    c->conf->slot);
+	store_after_commit(cert_stored, arg);
+}
+
+/* The intent is on disk: now keyd may issue. */
+static void
+intent_stored(enum reason r, void *arg)
+{
+	const struct identity	*me = identity_get();
+	struct msg_cert_req	 m = { .profile = CERT_COMPONENT_LEAF };
+
+	if (!job_is(arg))
+		return;
+	if (r != R_OK) {
+		job_refuse(CE_LOST, r, "store", NULL, NULL);
+		return;
+	}
+	m.issuer = me->keys[IDK_CA].key;
+	m.algorithm = job.csr.algorithm;
+	m.not_before = job.cert.not_before;
+	m.not_after = job.cert.not_after;
+	IPC_SET_BLOB(m.public, job.csr.public.data, job.csr.public.len);
+	IPC_SET_BLOB(m.serial, job.cert.serial, sizeof(job.cert.serial));
+	IPC_SET_STR(m.node, me->node);
+	IPC_SET_STR(m.component, job.c->name);
+	job.stage = J_ISSUING;
+	if (chan_call(peers_env.link(IPC_KEYD), MSG_CERT_REQ, &m, -1,
+	    conf->attest_timeout, got_cert, arg) == -1)
+		job_refuse(CE_LOST, R_IPC_NOLINK, "daemon", "keyd", NULL);
+}
+
+int
+attestq_component_csr(struct chan *ch, const struct ipc_call *call,
+    const void *arg)
+{
+	const struct msg_component_csr	*m = arg;
+	struct component_cert		*n = &job.cert;
+	uint64_t			 now = peers_env.now();
+	struct why			 why;
+
+	if (!component_owns(m->job))
+		return job_late(m->job) ? 0 : -1;
+	if (job.stage != J_JUDGED ||
+	    m->public.len != (m->algorithm == KEY_P384 ? 97 : 65))
+		return -1;
+	job.csr = *m;
+	job.stage = J_INTENT;
+	memset(n, 0, sizeof(*n));
+	/* 128 bits (RFC 5280, 4.1.2.2): positive, no leading zero. */
+	peers_env.random(n->serial, sizeof(n->serial));
+	n->serial[0] = (n->serial[0] & 0x3f) | 0x40;
+	n->not_before = now - SKEW;
+	n->not_after = n->not_before + job.c->conf->validity;
+	component_ca(n->ca);
+	n->id = component_intent(job.c, n, m->public.data, m->public.len,
+	    &why);
+	if (n->id == 0) {
+		job_over(true, CE_LOST, &why);
+		return 0;
+	}
+	log_debug("component %s: asks as \"%s\", serial \"%s\"", job.c->name,
+	    m->name, m->device);
+	store_after_commit(intent_stored, (void *)(uintptr_t)job.id);
+	return 0;
+}
+
+/* ---- the end that attestd -Q reports ------------------------------------- */
+
+static bool
+chain_is_next(const struct component *c, const uint8_t *hash)
+{
+	const struct identity	*me = identity_get();
+	uint8_t			 both[2 * CERT_MAX], h[HASH_LEN];
+	size_t			 ca = me->certs[IDC_NODE_CA].len;
+
+	if (c->next.id == 0)
+		return false;
+	memcpy(both, me->certs[IDC_NODE_CA].der, ca);
+	memcpy(both + ca, c->next.der, c->next.len);
+	sha256(both, ca + c->next.len, h);
+	return memcmp(h, hash, sizeof(h)) == 0;
+}
+
+int
+attestq_component_held(struct chan *ch, const struct ipc_call *call,
+    const void *arg)
+{
+	const struct msg_component_held	*m = arg;
+	struct why			 why;
+	bool				 ours, readback = job.readback;
+
+	if (!component_owns(m->job))
+		return job_late(m->job) ? 0 : -1;
+	if ((job.stage != J_SETTING && job.stage != J_READING) ||
+	    m->chain.len != HASH_LEN)
+		return -1;
+	ours = chain_is_next(job.c, m->chain.data);
+	why_set(&why, ours ? R_OK : R_ATT_SLOT_OTHER, ours ? NULL : "slot",
+	    ours ? NULL : "the certificate that was issued",
+	    ours ? NULL : "another");
+	if (ours) {
+		log_info("component %s: slot %u holds our certificate",
+		    job.c->name, job.c->conf->slot);
+		audit_record(AUDIT_CERT, job.c->name, R_OK,
+		    "component leaf in slot %u", job.c->conf->slot);
+	}
+	job_over(false, ours ? CE_HELD : readback ? CE_LOST : CE_BAD, &why);
+	component_job_pump();
+	return 0;
+}
+
+int
+attestq_component_reset(struct chan *ch, const struct ipc_call *call,
+    const void *arg)
+{
+	const struct msg_component_reset	*m = arg;
+	struct why				 why;
+
+	if (!component_owns(m->job))
+		return job_late(m->job) ? 0 : -1;
+	if (job.stage != (m->set ? J_SETTING : J_JUDGED))
+		return -1;
+	job.c->reset_set = m->set;
+	job.c->tag = (uint8_t)m->tag;
+	why_set(&why, R_ATT_RESET_REQUIRED, m->set ? "SET_CERTIFICATE" :
+	    "GET_CSR", "an answer", "ResetRequired");
+	job_over(false, CE_RESET, &why);
+	component_job_pump();
+	return 0;
+}
