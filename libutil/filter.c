@@ -82,6 +82,38 @@ const struct filter_row filter_base[] = {
 };
 const size_t filter_nbase = sizeof(filter_base) / sizeof(filter_base[0]);
 
+/*
+ * What libc calls in the place of a row's call on 32-bit machines, with the
+ * same arguments: times and offsets of 64 bits, ids of 32. ARM also has
+ * send(2) and recv(2) of its own. Elsewhere these numbers do not exist.
+ */
+static const struct {
+	int	call, in_place;
+} twins[] = {
+	{ SCMP_SYS(mmap),		SCMP_SYS(mmap2) },
+	{ SCMP_SYS(fcntl),		SCMP_SYS(fcntl64) },
+	{ SCMP_SYS(stat),		SCMP_SYS(stat64) },
+	{ SCMP_SYS(fstat),		SCMP_SYS(fstat64) },
+	{ SCMP_SYS(newfstatat),		SCMP_SYS(fstatat64) },
+#if __SIZEOF_POINTER__ == 4
+	{ SCMP_SYS(newfstatat),		SCMP_SYS(statx) },
+#endif
+	{ SCMP_SYS(ftruncate),		SCMP_SYS(ftruncate64) },
+	{ SCMP_SYS(clock_gettime),	SCMP_SYS(clock_gettime64) },
+	{ SCMP_SYS(clock_getres),	SCMP_SYS(clock_getres_time64) },
+	{ SCMP_SYS(timerfd_settime),	SCMP_SYS(timerfd_settime64) },
+	{ SCMP_SYS(timerfd_gettime),	SCMP_SYS(timerfd_gettime64) },
+	{ SCMP_SYS(ppoll),		SCMP_SYS(ppoll_time64) },
+	{ SCMP_SYS(futex),		SCMP_SYS(futex_time64) },
+	{ SCMP_SYS(sendto),		SCMP_SYS(send) },
+	{ SCMP_SYS(recvfrom),		SCMP_SYS(recv) },
+	{ SCMP_SYS(getuid),		SCMP_SYS(getuid32) },
+	{ SCMP_SYS(geteuid),		SCMP_SYS(geteuid32) },
+	{ SCMP_SYS(getgid),		SCMP_SYS(getgid32) },
+	{ SCMP_SYS(getegid),		SCMP_SYS(getegid32) },
+	{ SCMP_SYS(rt_sigreturn),	SCMP_SYS(sigreturn) },
+};
+
 #ifdef PROVD_SANITIZED
 /* What the run-time libraries of the sanitizers call. */
 static const struct filter_row filter_sanitized[] = {
@@ -102,29 +134,39 @@ __lsan_is_turned_off(void)
 #endif
 
 static void
-add_rows(scmp_filter_ctx ctx, const struct filter_row *rows, size_t n)
+add_row(scmp_filter_ctx ctx, const struct filter_row *row, int nr)
 {
 	struct scmp_arg_cmp	cmp[2];
-	size_t			i;
 	int			r;
 
+	/* negative: this architecture has no such call */
+	if (nr < 0)
+		return;
+	if (row->arg == -1)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+	else {
+		cmp[0] = SCMP_CMP((unsigned)row->arg, SCMP_CMP_MASKED_EQ,
+		    row->mask, row->value);
+		cmp[1] = SCMP_CMP((unsigned)row->arg2, SCMP_CMP_MASKED_EQ,
+		    row->mask2, row->value2);
+		r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr,
+		    row->mask2 == 0 ? 1 : 2, cmp);
+	}
+	/* a call that an earlier row allows whole */
+	if (r < 0 && r != -EEXIST)
+		fatalx("filter: %s: %s", row->why, strerror(-r));
+}
+
+static void
+add_rows(scmp_filter_ctx ctx, const struct filter_row *rows, size_t n)
+{
+	size_t	i, k;
+
 	for (i = 0; i < n; i++) {
-		/* negative: this architecture has no such call */
-		if (rows[i].nr < 0)
-			continue;
-		if (rows[i].arg == -1)
-			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, rows[i].nr, 0);
-		else {
-			cmp[0] = SCMP_CMP((unsigned)rows[i].arg,
-			    SCMP_CMP_MASKED_EQ, rows[i].mask, rows[i].value);
-			cmp[1] = SCMP_CMP((unsigned)rows[i].arg2,
-			    SCMP_CMP_MASKED_EQ, rows[i].mask2, rows[i].value2);
-			r = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW,
-			    rows[i].nr, rows[i].mask2 == 0 ? 1 : 2, cmp);
-		}
-		/* a call that an earlier row allows whole */
-		if (r < 0 && r != -EEXIST)
-			fatalx("filter: %s: %s", rows[i].why, strerror(-r));
+		add_row(ctx, &rows[i], rows[i].nr);
+		for (k = 0; k < sizeof(twins) / sizeof(twins[0]); k++)
+			if (twins[k].call == rows[i].nr)
+				add_row(ctx, &rows[i], twins[k].in_place);
 	}
 }
 
