@@ -359,7 +359,7 @@ spdm_algorithms_put(struct spdm_buf *b, const struct spdm_algs *a)
 
 int
 spdm_digests_get(const uint8_t *msg, size_t len, size_t hash_len,
-    struct spdm_digests *d)
+    bool multi_key, struct spdm_digests *d)
 {
 	struct rd	r = rd_body(msg, len);
 	unsigned	i;
@@ -372,7 +372,39 @@ spdm_digests_get(const uint8_t *msg, size_t len, size_t hash_len,
 	for (i = 0; i < SPDM_SLOTS; i++)
 		d->n += d->provisioned >> i & 1;
 	d->digest = rd_bytes(&r, d->n * hash_len);
+	d->key_pair = d->cert_info = d->usage = NULL;
+	if (multi_key) {
+		d->key_pair = rd_bytes(&r, d->n);
+		d->cert_info = rd_bytes(&r, d->n);
+		d->usage = rd_bytes(&r, 2 * d->n);
+	}
 	return rd_end(&r);
+}
+
+void
+spdm_digests_put(struct spdm_buf *b, uint8_t version,
+    const struct spdm_slot *slots, uint8_t mask, size_t hash_len,
+    bool multi_key)
+{
+	unsigned	i;
+
+	/* The supported slots, from 1.3 on: those that have something. */
+	spdm_put_hdr(b, version, SPDM_DIGESTS, version >= SPDM_V13 ? mask : 0,
+	    mask);
+	for (i = 0; i < SPDM_SLOTS; i++)
+		if (mask >> i & 1)
+			spdm_put(b, slots[i].digest, hash_len);
+	if (!multi_key)
+		return;
+	for (i = 0; i < SPDM_SLOTS; i++)
+		if (mask >> i & 1)
+			spdm_put_u8(b, slots[i].key_pair);
+	for (i = 0; i < SPDM_SLOTS; i++)
+		if (mask >> i & 1)
+			spdm_put_u8(b, slots[i].model);
+	for (i = 0; i < SPDM_SLOTS; i++)
+		if (mask >> i & 1)
+			spdm_put_u16(b, slots[i].usage);
 }
 
 int

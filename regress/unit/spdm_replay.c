@@ -51,6 +51,33 @@ recorded_measures(const char *path, const struct spdm_alg *alg,
 	vec_free(&v);
 }
 
+/* Which key each slot has, and a slot that nobody reads. */
+static void
+recorded_slots(const struct vec *v, const struct spdm_alg *alg,
+    struct spdm_slot *slots)
+{
+	struct spdm_digests	d;
+	size_t			i = vec_find(v, SPDM_DIGESTS, 0), n = 0;
+
+	assert_int_equal(spdm_digests_get(v->msg[i].p, v->msg[i].len,
+	    alg->hash_len, true, &d), 0);
+	for (i = 0; i < SPDM_SLOTS; i++) {
+		if ((d.provisioned >> i & 1) == 0)
+			continue;
+		if (slots[i].content == NULL) {
+			slots[i].content = calloc(1, 1);
+			slots[i].algorithm = slots[0].algorithm;
+			memcpy(slots[i].digest, d.digest + n * alg->hash_len,
+			    alg->hash_len);
+		}
+		slots[i].key_pair = d.key_pair[n];
+		slots[i].model = d.cert_info[n];
+		slots[i].usage = (uint16_t)(d.usage[2 * n] |
+		    d.usage[2 * n + 1] << 8);
+		n++;
+	}
+}
+
 static void
 fake_sign(struct vec *v, struct responder *r)
 {
@@ -89,6 +116,8 @@ replay_responder(const char *path, const char *measures)
 	conf.versions = conf.caps.version == SPDM_V12 ? SPDM_ALLOW_12 :
 	    SPDM_ALLOW_13;
 	vec_slots(&v, alg, slots);
+	if (conf.algs.other & SPDM_MULTI_KEY_CONN)
+		recorded_slots(&v, alg, slots);
 	recorded_measures(measures, alg, &set);
 	responder_random(&v, alg);
 	conf.slots = slots;
@@ -197,6 +226,13 @@ test_responder(void **state)
 	    DIR "attest-1.3-p384.json");
 }
 
+static void
+test_responder_multikey(void **state)
+{
+	replay_responder(DIR "attest-1.3-p384-multikey.json",
+	    DIR "attest-1.3-p384-multikey.json");
+}
+
 /* One block of all, under a signature of its own. */
 static void
 test_responder_onebyone(void **state)
@@ -220,6 +256,12 @@ test_requester_11(void **state)
 {
 	replay_requester(DIR "attest-1.1-p256.json");
 	replay_requester(DIR "attest-1.1-p384.json");
+}
+
+static void
+test_requester_multikey(void **state)
+{
+	replay_requester(DIR "attest-1.3-p384-multikey.json");
 }
 
 /* ---- signatures ---------------------------------------------------------- */
@@ -430,6 +472,8 @@ main(void)
 		cmocka_unit_test(test_responder_onebyone),
 		cmocka_unit_test(test_requester),
 		cmocka_unit_test(test_requester_11),
+		cmocka_unit_test(test_responder_multikey),
+		cmocka_unit_test(test_requester_multikey),
 		cmocka_unit_test(test_signatures),
 		cmocka_unit_test(test_versions),
 		cmocka_unit_test(test_responder_refuses),
