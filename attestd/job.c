@@ -174,6 +174,7 @@ job_done(struct job *j)
 	tell_identity(j, e);
 	tell(MSG_EVID_ANCHOR, &a);
 	tell_measurements(j, e);
+	end.code = e->code;
 	IPC_SET_BLOB(end.nonce, j->nonce, sizeof(j->nonce));
 	tell(MSG_EVID_END, &end);
 	log_info("job %u: %s attested with %u measurements", j->id,
@@ -184,6 +185,7 @@ job_done(struct job *j)
 /* ---- the conversation ---------------------------------------------------- */
 
 static void	ask_signature(struct job *);
+static void	ask_secrets(struct job *);
 
 static void
 job_act(struct job *j, enum spdm_act act)
@@ -199,6 +201,9 @@ job_act(struct job *j, enum spdm_act act)
 		break;
 	case SPDM_SIGN:
 		ask_signature(j);
+		break;
+	case SPDM_KEYS:
+		ask_secrets(j);
 		break;
 	case SPDM_WAIT:
 		/* Nothing is expected meanwhile, so nothing is read. */
@@ -253,6 +258,57 @@ ask_signature(struct job *j)
 		free(id);
 		conn_resume(j->conn);
 		job_act(j, requester_signed(j->requester, NULL));
+	}
+}
+
+static void
+key_derived(const struct ipc_reply *r, void *arg)
+{
+	const struct msg_psk_rep	*m = r->msg;
+	struct job			*j = job_find(*(uint32_t *)arg);
+	struct spdm_secrets		 s;
+	const char			*why = reason_code(r->reason);
+	size_t				 n;
+
+	free(arg);
+	if (j == NULL || j->requester == NULL)
+		return;
+	conn_resume(j->conn);
+	if (!j->open)
+		return;
+	n = requester_psk(j->requester)->hash_len;
+	if (r->reason != R_OK || m->request.len != n ||
+	    m->response.len != n || m->master.len != n) {
+		job_act(j, requester_secrets(j->requester, NULL, why));
+		return;
+	}
+	s = (struct spdm_secrets){ m->request.data, m->response.data,
+	    m->master.data };
+	job_act(j, requester_secrets(j->requester, &s, NULL));
+}
+
+/* The answer to PSK_EXCHANGE is there; keyd has the code. */
+static void
+ask_secrets(struct job *j)
+{
+	const struct spdm_psk	*p = requester_psk(j->requester);
+	struct msg_psk_req	 m = { .version = p->version,
+	    .algorithm = p->algorithm };
+	uint32_t		*id;
+
+	IPC_SET_BLOB(m.code, p->hint, SPDM_HINT);
+	IPC_SET_STR(m.node, p->node);
+	IPC_SET_BLOB(m.th1, p->th1, p->hash_len);
+	if ((id = malloc(sizeof(*id))) == NULL)
+		fatal("job %u", j->id);
+	*id = j->id;
+	conn_pause(j->conn);
+	if (chan_call(hub_link(IPC_KEYD), MSG_PSK_REQ, &m, -1, KEYD_MS,
+	    key_derived, id) == -1) {
+		free(id);
+		conn_resume(j->conn);
+		job_act(j, requester_secrets(j->requester, NULL,
+		    reason_code(R_IPC_NOLINK)));
 	}
 }
 
@@ -316,7 +372,8 @@ attestq_job_open(struct chan *c, const struct ipc_call *call, const void *arg)
 	const struct msg_job_open	*m = arg;
 	struct job			*j;
 
-	if (m->nonce.len != SPDM_NONCE)
+	if (m->nonce.len != SPDM_NONCE ||
+	    m->code.len != (m->kind == JOB_CODE ? SPDM_HINT : 0))
 		return -1;
 	if (job_find(m->job) != NULL)
 		return chan_refuse(c, call, R_ATT_JOB_EXISTS);
@@ -336,6 +393,8 @@ attestq_job_open(struct chan *c, const struct ipc_call *call, const void *arg)
 	j->conf.random = attestd_random;
 	j->conf.step = job_step;
 	j->conf.step_arg = j;
+	if (m->kind == JOB_CODE)
+		requester_offer_code(&j->conf, m->code.data);
 	if ((j->deadline = malloc(sizeof(*j->deadline))) == NULL)
 		fatal("job %u", j->id);
 	uv_timer_init(loop, j->deadline);

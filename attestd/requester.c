@@ -44,7 +44,7 @@ requester_defaults(struct requester_conf *c)
 	    },
 	    .algs = {
 		.meas_spec = SPDM_MEAS_DMTF,
-		.other = SPDM_OPAQUE_FMT1,
+		.other = SPDM_OPAQUE_FMT1 | SPDM_MULTI_KEY_CONN,
 	    },
 	    .versions = SPDM_ALLOW_12 | SPDM_ALLOW_13,
 	    .algorithms = 1U << KEY_P256 | 1U << KEY_P384,
@@ -87,6 +87,7 @@ requester_free(struct requester *r)
 	}
 	free(r->record);
 	requester_chunk_reset(r);
+	requester_csr_free(r);
 	requester_session_end(r);
 	transcript_free(&r->tr);
 	freezero(r->req_data, SPDM_REQUEST_MAX);
@@ -230,7 +231,9 @@ take_capabilities(struct requester *r, const uint8_t *msg, size_t len)
 		    c.flags & SPDM_CAP_CERT ? "" : "CERT ",
 		    c.flags & SPDM_CAP_CHAL ? "" : "CHAL ",
 		    c.flags & SPDM_CAP_MEAS_SIG ? "" : "signed MEAS ");
-	if (requester_session_caps(r, c.flags) == TAKE_FAIL)
+	if (requester_session_caps(r, c.flags) == TAKE_FAIL ||
+	    requester_csr_caps(r, c.flags) == TAKE_FAIL ||
+	    requester_psk_caps(r, c.flags) == TAKE_FAIL)
 		return TAKE_FAIL;
 	r->peer_transfer = c.data_transfer;
 	r->peer_flags = c.flags;
@@ -249,6 +252,7 @@ ask_algorithms(struct requester *r)
 	r->offered.version = r->version;
 	if (r->version < SPDM_V12)
 		r->offered.other = 0;		/* reserved */
+	requester_keys_offer(r);
 	for (i = 0; i < KEY_NALGORITHMS; i++) {
 		if ((r->conf.algorithms & 1U << i) == 0)
 			continue;
@@ -279,8 +283,9 @@ not_offered(const struct requester *r, const struct spdm_algs *a)
 		return "BaseHashSel";
 	if (!selected(a->meas_spec, o->meas_spec))
 		return "MeasurementSpecificationSel";
+	/* MultiKeyConn is another bit in the answer: ours, not the peer's. */
 	if (!selected(a->other & 0x0f, o->other & 0x0f) ||
-	    (a->other & 0xf0 & ~o->other) != 0)
+	    (a->other & 0xe0 & ~o->other) != 0)
 		return "OtherParamsSelection";
 	if (!selected(a->mel_spec, o->mel_spec))
 		return "MELspecificationSel";
@@ -319,9 +324,13 @@ take_algorithms(struct requester *r, const uint8_t *msg, size_t len)
 		return requester_bad(r, R_ATT_NO_ALGORITHM, "ALGORITHMS",
 		    "P-256 with SHA-256, or P-384 with SHA-384",
 		    "asymmetric %#x with hash %#x", a.base_asym, a.base_hash);
+	if (!requester_keys_selected(r, &a))
+		return requester_bad(r, R_ATT_ALGORITHM, "MultiKeyConn",
+		    "what our capabilities allow", "%#04x", a.other);
 	r->meas_hash = a.meas_hash;
 	r->selected = a;
-	if (requester_session_algs(r) == TAKE_FAIL)
+	if (requester_session_algs(r) == TAKE_FAIL ||
+	    requester_psk_algs(r) == TAKE_FAIL)
 		return TAKE_FAIL;
 	if ((t = append_a(r, msg, len)) != TAKE_NEXT)
 		return t;
@@ -446,6 +455,8 @@ moved(struct requester *r, enum spdm_take t)
 {
 	if (t == TAKE_FAIL)
 		return SPDM_FAIL;
+	if (t == TAKE_HOLD)
+		return SPDM_KEYS;
 	r->tries = 0;
 	if (t == TAKE_NEXT) {
 		r->reading = READ_ALL;
@@ -454,6 +465,19 @@ moved(struct requester *r, enum spdm_take t)
 			return SPDM_DONE;
 		}
 	}
+	if (r->csr.waiting) {
+		requester_finish(r);
+		return SPDM_ISSUE;
+	}
+	return ask(r);
+}
+
+enum spdm_act
+requester_chain(struct requester *r, const uint8_t *ders, size_t len)
+{
+	if (!r->csr.waiting || !requester_csr_chain(r, ders, len))
+		return SPDM_FAIL;
+	r->csr.waiting = false;
 	return ask(r);
 }
 
@@ -516,8 +540,14 @@ error_answer(struct requester *r, const uint8_t *msg, size_t len)
 	if (row->code == SPDM_GET_MEASUREMENTS &&
 	    (t = requester_measure_error(r, e.code)) != TAKE_NEXT)
 		return moved(r, t);
+	if (requester_csr_error(r, &e))
+		return SPDM_FAIL;
 	if (e.code == SPDM_E_BUSY)
 		return busy(r);
+	if (row->code == SPDM_PSK_EXCHANGE) {
+		requester_psk_error(r, e.code);
+		return SPDM_FAIL;
+	}
 	requester_bad(r, R_ATT_ERROR, row->name, "an answer",
 	    "ERROR %s (%#04x), data %#04x", spdm_error_name(e.code), e.code,
 	    e.data);
@@ -564,7 +594,7 @@ enum spdm_act
 requester_feed(struct requester *r, bool secured, const uint8_t *msg,
     size_t len)
 {
-	if (r->signing) {
+	if (r->signing || r->keying || r->csr.waiting) {
 		requester_bad(r, R_ATT_ANSWER, row_now(r)->name,
 		    "silence until it is asked", "%zu bytes", len);
 		return SPDM_FAIL;
@@ -581,6 +611,15 @@ requester_feed(struct requester *r, bool secured, const uint8_t *msg,
 		break;
 	}
 	return message(r, msg, len);
+}
+
+enum spdm_act
+requester_secrets(struct requester *r, const struct spdm_secrets *secrets,
+    const char *why)
+{
+	if (!r->keying)
+		return SPDM_FAIL;
+	return moved(r, requester_keyed(r, secrets, why));
 }
 
 /* After a delay: the same request, or RESPOND_IF_READY. */

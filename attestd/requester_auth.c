@@ -27,15 +27,19 @@ slots_needed(struct requester *r)
 	uint8_t	slot;
 	size_t	i;
 
-	for (i = 0; i < r->conf.nsteps; i++) {
+	/* A slot that is filled later is named by DIGESTS after that. */
+	for (i = r->step + 1; i < r->conf.nsteps; i++) {
 		slot = r->conf.steps[i].slot;
+		if (r->conf.steps[i].code == SPDM_GET_DIGESTS)
+			break;
 		if (r->conf.steps[i].code != SPDM_GET_CERTIFICATE ||
 		    r->mask >> slot & 1)
 			continue;
-		return requester_bad(r, slot == SLOT_ID ?
-		    R_ATT_NO_IDENTITY : R_ATT_NO_ANCHOR, "slot mask",
-		    slot == SLOT_ID ? "slot 0" : "slot 1", "%#04x",
-		    r->mask);
+		return requester_bad(r, slot == SLOT_ID ? R_ATT_NO_IDENTITY :
+		    slot == r->conf.anchor ? R_ATT_NO_ANCHOR : R_ATT_SLOT_OTHER,
+		    "slot mask", slot == SLOT_ID ? "slot 0" :
+		    slot == r->conf.anchor ? "slot 1" : "the slot that is "
+		    "read", "%#04x", r->mask);
 	}
 	return TAKE_NEXT;
 }
@@ -48,10 +52,12 @@ take_digests(struct requester *r, const uint8_t *msg, size_t len)
 	size_t			 n = r->alg->hash_len;
 	unsigned		 i;
 
-	if (spdm_digests_get(msg, len, n, &d) == -1)
+	if (spdm_digests_get(msg, len, n, r->multi_key, &d) == -1)
 		return requester_bad(r, R_ATT_FORM, "DIGESTS",
 		    "one digest for each slot of the mask",
 		    "%zu bytes, mask %#04x", len, len > 3 ? msg[3] : 0);
+	if (requester_keys_check(r, &d) == TAKE_FAIL)
+		return TAKE_FAIL;
 	r->mask = d.provisioned;
 	for (i = 0; i < SPDM_SLOTS; i++) {
 		if ((r->mask >> i & 1) == 0)
@@ -64,6 +70,8 @@ take_digests(struct requester *r, const uint8_t *msg, size_t len)
 		s->named = true;
 		d.digest += n;
 	}
+	if (d.key_pair != NULL && d.n > 0)
+		r->csr.key_pair = d.key_pair[0];
 	/* The first of a connection is the one in TH. */
 	if (r->digests_len == 0 && len <= sizeof(r->digests)) {
 		memcpy(r->digests, msg, len);
@@ -116,7 +124,10 @@ chain_whole(struct requester *r, uint8_t slot)
 	char				 want[97], got[97], root[65];
 
 	spdm_hash(spdm_md(r->alg), s->buf, s->len, h);
-	if (!s->named || memcmp(h, s->digest, r->alg->hash_len) != 0) {
+	/* A script without GET_DIGESTS has nothing to compare with. */
+	if (!requester_asks(r, SPDM_GET_DIGESTS))
+		memcpy(s->digest, h, r->alg->hash_len);
+	else if (!s->named || memcmp(h, s->digest, r->alg->hash_len) != 0) {
 		hex(s->digest, r->alg->hash_len, want);
 		hex(h, r->alg->hash_len, got);
 		return requester_bad(r, R_ATT_DIGEST, slot == SLOT_ID ?
@@ -209,6 +220,8 @@ take_challenge(struct requester *r, const uint8_t *msg, size_t len)
 		return requester_bad(r, R_ATT_FORM, "CHALLENGE_AUTH",
 		    "fields that fill the message", "%zu bytes", len);
 	/* Bit 7 would ask for the deprecated basic mutual authentication. */
+	if (!requester_asks(r, SPDM_GET_DIGESTS))
+		r->mask = c.mask;
 	if (c.slot != SLOT_ID || c.mask != r->mask)
 		return requester_bad(r, R_ATT_CHALLENGE_FIELD,
 		    "CHALLENGE_AUTH slot", "slot 0, the mask of DIGESTS",
@@ -306,7 +319,12 @@ ask_measurements(struct requester *r)
 	spdm_put_hdr(&r->req, r->version, SPDM_GET_MEASUREMENTS,
 	    is_signed ? SPDM_ATTR_SIGN : 0, op);
 	if (is_signed) {
-		spdm_put(&r->req, r->nonce, sizeof(r->nonce));
+		/* The job's nonce was signed already when a code's session
+		   begins. */
+		if (r->ses.s != NULL && r->ses.s->psk)
+			requester_put_random(r, r->nonce, sizeof(r->nonce));
+		else
+			spdm_put(&r->req, r->nonce, sizeof(r->nonce));
 		spdm_put_u8(&r->req, SLOT_ID);
 	}
 	if (r->version >= SPDM_V13)
@@ -477,6 +495,8 @@ kept(struct requester *r, const struct spdm_measurements *m, uint8_t op,
 	if ((t = signature_check(r, m)) != TAKE_NEXT ||
 	    (t = summary_check(r)) != TAKE_NEXT)
 		return t;
+	if (requester_secured(r) && r->ses.s->psk)
+		r->evidence.code = true;
 	requester_say(r, "%u measurements, signed over our nonce; their "
 	    "summary agrees", r->nblocks);
 	return TAKE_NEXT;

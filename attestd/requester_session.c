@@ -416,9 +416,8 @@ own_chain(struct requester *r, const struct spdm_slot *slot)
 	r->ses.own_chain = true;
 }
 
-/* RequesterVerifyData ends FINISH; then TH holds all of it. */
-static void
-finish_verify(struct requester *r)
+void
+requester_finish_verify(struct requester *r)
 {
 	struct spdm_session	*s = r->ses.s;
 	uint8_t			 th[SPDM_HASH_MAX], data[SPDM_HASH_MAX];
@@ -438,7 +437,7 @@ ask_finish(struct requester *r)
 	if (ses->mutual == SPDM_MUT_NONE) {
 		spdm_put_hdr(&r->req, r->version, SPDM_FINISH, 0, 0);
 		spdm_session_th_add(ses->s, r->req.data, r->req.len);
-		finish_verify(r);
+		requester_finish_verify(r);
 		return;
 	}
 	if ((slot = requester_own(r, ses->own_slot)) == NULL) {
@@ -473,7 +472,7 @@ requester_finish_signed(struct requester *r, const uint8_t *sig)
 	}
 	spdm_put(&r->req, sig, r->sign.sig_len);
 	spdm_session_th_add(r->ses.s, sig, r->sign.sig_len);
-	finish_verify(r);
+	requester_finish_verify(r);
 }
 
 enum spdm_take

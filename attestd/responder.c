@@ -25,6 +25,7 @@ responder_defaults(struct responder_conf *c)
 		/* Files are measured at start: MEAS_FRESH would be a lie. */
 		.flags = SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG |
 		    SPDM_CAP_ENCRYPT | SPDM_CAP_MAC | SPDM_CAP_KEY_EX |
+		    SPDM_CAP_PSK_CONTEXT |
 		    SPDM_CAP_HBEAT | SPDM_CAP_KEY_UPD | SPDM_CAP_CHUNK,
 		.data_transfer = RESPONDER_TRANSFER,
 		.max_msg = RESPONSE_MAX,
@@ -185,6 +186,26 @@ select_tables(struct responder *r, const struct spdm_alg *alg,
 		r->table[i] = a->table[i] = a->table[i] & mine[i] & can[i];
 }
 
+/*
+ * MultiKeyConn is asked for our keys, and answered for the requester's
+ * (DSP0274, multi-key connections).
+ */
+static void
+select_keys(struct responder *r, struct spdm_algs *a)
+{
+	uint32_t	ours = r->conf->caps.flags & SPDM_CAP_MULTI_KEY;
+	uint32_t	theirs = r->peer_flags & SPDM_CAP_MULTI_KEY;
+	bool		can = r->version >= SPDM_V13;
+
+	r->multi_key = can && (ours == SPDM_MULTI_KEY_ONLY || (ours != 0 &&
+	    a->other & SPDM_MULTI_KEY_CONN));
+	r->multi_key_req = can && (theirs == SPDM_MULTI_KEY_ONLY ||
+	    (theirs != 0 && r->conf->algs.other & SPDM_MULTI_KEY_CONN));
+	a->other &= r->conf->algs.other & (uint8_t)~SPDM_MULTI_KEY_CONN;
+	if (r->multi_key_req)
+		a->other |= SPDM_MULTI_KEY_CONN;
+}
+
 uint8_t
 serve_algorithms(struct responder *r, const uint8_t *msg, size_t len)
 {
@@ -199,7 +220,7 @@ serve_algorithms(struct responder *r, const uint8_t *msg, size_t len)
 	if ((a.base_asym & alg->asym) == 0 || (a.base_hash & alg->hash) == 0)
 		return SPDM_E_INVALID_REQUEST;
 	a.meas_spec &= mine->meas_spec;
-	a.other &= mine->other;
+	select_keys(r, &a);
 	a.mel_spec &= mine->mel_spec;
 	a.meas_hash = a.meas_spec != 0 ? mine->meas_hash : 0;
 	a.base_asym = alg->asym;
@@ -209,6 +230,8 @@ serve_algorithms(struct responder *r, const uint8_t *msg, size_t len)
 	r->meas_hash = a.meas_hash;
 	r->other = a.other;
 	r->state = SPDM_S_READY;
+	r->after_vca = true;
+	r->digests_len = 0;
 	spdm_algorithms_put(&r->out, &a);
 	return 0;
 }
@@ -295,7 +318,8 @@ give_up(struct responder *r)
 {
 	if (r->deferred && r->request == SPDM_GET_MEASUREMENTS)
 		responder_m_reset(r, r->sign_secured);
-	if (r->deferred && r->request == SPDM_KEY_EXCHANGE)
+	if (r->deferred && (r->request == SPDM_KEY_EXCHANGE ||
+	    r->request == SPDM_PSK_EXCHANGE))
 		responder_session_end(r);
 	r->signing = r->deferred = false;
 }
@@ -320,6 +344,8 @@ responder_request(struct responder *r, const uint8_t *msg, size_t len)
 		if (row->flags & SPDM_RESET_M)
 			responder_m_reset(r, r->secured);
 		e = row->serve(r, msg, len);
+		if (row->code != SPDM_NEGOTIATE_ALGORITHMS)
+			r->after_vca = false;
 	}
 	if (e == 0 && r->state != SPDM_S_READY)
 		e = append_a(r, msg, len);

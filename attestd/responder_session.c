@@ -59,7 +59,8 @@ responder_session_end(struct responder *r)
 	responder_encap_free(&ses->encap);
 	OPENSSL_cleanse(ses->plain, sizeof(ses->plain));
 	/* Nobody is there any more for what was asked of keyd. */
-	if (r->sign_secured || r->request == SPDM_KEY_EXCHANGE)
+	if (r->sign_secured || r->request == SPDM_KEY_EXCHANGE ||
+	    r->request == SPDM_PSK_EXCHANGE)
 		r->signing = r->deferred = false;
 }
 
@@ -291,7 +292,8 @@ serve_key_exchange(struct responder *r, const uint8_t *msg, size_t len)
 	if (r->table[SPDM_T_DHE] == 0 || r->table[SPDM_T_AEAD] == 0 ||
 	    r->table[SPDM_T_SCHEDULE] == 0 ||
 	    key_exchange_get(r, msg, len, &k) == -1 ||
-	    (slot = responder_slot(r, k.slot)) == NULL)
+	    (slot = responder_slot_for(r, k.slot, SPDM_USE_KEY_EXCHANGE)) ==
+	    NULL)
 		return SPDM_E_INVALID_REQUEST;
 	if ((e = responder_session_begin(r, k.id)) != 0)
 		return e;
@@ -300,6 +302,7 @@ serve_key_exchange(struct responder *r, const uint8_t *msg, size_t len)
 		return e;
 	}
 	s = r->ses->s;
+	spdm_session_th_add(s, r->digests, r->digests_len);
 	spdm_session_th_add(s, slot->digest, r->alg->hash_len);
 	spdm_session_th_add(s, msg, len);
 	spdm_session_th_add(s, r->out.data, r->out.len);

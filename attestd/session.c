@@ -303,6 +303,81 @@ ask_signature(struct session *s)
 }
 
 static void
+secrets(struct session *s, uint32_t serial, const struct spdm_secrets *sec,
+    enum reason reason)
+{
+	bool	deferred = !s->signing;
+	uint8_t	e = SPDM_E_BUSY;
+
+	if (serial != responder_psk(s->responder)->serial)
+		return;
+	s->signing = false;
+	/* Whoever names a code that is held has burned it; whoever guesses
+	 * an id, nothing. */
+	if (reason == R_KEY_CODE_UNKNOWN)
+		e = SPDM_E_INVALID_REQUEST;
+	else if (reason == R_KEY_CODE_USED || reason == R_KEY_CODE_EXPIRED)
+		e = SPDM_E_UNSPECIFIED;
+	if (sec == NULL)
+		count(s, R_ATT_SESSION_CODE, reason_code(reason));
+	if (!responder_secrets(s->responder, serial, sec, e))
+		return;
+	answer(s);
+	if (!deferred && s->id != 0)
+		conn_resume(s->conn);
+}
+
+static void
+key_derived(const struct ipc_reply *r, void *arg)
+{
+	const struct msg_psk_rep	*m = r->msg;
+	struct ticket			 t = *(struct ticket *)arg;
+	struct spdm_secrets		 sec;
+	struct session			*s;
+	size_t				 n;
+
+	free(arg);
+	if ((s = session_find(t.session)) == NULL)
+		return;
+	s->asked = false;
+	n = responder_psk(s->responder)->hash_len;
+	if (r->reason != R_OK || m->request.len != n ||
+	    m->response.len != n || m->master.len != n) {
+		secrets(s, t.serial, NULL, r->reason);
+		return;
+	}
+	sec = (struct spdm_secrets){ m->request.data, m->response.data,
+	    m->master.data };
+	secrets(s, t.serial, &sec, R_OK);
+}
+
+/* As for a signature; keyd alone knows whether it holds the code. */
+static void
+ask_secrets(struct session *s)
+{
+	const struct spdm_psk	*p = responder_psk(s->responder);
+	struct msg_psk_req	 m = { .key = p->key, .version = p->version,
+	    .algorithm = p->algorithm };
+	struct ticket		*t;
+
+	s->signing = true;
+	IPC_SET_BLOB(m.code, p->hint, SPDM_HINT);
+	IPC_SET_BLOB(m.th1, p->th1, p->hash_len);
+	if ((t = malloc(sizeof(*t))) == NULL)
+		fatal("session");
+	*t = (struct ticket){ s->id, p->serial };
+	conn_pause(s->conn);
+	conn_timer(s->conn, PATIENCE_MS);
+	if (s->asked || chan_call(hub_link(IPC_KEYD), MSG_PSK_REQ, &m, -1,
+	    KEYD_MS, key_derived, t) == -1) {
+		free(t);
+		secrets(s, p->serial, NULL, R_IPC_NOLINK);
+		return;
+	}
+	s->asked = true;
+}
+
+static void
 session_message(void *arg, bool secured, const uint8_t *msg, size_t len)
 {
 	struct session	*s = arg;
@@ -321,6 +396,9 @@ session_message(void *arg, bool secured, const uint8_t *msg, size_t len)
 	case RESPONDER_SIGN:
 		s->heard = secured ? clock_mono_ms() : s->heard;
 		ask_signature(s);
+		return;
+	case RESPONDER_PSK:
+		ask_secrets(s);
 		return;
 	case RESPONDER_NONE:
 		/* No answer, and no sign of life. */

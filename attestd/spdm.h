@@ -30,6 +30,7 @@
 #define SPDM_ALLOW_ALL		0x07
 
 #define SPDM_NONCE		32
+#define SPDM_HINT		16	/* id of a one-time code */
 #define SPDM_CONTEXT		8	/* requester's context, from 1.3 on */
 #define SPDM_HASH_MAX		48
 #define SPDM_SIG_MAX		96
@@ -97,6 +98,8 @@ enum spdm_error_code {
 #define SPDM_CAP_MUT_AUTH	0x00000100u
 #define SPDM_CAP_KEY_EX		0x00000200u
 #define SPDM_CAP_PSK		0x00000c00u
+#define SPDM_CAP_PSK_ASKS	0x00000400u	/* of a requester */
+#define SPDM_CAP_PSK_CONTEXT	0x00000800u	/* of a responder */
 #define SPDM_CAP_ENCAP		0x00001000u
 #define SPDM_CAP_HBEAT		0x00002000u
 #define SPDM_CAP_KEY_UPD	0x00004000u
@@ -108,9 +111,21 @@ enum spdm_error_code {
 #define SPDM_CAP_INSTALL_RESET	0x00200000u
 #define SPDM_CAP_EP_INFO	0x00c00000u
 #define SPDM_CAP_MULTI_KEY	0x0c000000u
+#define SPDM_MULTI_KEY_ONLY	0x04000000u	/* values of it */
+#define SPDM_MULTI_KEY_NEG	0x08000000u
 
 #define SPDM_MEAS_DMTF		0x01	/* measurement specification */
 #define SPDM_OPAQUE_FMT1	0x02	/* OtherParams */
+#define SPDM_MULTI_KEY_CONN	0x10	/* 1.3 */
+/* Of one slot in DIGESTS of a multi-key connection: CertificateInfo ... */
+#define SPDM_CERT_MODEL		0x07
+#define SPDM_CERT_DEVICE	1
+#define SPDM_CERT_ALIAS		2
+#define SPDM_CERT_GENERIC	3
+/* ... and KeyUsageMask. */
+#define SPDM_USE_KEY_EXCHANGE	0x0001
+#define SPDM_USE_CHALLENGE	0x0002
+#define SPDM_USE_MEASUREMENTS	0x0004
 #define SPDM_SUMMARY_NONE	0x00
 #define SPDM_SUMMARY_TCB	0x01
 #define SPDM_SUMMARY_ALL	0xff
@@ -181,6 +196,8 @@ struct spdm_digests {
 	uint8_t		supported, provisioned;
 	size_t		n;
 	const uint8_t	*digest;	/* n digests in the message */
+	/* n of each, u16 the last; NULL unless the connection is multi-key. */
+	const uint8_t	*key_pair, *cert_info, *usage;
 };
 
 struct spdm_get_certificate {
@@ -253,7 +270,7 @@ int	spdm_caps_get(const uint8_t *, size_t, struct spdm_caps *);
 int	spdm_negotiate_get(const uint8_t *, size_t, struct spdm_algs *);
 int	spdm_algorithms_get(const uint8_t *, size_t, struct spdm_algs *);
 int	spdm_digests_get(const uint8_t *, size_t, size_t hash_len,
-	    struct spdm_digests *);
+	    bool multi_key, struct spdm_digests *);
 int	spdm_get_certificate_get(const uint8_t *, size_t,
 	    struct spdm_get_certificate *);
 int	spdm_certificate_get(const uint8_t *, size_t,
@@ -278,6 +295,11 @@ void	spdm_algorithms_put(struct spdm_buf *, const struct spdm_algs *);
 void	spdm_error_put(struct spdm_buf *, uint8_t version, uint8_t code,
 	    uint8_t data);
 void	spdm_block_put(struct spdm_buf *, const struct spdm_block *);
+struct spdm_slot;
+/* DIGESTS of the slots in the mask. */
+void	spdm_digests_put(struct spdm_buf *, uint8_t version,
+	    const struct spdm_slot *, uint8_t mask, size_t hash_len,
+	    bool multi_key);
 
 /* ---- spdm_alg.c: algorithms, prefix, signatures -------------------------- */
 
@@ -515,7 +537,8 @@ enum spdm_state {		/* of a connection; bits, for the column */
 #define SPDM_F_DATA	0x20	/* may come in a session after it */
 #define SPDM_F_BOTH	0x40	/* both sides must have the capability */
 
-enum spdm_take { TAKE_NEXT, TAKE_AGAIN, TAKE_FAIL };
+/* TAKE_HOLD: an act of the daemon comes first. */
+enum spdm_take { TAKE_NEXT, TAKE_AGAIN, TAKE_HOLD, TAKE_FAIL };
 
 struct spdm_row {
 	uint8_t		 code;
@@ -556,12 +579,33 @@ struct responder_sign {
 	size_t		 hash_len, sig_len;
 };
 
+/* What keyd must derive: the secrets of a session keyed by a one-time code. */
+struct spdm_psk {
+	uint32_t	 serial;	/* responder: give it back with them */
+	const uint8_t	*hint;		/* SPDM_HINT bytes, the code's id */
+	const char	*node;		/* requester: who answers, 40 digits */
+	uint32_t	 key;		/* responder: keyd's number of slot 0 */
+	uint8_t		 version;
+	enum key_algorithm algorithm;
+	const uint8_t	*th1;
+	size_t		 hash_len;	/* of TH1 and of each secret */
+};
+
+/* Handshake secrets and master secret. */
+struct spdm_secrets {
+	const uint8_t	*request, *response, *master;
+};
+
 /* ---- requester.c --------------------------------------------------------- */
 
 enum spdm_act {
 	SPDM_SEND,		/* requester_out() goes to the peer */
 	SPDM_SIGN,		/* requester_sign() says what keyd must sign;
 				   then requester_signed() */
+	SPDM_KEYS,		/* requester_psk() says what keyd must derive;
+				   then requester_secrets() */
+	SPDM_ISSUE,		/* requester_csr() wants a certificate; then
+				   requester_chain() */
 	SPDM_WAIT,		/* requester_delay(), then requester_wake() */
 	SPDM_DONE,		/* the evidence is complete */
 	SPDM_FAIL		/* requester_why() says why */
@@ -569,7 +613,7 @@ enum spdm_act {
 
 struct spdm_step {
 	uint8_t		code;		/* request */
-	/* Slot of GET_CERTIFICATE, KEY_EXCHANGE; operation of KEY_UPDATE;
+	/* Slot of GET_CERTIFICATE, SET_CERTIFICATE, KEY_EXCHANGE; operation of KEY_UPDATE;
 	 * Param1 of END_SESSION. */
 	uint8_t		slot;
 };
@@ -592,6 +636,8 @@ struct requester_conf {
 	const struct spdm_dhe_ops *dhe;	/* NULL: spdm_dhe */
 	void		*dhe_arg;
 	uint16_t	 session;	/* our half of the session's id */
+	uint8_t		 hint[SPDM_HINT];	/* of PSK_EXCHANGE */
+	uint8_t		 csr_tag;	/* of GET_CSR after a reset, or 0 */
 	/* Our own chains, for a responder that wants to know us; or NULL. */
 	const struct spdm_slot *slots;
 	/* Told how far it got, for people. May be NULL. */
@@ -613,6 +659,7 @@ struct spdm_evidence {
 	const uint8_t	*record;	/* measurement blocks */
 	size_t		 record_len;
 	unsigned	 nblocks;
+	bool		 code;		/* signed again under a code */
 };
 
 /* What a provd node offers when it attests; the caller sets the rest. */
@@ -620,6 +667,9 @@ void	requester_defaults(struct requester_conf *);
 /* What it offers besides if its steps open a session: mutual if it may be
  * asked to authenticate itself (conf->slots). */
 void	requester_offer_session(struct requester_conf *, bool mutual);
+/* What it offers and does besides with the id of a one-time code. */
+void	requester_offer_code(struct requester_conf *,
+	    const uint8_t hint[SPDM_HINT]);
 /* nonce is the job's, for GET_MEASUREMENTS. NULL: no memory. */
 struct requester *requester_new(const struct requester_conf *,
 	    const uint8_t nonce[SPDM_NONCE]);
@@ -633,10 +683,26 @@ enum spdm_act requester_wake(struct requester *);
  * none to give. */
 const struct responder_sign *requester_sign(const struct requester *);
 enum spdm_act requester_signed(struct requester *, const uint8_t *sig);
+/* The same for SPDM_KEYS; without secrets, why keyd has none to give. */
+const struct spdm_psk *requester_psk(const struct requester *);
+enum spdm_act requester_secrets(struct requester *,
+	    const struct spdm_secrets *, const char *why);
 /* Valid until the next feed; whether it is a secured record. */
 const uint8_t *requester_out(const struct requester *, bool *secured,
 	    size_t *len);
 uint32_t requester_delay(const struct requester *);	/* milliseconds */
+/* What a component asks for (spdm_csr.h), for SPDM_ISSUE; the evidence is
+ * complete then. The certificates for its slot, root first. */
+struct spdm_csr;
+const struct spdm_csr *requester_csr(const struct requester *);
+enum spdm_act requester_chain(struct requester *, const uint8_t *ders,
+	    size_t);
+/* After SPDM_FAIL: the component wants a reset first, for the chain that was
+ * set or for its request, which then has a tag. */
+bool	requester_reset(const struct requester *, bool *set, uint8_t *tag);
+/* The certificates of a slot that was read, or NULL. */
+const uint8_t *requester_slot_ders(const struct requester *, uint8_t slot,
+	    size_t *len);
 const struct spdm_why *requester_why(const struct requester *);
 /* Valid until requester_free(). */
 const struct spdm_evidence *requester_evidence(const struct requester *);
@@ -649,6 +715,9 @@ struct spdm_slot {
 	uint8_t		*content;	/* as on the wire; NULL: empty */
 	size_t		 len;
 	uint8_t		 digest[SPDM_HASH_MAX];
+	/* Told on multi-key connections. */
+	uint8_t		 key_pair, model;	/* KeyPairID, SPDM_CERT_ */
+	uint16_t	 usage;			/* SPDM_USE_ */
 };
 
 struct responder_conf {
@@ -674,12 +743,25 @@ struct responder_conf {
 	const struct spdm_root *roots;
 	size_t		 nroots;
 	uint64_t	 now;
+
+	/*
+	 * A device whose slots somebody else fills; NULL: it has none. Each
+	 * returns 0 or an error code. csr fills in a request of at most *len
+	 * bytes; *tag is that of the request, or with ResetRequired a new
+	 * one. set_certificate takes certificates, root first; NULL erases.
+	 */
+	uint8_t		(*csr)(void *arg, uint8_t *tag, uint8_t *, size_t *len);
+	uint8_t		(*set_certificate)(void *arg, uint8_t slot,
+			    const uint8_t *ders, size_t len);
+	void		*csr_arg;
 };
 
 enum responder_act {
 	RESPONDER_SEND,		/* responder_out() goes to the peer */
 	RESPONDER_SIGN,		/* responder_sign() says what keyd must sign;
 				   then responder_signed() */
+	RESPONDER_PSK,		/* responder_psk() says what keyd must derive;
+				   then responder_secrets() */
 	RESPONDER_NONE		/* a record of no session: no answer */
 };
 
@@ -703,6 +785,10 @@ const struct responder_sign *responder_sign(const struct responder *);
  */
 bool	responder_signed(struct responder *, uint32_t serial,
 	    const uint8_t *sig);
+/* The same for RESPONDER_PSK; without secrets, the ERROR that is the answer. */
+const struct spdm_psk *responder_psk(const struct responder *);
+bool	responder_secrets(struct responder *, uint32_t serial,
+	    const struct spdm_secrets *, uint8_t error);
 /* The signature takes long: answer ResponseNotReady meanwhile. */
 void	responder_defer(struct responder *);
 /* Valid until the next feed; whether it is a secured record. Nothing (length

@@ -23,6 +23,25 @@ uint8_t	serve_end_session(struct responder *, const uint8_t *, size_t);
 uint8_t	serve_get_encapsulated(struct responder *, const uint8_t *, size_t);
 uint8_t	serve_deliver(struct responder *, const uint8_t *, size_t);
 
+/* responder_psk.c, requester_psk.c */
+uint8_t	serve_psk_exchange(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_psk_finish(struct responder *, const uint8_t *, size_t);
+void	ask_psk_exchange(struct requester *);
+void	ask_psk_finish(struct requester *);
+enum spdm_take take_psk_exchange(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_psk_finish(struct requester *, const uint8_t *, size_t);
+
+/* responder_csr.c */
+uint8_t	serve_csr(struct responder *, const uint8_t *, size_t);
+uint8_t	serve_set_certificate(struct responder *, const uint8_t *, size_t);
+
+/* requester_csr.c */
+void	ask_csr(struct requester *);
+void	ask_set_certificate(struct requester *);
+enum spdm_take take_csr(struct requester *, const uint8_t *, size_t);
+enum spdm_take take_set_certificate(struct requester *, const uint8_t *,
+	    size_t);
+
 /* requester.c, requester_auth.c, requester_session.c, requester_encap.c */
 void	ask_version(struct requester *);
 void	ask_capabilities(struct requester *);

@@ -3,6 +3,7 @@
 #define SPDM_REQUESTER_H
 
 #include "spdm_chunk.h"
+#include "spdm_csr.h"
 #include "spdm_session.h"
 
 /* How measurements are read: all at once or, when the record does not fit,
@@ -36,6 +37,7 @@ struct requester_session {
 	bool			 clear;	/* the handshake is not protected */
 	void			*key;	/* ephemeral, until it is agreed */
 	uint8_t			 pub[SPDM_DHE_MAX];
+	uint8_t			 verify[SPDM_HASH_MAX];	/* to be compared */
 	uint8_t			 heartbeat;	/* seconds, 0: none */
 	uint8_t			 mutual;	/* SPDM_MUT_ */
 	uint8_t			 own_slot;	/* whose key signs FINISH */
@@ -55,6 +57,16 @@ struct requester_chunk {
 	bool			 sending;	/* the request, not the answer */
 	uint8_t			 handle;	/* the last one of ours */
 	uint16_t		 piece_seq;	/* to be acknowledged */
+};
+
+/* The slot of a component that we fill. */
+struct requester_csr {
+	struct spdm_csr		 asked;
+	bool			 waiting;	/* for requester_chain() */
+	uint8_t			*chain;		/* content of the slot */
+	size_t			 len;
+	uint8_t			 key_pair;	/* of slot 0, multi-key */
+	uint8_t			 tag;		/* with ResetRequired */
 };
 
 struct requester {
@@ -90,10 +102,14 @@ struct requester {
 	uint8_t			 digests[SPDM_DIGESTS_MAX];
 	size_t			 digests_len;
 
+	struct requester_csr	 csr;
 	struct requester_session ses;
 	bool			 signing;	/* waits for requester_signed() */
 	struct responder_sign	 sign;
 	uint8_t			 sign_hash[SPDM_HASH_MAX];
+	bool			 keying;	/* waits for requester_secrets() */
+	struct spdm_psk		 psk;
+	char			 node[41];	/* whose key answered */
 
 	uint8_t			 asked;		/* code of the request */
 	struct spdm_buf		 req, again;	/* request; RESPOND_IF_READY */
@@ -153,6 +169,19 @@ void	requester_session_ready(struct requester *);
 enum spdm_take requester_session_take(struct requester *, bool secured,
 	    const uint8_t **msg, size_t *len);
 
+/* RequesterVerifyData ends the request; then TH holds all of it. */
+void	requester_finish_verify(struct requester *);
+
+/* ---- requester_psk.c ----------------------------------------------------- */
+
+/* As the two of sessions, for one with a one-time code. */
+enum spdm_take requester_psk_caps(struct requester *, uint32_t flags);
+enum spdm_take requester_psk_algs(struct requester *);
+void	requester_psk_error(struct requester *, uint8_t code);
+/* Secrets, or why there are none. */
+enum spdm_take requester_keyed(struct requester *,
+	    const struct spdm_secrets *, const char *why);
+
 /* ---- requester_encap.c --------------------------------------------------- */
 
 /* Begin what MutAuthRequested asks for. */
@@ -160,6 +189,26 @@ enum spdm_take requester_mutual(struct requester *, uint8_t mutual,
 	    uint8_t slot);
 /* A slot that we may show with the negotiated algorithms, or NULL. */
 const struct spdm_slot *requester_own(const struct requester *, uint8_t slot);
+
+/* ---- requester_keys.c ---------------------------------------------------- */
+
+/* Sets OtherParams of r->offered, and r->multi_key. */
+void	requester_keys_offer(struct requester *);
+/* False: the peer selected what our capabilities do not allow. */
+bool	requester_keys_selected(struct requester *, const struct spdm_algs *);
+/* Is the key of slot 0 for what we ask of it? */
+enum spdm_take requester_keys_check(struct requester *,
+	    const struct spdm_digests *);
+
+/* ---- requester_csr.c ----------------------------------------------------- */
+
+/* Does the peer have what the steps want? */
+enum spdm_take requester_csr_caps(struct requester *, uint32_t flags);
+/* Take the chain for SET_CERTIFICATE. False, and why. */
+bool	requester_csr_chain(struct requester *, const uint8_t *ders, size_t);
+/* An ERROR answer: true if it was to GET_CSR or SET_CERTIFICATE and ends us. */
+bool	requester_csr_error(struct requester *, const struct spdm_error *);
+void	requester_csr_free(struct requester *);
 
 /* ---- requester_chunk.c --------------------------------------------------- */
 

@@ -74,6 +74,11 @@ struct responder {
 	uint32_t			 peer_flags;	/* capabilities */
 	uint32_t			 meas_hash;	/* 0: none agreed on */
 	uint8_t				 other;		/* OtherParamsSel */
+	/* Multi-key connections (1.3), of ours and of the requester's. */
+	bool				 multi_key, multi_key_req;
+	bool				 after_vca;	/* nothing was asked yet */
+	uint8_t				 digests[SPDM_DIGESTS_MAX];
+	size_t				 digests_len;	/* in TH, or 0 */
 	uint16_t			 table[SPDM_NTABLES];	/* selected */
 	struct spdm_buf			 out;
 	uint8_t				 error;
@@ -94,6 +99,9 @@ struct responder {
 	uint8_t				 hash[SPDM_HASH_MAX];
 	struct responder_sign		 sign;
 	struct spdm_buf			 held;
+	struct spdm_psk			 psk;
+	uint8_t				 hint[SPDM_HINT];
+	bool				 guessed;	/* PSK_EXCHANGE came */
 
 	uint8_t				 out_data[RESPONSE_MAX];
 	uint8_t				 held_data[RESPONSE_MAX];
@@ -119,6 +127,9 @@ bool	responder_both(const struct responder *, uint32_t cap);
 
 uint8_t	responder_slot_mask(const struct responder *);
 const struct spdm_slot *responder_slot(const struct responder *, uint8_t);
+/* A slot whose key may be used so, or NULL. */
+const struct spdm_slot *responder_slot_for(const struct responder *, uint8_t,
+	    uint16_t use);
 /* Does what was built, with so many bytes more, fit the peer's buffer? */
 bool	responder_fits(const struct responder *, size_t more);
 void	responder_put_nonce(struct responder *);

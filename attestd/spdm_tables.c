@@ -54,10 +54,10 @@ static const struct spdm_row rows[] = {
   serve_finish, ask_finish, take_finish },
 { SPDM_PSK_EXCHANGE,	"PSK_EXCHANGE",			0x11, SPDM_CAP_PSK,
   READY,	BOTH | RST,				16,	UINT16_MAX, 0,	12,
-  NULL, NULL, NULL },
+  serve_psk_exchange, ask_psk_exchange, take_psk_exchange },
 { SPDM_PSK_FINISH,	"PSK_FINISH",			0x11, SPDM_CAP_PSK,
   READY,	BOTH | SESS | HAND | RST,			36,	UINT16_MAX, 0,	4,
-  NULL, NULL, NULL },
+  serve_psk_finish, ask_psk_finish, take_psk_finish },
 { SPDM_HEARTBEAT,	"HEARTBEAT",			0x11, SPDM_CAP_HBEAT,
   READY,	BOTH | SESS | DATA | RST,		4,	4,	0,	4,
   serve_heartbeat, ask_plain, take_heartbeat },
@@ -74,6 +74,13 @@ static const struct spdm_row rows[] = {
 { SPDM_END_SESSION,	"END_SESSION",			0x11, SPDM_CAP_KEY_EX | SPDM_CAP_PSK,
   READY,	BOTH | SESS | DATA | RST,		4,	4,	0,	4,
   serve_end_session, ask_end_session, take_end_session },
+/* Slots 1 to 7 are filled inside of a session only, and 0 not by us. */
+{ SPDM_GET_CSR,		"GET_CSR",			SPDM_V12, SPDM_CAP_CSR,
+  READY,	SESS | DATA | RST,			8,	UINT16_MAX, 0,	9,
+  serve_csr, ask_csr, take_csr },
+{ SPDM_SET_CERTIFICATE,	"SET_CERTIFICATE",		SPDM_V12, SPDM_CAP_SET_CERT,
+  READY,	SESS | DATA | RST,			4,	UINT16_MAX, 0,	4,
+  serve_set_certificate, ask_set_certificate, take_set_certificate },
 };
 
 #define NROWS	(sizeof(rows) / sizeof(rows[0]))

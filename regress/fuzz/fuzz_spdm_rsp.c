@@ -70,6 +70,7 @@ check(const struct requester *r, enum spdm_act act)
 			abort();
 		break;
 	case SPDM_SIGN:
+	case SPDM_KEYS:
 		abort();	/* no session is asked for */
 	case SPDM_WAIT:
 		if (requester_delay(r) > 60000)
