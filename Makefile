@@ -90,7 +90,7 @@ BENCH_policyd = bench_store
 TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc relay
 TOOLS_keyd   = keydhub
-TOOLS_netd   = netdhub bmcpeer
+TOOLS_netd   = netdhub bmcpeer flood
 TOOLS_attestd = fleet
 TOOLS_policyd = fsmdoc
 
@@ -183,7 +183,7 @@ $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
 check:
 	regress/deps.sh check
-	regress/run.sh
+	MORE="$(MORE)" regress/run.sh
 
 # What tools find that do not run the daemons, and valgrind in the unit tests.
 analyze:

@@ -34,7 +34,7 @@ sysroot() {
 	mkdir -p "$A/apt/lists/partial" "$A/apt/archives/partial" "$S"
 	: >"$A/apt/status"
 	uri=$(apt-get indextargets 'Created-By: Packages' 'Component: main' 'Origin: Debian' \
-	    --format '$(REPO_URI) $(RELEASE)' | awk '$2 !~ /-/ { print; exit }')
+	    --format "\$(REPO_URI) \$(RELEASE)" | awk '$2 !~ /-/ { print; exit }')
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri main" \
 	    >"$A/apt/sources.list"
 	# shellcheck disable=SC2086
@@ -82,6 +82,7 @@ like "keyd is a program of 32-bit ARM" "$(od -An -tx1 -N20 "$A/tree/bin/keyd" | 
 mkdir -p "$A/tap"
 find "$A/tree/unit" -type f -perm -u+x | sort |
     xargs -P "$JOBS" -I{} bash -c 'unit "$@"' _ {} | sort >"$A/results"
+nok "there are unit tests" test "$(wc -l <"$A/results")" -lt 50
 is "unit tests pass there, but those that the emulator cannot run" "$(judge "$A/results")" ""
 diag "$(awk '{ p += $2; f += $3 } END { print NR " tests, " p " cases passed, " f " argued away" }' "$A/results")"
 done_testing

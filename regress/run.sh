@@ -6,7 +6,10 @@
 #                    unit tests and the replay of every fuzzing seed
 #   system           real processes, gcc, plain
 #   system-san       the same with clang, ASan and UBSan
+#   armhf            unit tests on 32-bit ARM, under qemu-user
+#   analyze          gcc -fanalyzer, clang-tidy, cppcheck, valgrind
 #
+# Without names, all but the last two; MORE= names some more.
 # A tree each below $O (build/): gcc, gcc-san, clang, clang-san. What a test
 # said is kept in TREE/tap/NAME.tap. The last line is 'N passed, N failed'.
 # Only 'N passed, 0 failed' exits 0.
@@ -14,10 +17,11 @@ set -u
 cd "$(dirname "$0")/.." || exit 2
 BASE=${O:-build}
 JOBS=$(nproc)
+LIMIT=420	# seconds that one test may take
 export FLAGS="-O1 -g"
 PASSED=0
 FAILED=0
-STAGES=${*:-lint unit-gcc unit-gcc-san unit-clang unit-clang-san system system-san}
+STAGES=${*:-lint unit-gcc unit-gcc-san unit-clang unit-clang-san system system-san ${MORE:-}}
 
 # Variables of a tree: O CC SAN
 tree() {
@@ -72,7 +76,7 @@ one() {
 	# shellcheck disable=SC2046
 	env $(tree "$t") CFLAGS="$FLAGS" CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS=detect_leaks=1 \
 	    UBSAN_OPTIONS=print_stacktrace=1 \
-	    timeout -k 10 420 "$BASE/gcc/tools/reaper" "$f" </dev/null >"$tap" 2>&1
+	    timeout -k 10 "$LIMIT" "$BASE/gcc/tools/reaper" "$f" </dev/null >"$tap" 2>&1
 	rc=$?
 	echo "exit $rc" >>"$tap"
 	read -r p failed skipped < <(score "$tap")
@@ -90,7 +94,7 @@ tests() {
 	local t=$1 jobs=$2 f
 	shift 2
 	mkdir -p "$BASE/$t/tap"
-	export BASE
+	export BASE LIMIT
 	printf '%s\n' "$@" | xargs -P "$jobs" -I{} bash -c 'one "$@"' _ "$t" {}
 	for f; do
 		count "$t" "$(name "$f")"
@@ -152,6 +156,8 @@ for s in $STAGES; do
 	unit-*) units "${s#unit-}" ;;
 	system) system gcc ;;
 	system-san) system clang-san ;;
+	armhf) tests gcc 1 regress/armhf.sh ;;
+	analyze) LIMIT=3600 tests gcc 1 regress/analyze.sh ;;
 	*) echo "no stage '$s'" >&2; exit 2 ;;
 	esac
 done
