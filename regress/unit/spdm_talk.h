@@ -8,6 +8,7 @@
 #include <openssl/rand.h>
 
 #include "spdm_soft.h"
+#include "../../attestd/spdm_requester.h"
 
 #define TALK_MSG	0x8000
 
@@ -21,12 +22,23 @@ struct talk {
 	struct requester	*requester;
 	uint8_t			 nonce[SPDM_NONCE];
 	EVP_PKEY		*sign_key;	/* the soft identity's, or not */
+	EVP_PKEY		*own_key;	/* the requester's, for FINISH */
+	struct spdm_binding	 binding;
+	struct spdm_tcp		 tcp;
 	bool			 no_key;	/* keyd is away */
 	unsigned		 defer;		/* keyd takes so many askings */
 	unsigned		 asked;
 	/* Called with every message; changes it, and its length. */
 	void			(*request)(struct talk *, uint8_t *, size_t *);
 	void			(*response)(struct talk *, uint8_t *, size_t *);
+	/* The same for the message in a secured record of the responder,
+	 * which is sealed again. */
+	void			(*inside)(struct talk *, uint8_t *, size_t *);
+	bool			 in_clear;	/* but what it changes is not */
+	/* keyd's secrets of a one-time code, for either end. */
+	enum spdm_act		(*keys)(struct talk *);
+	void			(*psk)(struct talk *);
+	bool			 silent;	/* the responder said nothing */
 	uint8_t			 code;		/* what a test looks for ... */
 	size_t			 at;		/* ... and where */
 	unsigned		 hits, waits, messages;
@@ -80,6 +92,9 @@ talk_init(struct talk *t, struct soft *soft)
 	requester_defaults(&t->qc);
 	t->qc.random = talk_random;
 	t->qc.random_arg = t;
+	t->tcp = (struct spdm_tcp){ .counted = true, .known = true };
+	t->binding = (struct spdm_binding){ .tcp = &t->tcp };
+	t->rc.binding = t->qc.binding = &t->binding;
 	NEED(RAND_bytes(t->nonce, sizeof(t->nonce)) == 1);
 }
 
@@ -124,6 +139,47 @@ talk_sign(struct talk *t, bool again)
 	    t->no_key ? NULL : sig) == !again);
 }
 
+/* Under the key, and the number, that the requester waits for. */
+static inline void
+talk_reseal(struct talk *t, bool *secured, size_t *len)
+{
+	struct spdm_session	 s = *t->requester->ses.s;
+	static uint8_t		 plain[TALK_MSG], msg[TALK_MSG];
+	const uint8_t		*p;
+	size_t			 n;
+
+	if (spdm_record_open(&s, SPDM_SIDE_RSP, &t->binding, t->buf, *len,
+	    plain, sizeof(plain), &p, &n) != OPEN_OK)
+		return;
+	memcpy(msg, p, n);
+	t->in_clear = false;
+	t->inside(t, msg, &n);
+	if (t->in_clear) {
+		memcpy(t->buf, msg, n);
+		*len = n;
+		*secured = false;
+		return;
+	}
+	s = *t->requester->ses.s;
+	*len = spdm_record_seal(&s, SPDM_SIDE_RSP, &t->binding, talk_random,
+	    t, msg, n, t->buf, sizeof(t->buf));
+	NEED(*len > 0);
+}
+
+/* keyd's answer to the requester. */
+static inline enum spdm_act
+talk_own_sign(struct talk *t)
+{
+	const struct responder_sign	*sg = requester_sign(t->requester);
+	uint8_t				 sig[SPDM_SIG_MAX];
+
+	if (t->own_key == NULL)
+		return requester_signed(t->requester, NULL);
+	soft_sign(t->own_key, t->soft->alg, sg->version, sg->context,
+	    sg->hash, sig);
+	return requester_signed(t->requester, sig);
+}
+
 /* One exchange: what the requester wants to send, and what comes of it. */
 static inline enum spdm_act
 talk_exchange(struct talk *t)
@@ -136,17 +192,29 @@ talk_exchange(struct talk *t)
 	memcpy(t->buf, p, len);
 	if (t->request != NULL)
 		t->request(t, t->buf, &len);
-	if (t->buf[1] == SPDM_RESPOND_IF_READY && t->asked > 0)
+	if (t->requester->asking_again && t->asked > 0)
 		talk_sign(t, true);
-	if (responder_feed(t->responder, secured, t->buf, len) ==
-	    RESPONDER_SIGN)
+	switch (responder_feed(t->responder, secured, t->buf, len)) {
+	case RESPONDER_SIGN:
 		talk_sign(t, false);
+		break;
+	case RESPONDER_PSK:
+		t->psk(t);
+		break;
+	case RESPONDER_SEND:
+	case RESPONDER_NONE:
+		break;
+	}
 	p = responder_out(t->responder, &secured, &len);
 	NEED(len <= TALK_MSG);
 	memcpy(t->buf, p, len);
+	if (secured && t->inside != NULL && t->requester->ses.s != NULL)
+		talk_reseal(t, &secured, &len);
 	if (t->response != NULL)
 		t->response(t, t->buf, &len);
 	t->messages++;
+	if ((t->silent = len == 0))
+		return SPDM_FAIL;
 	return requester_feed(t->requester, secured, t->buf, len);
 }
 
@@ -158,17 +226,25 @@ talk_run(struct talk *t)
 
 	talk_over(t);
 	t->hits = t->waits = t->messages = 0;
+	t->silent = false;
 	t->responder = responder_new(&t->rc);
 	t->requester = requester_new(&t->qc, t->nonce);
 	NEED(t->responder != NULL && t->requester != NULL);
 	act = requester_start(t->requester);
-	while (act == SPDM_SEND || act == SPDM_WAIT) {
+	while (act != SPDM_DONE && act != SPDM_FAIL) {
 		if (act == SPDM_WAIT) {
 			t->waits++;
 			act = requester_wake(t->requester);
-		} else
+		} else if (act == SPDM_SIGN)
+			act = talk_own_sign(t);
+		else if (act == SPDM_KEYS)
+			act = t->keys(t);
+		else
 			act = talk_exchange(t);
 	}
+	if (t->silent && getenv("DBG")) fprintf(stderr, "asked %x len %zu\n", t->requester->asked, t->requester->req.len);
+	if (t->silent)
+		return R_ATT_TIMEOUT;
 	return act == SPDM_DONE ? R_OK : requester_why(t->requester)->reason;
 }
 
