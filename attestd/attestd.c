@@ -65,8 +65,10 @@ serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 	if (self == IPC_ATTESTQ)
 		job_init(&loop);
 	else
-		session_init(&loop, conf->versions, conf->spdm_mutual,
-		    &measures);
+		session_init(&loop, &(struct session_conf){
+		    .versions = conf->versions, .mutual = conf->spdm_mutual,
+		    .heartbeat = RESPONDER_HEARTBEAT,
+		    .measures = &measures });
 	if (hub_start(&loop, hub, hc) == -1)
 		fatal("hub");
 	log_info("serving");

@@ -71,14 +71,22 @@ int	attestq_job_open(struct chan *, const struct ipc_call *, const void *);
 int	attestq_job_cancel(struct chan *, const struct ipc_call *,
 	    const void *);
 int	attestq_slot(struct chan *, const struct ipc_call *, const void *);
+int	attestq_component_chain(struct chan *, const struct ipc_call *,
+	    const void *);
 int	attestq_dialled(struct chan *, const struct ipc_call *, const void *);
 
 /* ---- session.c: attestd -R ----------------------------------------------- */
 
-/* measures: what was measured at start, without the PCRs. mutual: a secured
- * session is for requesters that show a chain to an accepted root. */
-void	session_init(uv_loop_t *, uint32_t versions, bool mutual,
-	    const struct measure_set *measures);
+struct session_conf {
+	uint32_t	 versions;	/* SPDM_ALLOW_ bits */
+	bool		 mutual;	/* a secured session is for those that
+					   show a chain to an accepted root */
+	uint8_t		 heartbeat;	/* seconds */
+	/* What was measured at start, without the PCRs. */
+	const struct measure_set *measures;
+};
+
+void	session_init(uv_loop_t *, const struct session_conf *);
 void	session_stop(void);
 int	attestr_slot(struct chan *, const struct ipc_call *, const void *);
 int	attestr_accepted(struct chan *, const struct ipc_call *, const void *);

@@ -45,19 +45,14 @@ static uv_loop_t		*loop;
 static struct session		 sessions[SESSIONS_MAX];
 static uint32_t			 last_id;
 static struct slotset		*current;
-static uint32_t			 versions;
-static bool			 mutual;
-static const struct measure_set	*at_start;
+static struct session_conf	 conf;
 static bool			 reading_pcrs;
 
 void
-session_init(uv_loop_t *l, uint32_t allowed, bool who,
-    const struct measure_set *set)
+session_init(uv_loop_t *l, const struct session_conf *c)
 {
 	loop = l;
-	versions = allowed;
-	mutual = who;
-	at_start = set;
+	conf = *c;
 	current = slotset_new();
 }
 
@@ -464,12 +459,13 @@ session_start(struct session *s, const struct ipc_call *call,
 	s->began = clock_mono_ms();
 	IPC_SET_STR(s->address, address);
 	s->slots = slotset_hold(current);
-	s->measures = *at_start;
+	s->measures = *conf.measures;
 	responder_defaults(&s->conf);
-	s->conf.versions = versions;
+	s->conf.versions = conf.versions;
+	s->conf.heartbeat = conf.heartbeat;
 	s->conf.slots = s->slots->slot;
 	s->conf.random = attestd_random;
-	if (mutual) {
+	if (conf.mutual) {
 		s->conf.caps.flags |= SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
 		s->conf.mutual = SPDM_MUT_ENCAP;
 		s->conf.roots = roots_get(&s->conf.nroots);

@@ -27,6 +27,11 @@
 static uv_loop_t	loop;
 static uv_timer_t	patience, late;
 
+/* Of attestd -R; to be changed before it starts. */
+static struct session_conf	world_conf = {
+	.heartbeat = RESPONDER_HEARTBEAT
+};
+
 /* What the two processes say. */
 static struct {
 	pid_t			 pid_q, pid_r;
@@ -84,7 +89,9 @@ child_r(int hub)
 	    false, &bad) == -1)
 		_exit(1);
 	uv_loop_init(&l);
-	session_init(&l, SPDM_ALLOW_12 | SPDM_ALLOW_13, false, &set);
+	world_conf.versions = SPDM_ALLOW_12 | SPDM_ALLOW_13;
+	world_conf.measures = &set;
+	session_init(&l, &world_conf);
 	if (hub_start(&l, hub, &conf) == -1)
 		_exit(1);
 	uv_run(&l, UV_RUN_DEFAULT);
