@@ -8,6 +8,7 @@ static const struct ipc_handler q_from_policyd[] = {
 	{ MSG_ROOT_SET,		attestd_root_set },
 	{ MSG_JOB_OPEN,		attestq_job_open },
 	{ MSG_JOB_CANCEL,	attestq_job_cancel },
+	{ MSG_COMPONENT_CHAIN,	attestq_component_chain },
 	{ MSG_SPDM_SLOT,	attestq_slot },
 };
 static const struct ipc_handler q_from_netd[] = {

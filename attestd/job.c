@@ -9,6 +9,7 @@
 
 #include "attestd.h"
 #include "log.h"
+#include "spdm_csr.h"
 
 #define ROOTS_MAX	64
 #define KEYD_MS		20000	/* a TPM may be busy */
@@ -22,6 +23,11 @@ struct job {
 	struct requester	*requester;
 	struct conn		*conn;
 	uv_timer_t		*deadline;
+	/* Of a component: its script, its slot, and what is done with it. */
+	struct spdm_step	 steps[REQUESTER_STEPS];
+	uint8_t			 slot;		/* 0: no component's */
+	bool			 told;		/* policyd has the evidence */
+	bool			 issuing;	/* policyd owes us a chain */
 };
 
 /* One process has one set of jobs; all of it belongs to policyd. */
@@ -158,14 +164,57 @@ tell_measurements(const struct job *j, const struct spdm_evidence *e)
 }
 
 static void
+tell_end(const struct job *j, const struct spdm_evidence *e)
+{
+	struct msg_evid_end	m = { .job = j->id, .count = e->nblocks,
+	    .code = e->code };
+
+	IPC_SET_BLOB(m.nonce, j->nonce, sizeof(j->nonce));
+	tell(MSG_EVID_END, &m);
+}
+
+/* A component has no anchor; its evidence comes before anything is issued. */
+static void
+tell_component(struct job *j)
+{
+	const struct spdm_evidence	*e = requester_evidence(j->requester);
+
+	if (j->told)
+		return;
+	j->told = true;
+	tell_identity(j, e);
+	tell_measurements(j, e);
+	tell_end(j, e);
+}
+
+static void
+component_done(struct job *j)
+{
+	struct msg_component_held	 m = { .job = j->id };
+	const uint8_t			*p;
+	size_t				 n = 0;
+
+	tell_component(j);
+	p = requester_slot_ders(j->requester, j->slot, &n);
+	if (p != NULL)
+		spdm_hash(spdm_sha256(), p, n, m.chain.data);
+	m.chain.len = p != NULL ? 32 : 0;
+	tell(MSG_COMPONENT_HELD, &m);
+	log_info("job %u: slot %u holds %zu bytes", j->id, j->slot, n);
+	job_end(j);
+}
+
+static void
 job_done(struct job *j)
 {
 	const struct spdm_evidence	*e = requester_evidence(j->requester);
 	struct msg_evid_anchor		 a = { .job = j->id,
 	    .not_before = e->anchor_before, .not_after = e->anchor_after };
-	struct msg_evid_end		 end = { .job = j->id,
-	    .count = e->nblocks };
 
+	if (j->slot != 0) {
+		component_done(j);
+		return;
+	}
 	if (IPC_SET_BLOB(a.anchor, e->anchor, e->anchor_len) == -1) {
 		job_fail(j, R_ATT_ANCHOR_FORM, "node CA",
 		    "at most 2048 bytes", "more");
@@ -174,9 +223,7 @@ job_done(struct job *j)
 	tell_identity(j, e);
 	tell(MSG_EVID_ANCHOR, &a);
 	tell_measurements(j, e);
-	end.code = e->code;
-	IPC_SET_BLOB(end.nonce, j->nonce, sizeof(j->nonce));
-	tell(MSG_EVID_END, &end);
+	tell_end(j, e);
 	log_info("job %u: %s attested with %u measurements", j->id,
 	    e->id.node, e->nblocks);
 	job_end(j);
@@ -186,6 +233,43 @@ job_done(struct job *j)
 
 static void	ask_signature(struct job *);
 static void	ask_secrets(struct job *);
+
+/* Evidence, then what it asks for; nothing is read until the chain is there. */
+static void
+ask_chain(struct job *j)
+{
+	const struct spdm_csr		*q = requester_csr(j->requester);
+	struct msg_component_csr	 m = { .job = j->id,
+	    .algorithm = q->algorithm };
+
+	IPC_SET_BLOB(m.public, q->point, q->point_len);
+	IPC_SET_STR(m.name, q->name);
+	IPC_SET_STR(m.device, q->device);
+	tell_component(j);
+	j->issuing = true;
+	conn_pause(j->conn);
+	tell(MSG_COMPONENT_CSR, &m);
+}
+
+/* It failed, unless a component only wants a reset first. */
+static void
+act_failed(struct job *j)
+{
+	struct msg_component_reset	 m = { .job = j->id };
+	bool				 set;
+	uint8_t				 tag;
+
+	if (j->slot == 0 || !requester_reset(j->requester, &set, &tag)) {
+		job_failed(j, requester_why(j->requester));
+		return;
+	}
+	tell_component(j);
+	m.set = set;
+	m.tag = tag;
+	tell(MSG_COMPONENT_RESET, &m);
+	log_info("job %u: the component wants a reset", j->id);
+	job_end(j);
+}
 
 static void
 job_act(struct job *j, enum spdm_act act)
@@ -213,8 +297,11 @@ job_act(struct job *j, enum spdm_act act)
 	case SPDM_DONE:
 		job_done(j);
 		break;
+	case SPDM_ISSUE:
+		ask_chain(j);
+		break;
 	case SPDM_FAIL:
-		job_failed(j, requester_why(j->requester));
+		act_failed(j);
 		break;
 	}
 }
@@ -373,7 +460,8 @@ attestq_job_open(struct chan *c, const struct ipc_call *call, const void *arg)
 	struct job			*j;
 
 	if (m->nonce.len != SPDM_NONCE ||
-	    m->code.len != (m->kind == JOB_CODE ? SPDM_HINT : 0))
+	    m->code.len != (m->kind == JOB_CODE ? SPDM_HINT : 0) ||
+	    (m->slot != 0) != (m->kind == JOB_COMPONENT))
 		return -1;
 	if (job_find(m->job) != NULL)
 		return chan_refuse(c, call, R_ATT_JOB_EXISTS);
@@ -395,6 +483,11 @@ attestq_job_open(struct chan *c, const struct ipc_call *call, const void *arg)
 	j->conf.step_arg = j;
 	if (m->kind == JOB_CODE)
 		requester_offer_code(&j->conf, m->code.data);
+	if (m->kind == JOB_COMPONENT) {
+		j->slot = (uint8_t)m->slot;
+		requester_offer_component(&j->conf, j->steps, j->slot,
+		    (uint8_t)m->tag, m->readback);
+	}
 	if ((j->deadline = malloc(sizeof(*j->deadline))) == NULL)
 		fatal("job %u", j->id);
 	uv_timer_init(loop, j->deadline);
@@ -413,6 +506,27 @@ attestq_job_cancel(struct chan *c, const struct ipc_call *call,
 
 	if ((j = job_find(m->job)) != NULL)
 		job_end(j);
+	return 0;
+}
+
+/* policyd issued: in the same session the component gets it. */
+int
+attestq_component_chain(struct chan *c, const struct ipc_call *call,
+    const void *arg)
+{
+	const struct msg_component_chain	*m = arg;
+	struct job				*j = job_find(m->job);
+
+	if (j == NULL || j->requester == NULL)
+		return 0;		/* over meanwhile */
+	if (!j->issuing)
+		return -1;
+	j->issuing = false;
+	conn_resume(j->conn);
+	/* What came meanwhile may have ended it. */
+	if (j->open)
+		job_act(j, requester_chain(j->requester, m->chain.data,
+		    m->chain.len));
 	return 0;
 }
 

@@ -691,6 +691,15 @@ enum spdm_act requester_secrets(struct requester *,
 const uint8_t *requester_out(const struct requester *, bool *secured,
 	    size_t *len);
 uint32_t requester_delay(const struct requester *);	/* milliseconds */
+#define REQUESTER_STEPS	16
+/*
+ * Fill the slot of a component in a session, or only read it, under the
+ * challenge. The steps are the caller's, and as long there as the conf is
+ * used; c->slots and c->algorithms are set.
+ */
+void	requester_offer_component(struct requester_conf *,
+	    struct spdm_step steps[REQUESTER_STEPS], uint8_t slot, uint8_t tag,
+	    bool readback);
 /* What a component asks for (spdm_csr.h), for SPDM_ISSUE; the evidence is
  * complete then. The certificates for its slot, root first. */
 struct spdm_csr;

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include "../../attestd/spdm_csr.h"

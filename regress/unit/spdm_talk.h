@@ -37,6 +37,7 @@ struct talk {
 	bool			 in_clear;	/* but what it changes is not */
 	/* keyd's secrets of a one-time code, for either end. */
 	enum spdm_act		(*keys)(struct talk *);
+	enum spdm_act		(*issue)(struct talk *);	/* a chain */
 	void			(*psk)(struct talk *);
 	bool			 silent;	/* the responder said nothing */
 	uint8_t			 code;		/* what a test looks for ... */
@@ -239,6 +240,8 @@ talk_run(struct talk *t)
 			act = talk_own_sign(t);
 		else if (act == SPDM_KEYS)
 			act = t->keys(t);
+		else if (act == SPDM_ISSUE)
+			act = t->issue(t);
 		else
 			act = talk_exchange(t);
 	}
