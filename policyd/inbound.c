@@ -103,19 +103,22 @@ match_neighbour(const struct neighbour *n, void *arg)
 	}
 }
 
+static void
+match_peer(struct peer *p, void *arg)
+{
+	struct match	*m = arg;
+
+	m->found = true;
+	inbound(p);
+}
+
 int
 attestr_attested(struct chan *c, const struct ipc_call *call, const void *arg)
 {
 	const struct msg_attested	*a = arg;
 	struct match			 m = { a->address, false };
-	struct peer			*p;
 
-	TAILQ_FOREACH(p, &peers, entry)
-		if (*p->address != '\0' &&
-		    address_equal(p->address, a->address)) {
-			m.found = true;
-			inbound(p);
-		}
+	peers_at(a->address, match_peer, &m);
 	neighbours_each(match_neighbour, &m);
 	if (!m.found)
 		remember(a->address);

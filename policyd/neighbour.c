@@ -87,8 +87,7 @@ neighbours_each(void (*fn)(const struct neighbour *, void *), void *arg)
 			fn(&table[i], arg);
 }
 
-/* The 16 bytes of an address, IPv4 as IPv4-mapped; the zone is left out. */
-static int
+int
 address_bytes(const char *s, uint8_t out[16])
 {
 	char	buf[INET6_ADDRSTRLEN];

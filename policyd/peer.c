@@ -72,18 +72,6 @@ peer_byid(uint32_t id)
 	return NULL;
 }
 
-const struct peer *
-peer_bynode(const char *node, const struct peer *not)
-{
-	const struct peer	*p;
-
-	TAILQ_FOREACH(p, &peers, entry)
-		if (p != not && peer_trusted(p) &&
-		    strcmp(p->ev->node, node) == 0)
-			return p;
-	return NULL;
-}
-
 size_t
 peers_count(void)
 {
@@ -184,12 +172,13 @@ peer_new(const char *name, enum peer_origin origin, const char *identity,
 		if (p->identity[i] >= 'A' && p->identity[i] <= 'F')
 			p->identity[i] += 'a' - 'A';
 	ipc_set_str(p->serial, sizeof(p->serial), serial);
-	ipc_set_str(p->address, sizeof(p->address), address);
+	peer_set_address(p, address);
 	why_set(&p->why, R_POL_NOT_ASKED, NULL, NULL, NULL);
 	peer_store_insert(p);
 	if (p->id == 0) {
 		why_set(why, store_state() != R_OK ? store_state() :
 		    R_POL_PEERS_FULL, "store", NULL, NULL);
+		peer_set_address(p, "");
 		free(p);
 		return NULL;
 	}
@@ -212,8 +201,7 @@ peer_restore(uint32_t id, const char *name, enum peer_origin origin)
 void
 peer_forget_evidence(struct peer *p)
 {
-	evidence_free(p->ev);
-	p->ev = NULL;
+	peer_set_evidence(p, NULL);
 	free(p->anchor2);
 	p->anchor2 = NULL;
 	p->anchor2_len = 0;
@@ -238,6 +226,8 @@ peer_free(struct peer *p)
 	TAILQ_REMOVE(&peers, p, entry);
 	npeers--;
 	code_drop(p);
+	net_quiet(p);
+	peer_set_address(p, "");
 	peer_forget_evidence(p);
 	measures_clear(&p->seen);
 	measures_clear(&p->proposed);
@@ -393,8 +383,7 @@ conf_apply(struct peer *p, const struct conf_peer *c)
 			p->identity[i] += 'a' - 'A';
 	if (c->serial != NULL)
 		ipc_set_str(p->serial, sizeof(p->serial), c->serial);
-	ipc_set_str(p->address, sizeof(p->address),
-	    c->address != NULL ? c->address : "");
+	peer_set_address(p, c->address != NULL ? c->address : "");
 	peer_leave(p);
 }
 

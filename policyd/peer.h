@@ -225,6 +225,8 @@ struct step {
 
 struct job;
 
+enum peer_tell { TELL_NOTHING, TELL_COMMIT, TELL_NOW };	/* netd */
+
 struct peer {
 	uint32_t	 id;		/* the store's; never given again */
 	char		 name[65];
@@ -280,12 +282,17 @@ struct peer {
 
 	unsigned	 redials;	/* failed ones since it was connected */
 	unsigned	 link_news;	/* moves; one less each second */
-	enum { TELL_NOTHING, TELL_COMMIT, TELL_NOW } tell;	/* netd */
+	enum peer_tell	 tell;
 	bool		 told;		/* netd knows it */
 
 	TAILQ_ENTRY(peer) entry;	/* all, in order of their ids */
 	TAILQ_ENTRY(peer) wait;		/* those that are queued */
+	TAILQ_ENTRY(peer) telling;	/* those that netd is to be told of */
 	struct peer	*name_next, *id_next;
+	LIST_ENTRY(peer) by_node;	/* if ev */
+	LIST_ENTRY(peer) by_host;	/* if has_host */
+	uint8_t		 host[16];	/* address, IPv4 as IPv4-mapped */
+	bool		 has_host;
 };
 TAILQ_HEAD(peerq, peer);
 
@@ -307,8 +314,6 @@ extern struct peerq peers;
 int		 peer_step(struct peer *, enum peer_event, const struct why *);
 struct peer	*peer_byname(const char *);
 struct peer	*peer_byid(uint32_t);
-/* The trusted peer of this node id, other than not; or NULL. */
-const struct peer *peer_bynode(const char *node, const struct peer *not);
 size_t		 peers_count(void);
 bool		 peer_trusted(const struct peer *);
 /* New, in the store at the end of this turn. NULL with *why filled. */
@@ -332,6 +337,17 @@ void		 peer_leave(struct peer *);
 void		 peer_listing(const struct peer *, const struct evidence *,
 		    struct listing *);
 const struct measures *peer_reference(const struct peer *, enum ref_source *);
+
+/* ---- peer_index.c: found by node and by address ------------------------- */
+
+/* Takes ev, which may be NULL; frees what was there. */
+void		 peer_set_evidence(struct peer *, struct evidence *);
+/* The trusted peer of this node id, other than not; or NULL. */
+const struct peer *peer_bynode(const char *node, const struct peer *not);
+void		 peer_set_address(struct peer *, const char *);
+/* Every peer that was given this address, in whatever spelling. */
+void		 peers_at(const char *address, void (*)(struct peer *, void *),
+		    void *arg);
 
 /* ---- peer_act.c: what a transition does, and when the next one is due --- */
 
@@ -385,6 +401,7 @@ void		 net_tell(struct peer *);	/* the store has it already */
 void		 net_tell_after(struct peer *);	/* after this turn's commit */
 void		 net_untell(struct peer *);	/* at once: an empty anchor */
 void		 net_forget(struct peer *);	/* at once: PEER_DROP */
+void		 net_quiet(struct peer *);	/* nothing to tell of it */
 void		 net_up(void);
 void		 net_down(void);
 void		 net_pump(void);
@@ -392,6 +409,8 @@ void		 net_tick(struct peer *);	/* once a second */
 /* Where to reach a peer: configured or given, else its neighbour's. "" if
    nowhere; *from names which. */
 const char	*net_address(const struct peer *, const char **from);
+/* Where it is attested, which may be over MCTP; "" if nobody knows. */
+const char	*net_spdm_address(const struct peer *);
 
 /* ---- peer_store.c ------------------------------------------------------- */
 
@@ -430,6 +449,8 @@ const struct neighbour *neighbour_of(const struct peer *);
 const char	*neighbour_address(const struct neighbour *);
 void		 neighbours_each(void (*)(const struct neighbour *, void *),
 		    void *);
+/* The 16 bytes of an address, IPv4 as IPv4-mapped, no zone. 0 or -1. */
+int		 address_bytes(const char *, uint8_t out[16]);
 /* Two spellings of one IP address. */
 bool		 address_equal(const char *, const char *);
 

@@ -194,8 +194,7 @@ act_trust(struct peer *p, const struct trans *t, const struct why *why)
 
 	keep_old_anchor(p, was);
 	note_restart(p);
-	evidence_free(p->ev);
-	p->ev = p->fresh;
+	peer_set_evidence(p, p->fresh);
 	p->fresh = NULL;
 	p->attested = peers_env.now();
 	p->attested_run = peers_run();

@@ -15,6 +15,7 @@
 				   it was quiet for as many seconds, the newest
 				   each second: a record each is enough */
 
+static struct peerq telling = TAILQ_HEAD_INITIALIZER(telling);
 static bool	naming;		/* PEERS_END is still to be sent */
 static bool	asked;		/* net_committed() will be called */
 
@@ -31,6 +32,15 @@ net_address(const struct peer *p, const char **from)
 	if ((n = neighbour_of(p)) == NULL)
 		return "";
 	return neighbour_address(n);
+}
+
+const char *
+net_spdm_address(const struct peer *p)
+{
+	const char	*from;
+
+	return p->conf != NULL && p->conf->mctp != NULL ? p->conf->mctp :
+	    net_address(p, &from);
 }
 
 static int
@@ -58,20 +68,37 @@ send_set(struct peer *p)
 }
 
 void
+net_quiet(struct peer *p)
+{
+	if (p->tell != TELL_NOTHING)
+		TAILQ_REMOVE(&telling, p, telling);
+	p->tell = TELL_NOTHING;
+}
+
+static void
+tell(struct peer *p, enum peer_tell when)
+{
+	if (p->tell == TELL_NOTHING)
+		TAILQ_INSERT_TAIL(&telling, p, telling);
+	p->tell = when;
+}
+
+void
 net_pump(void)
 {
 	static const struct msg_peers_end end;
 	struct chan		*c = peers_env.link(IPC_NETD);
-	struct peer		*p;
+	struct peer		*p, *next;
 
 	if (c == NULL)
 		return;
-	TAILQ_FOREACH(p, &peers, entry) {
+	for (p = TAILQ_FIRST(&telling); p != NULL; p = next) {
+		next = TAILQ_NEXT(p, telling);
 		if (p->tell != TELL_NOW)
 			continue;
 		if (chan_room(c) < ROOM_MIN || send_set(p) == -1)
 			return;		/* the rest with the next tick */
-		p->tell = TELL_NOTHING;
+		net_quiet(p);
 		p->told = true;
 	}
 	if (naming && chan_send(c, MSG_PEERS_END, &end, -1) == 0)
@@ -86,9 +113,8 @@ net_committed(enum reason r, void *arg)
 	asked = false;
 	if (r != R_OK)
 		return;		/* and policyd starts anew from the store */
-	TAILQ_FOREACH(p, &peers, entry)
-		if (p->tell == TELL_COMMIT)
-			p->tell = TELL_NOW;
+	TAILQ_FOREACH(p, &telling, telling)
+		p->tell = TELL_NOW;
 	net_pump();
 }
 
@@ -103,14 +129,14 @@ ask(void)
 void
 net_tell(struct peer *p)
 {
-	p->tell = TELL_NOW;
+	tell(p, TELL_NOW);
 	ask();
 }
 
 void
 net_tell_after(struct peer *p)
 {
-	p->tell = TELL_COMMIT;
+	tell(p, TELL_COMMIT);
 	ask();
 }
 
@@ -120,7 +146,7 @@ net_untell(struct peer *p)
 	struct msg_peer_set	 m = { .peer = p->id };
 	struct chan		*c = peers_env.link(IPC_NETD);
 
-	p->tell = TELL_NOTHING;
+	net_quiet(p);
 	if (!p->told || c == NULL)
 		return;
 	IPC_SET_STR(m.name, p->name);
@@ -141,7 +167,7 @@ net_forget(struct peer *p)
 	struct msg_peer_drop	 m = { .peer = p->id };
 	struct chan		*c = peers_env.link(IPC_NETD);
 
-	p->tell = TELL_NOTHING;
+	net_quiet(p);
 	if (!p->told || c == NULL)
 		return;
 	p->told = false;
@@ -162,7 +188,7 @@ net_up(void)
 	TAILQ_FOREACH(p, &peers, entry) {
 		p->told = false;
 		if (peer_trusted(p) && p->tell != TELL_COMMIT)
-			p->tell = TELL_NOW;
+			tell(p, TELL_NOW);
 	}
 	net_pump();
 }

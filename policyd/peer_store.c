@@ -201,7 +201,7 @@ load_peers(void)
 	    "expected, seen, pinned FROM peer ORDER BY id");
 	sqlite3_stmt		*st = store_stmt(&sql);
 	struct peer		*p;
-	char			 name[65], state[32];
+	char			 name[65], state[32], address[65];
 	int			 n;
 
 	while (store_row(st) == 1) {
@@ -210,7 +210,8 @@ load_peers(void)
 		    (enum peer_origin)sqlite3_column_int(st, 2));
 		store_text(st, 3, p->identity, sizeof(p->identity));
 		store_text(st, 4, p->serial, sizeof(p->serial));
-		store_text(st, 5, p->address, sizeof(p->address));
+		store_text(st, 5, address, sizeof(address));
+		peer_set_address(p, address);
 		p->held = sqlite3_column_int(st, 6) != 0;
 		store_text(st, 7, state, sizeof(state));
 		n = fsm_state_find(state);
@@ -277,7 +278,7 @@ load_evidence(void)
 	while (store_row(st) == 1) {
 		p = peer_byid((uint32_t)sqlite3_column_int64(st, 0));
 		if (p != NULL && p->ev == NULL)
-			p->ev = load_evidence_row(st, p);
+			peer_set_evidence(p, load_evidence_row(st, p));
 	}
 }
 
