@@ -302,6 +302,40 @@ limit(__rlimit_resource_t resource, rlim_t n, const char *what)
 		fatal("setrlimit: %s", what);
 }
 
+/*
+ * While we are root: some init gives fewer descriptors than a daemon with
+ * many peers needs. A unit says LimitNOFILE=.
+ */
+static void
+raise_files(const struct confine *c)
+{
+	struct rlimit	rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		fatal("getrlimit");
+	if (rl.rlim_max >= c->nofile)
+		return;
+	rl.rlim_max = c->nofile;
+	(void)setrlimit(RLIMIT_NOFILE, &rl);	/* limits() says if not */
+}
+
+/* As many as the row says, or as there are: fewer lower no protection. */
+static void
+limit_files(const struct confine *c)
+{
+	struct rlimit	rl;
+	rlim_t		n = c->nofile;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		fatal("getrlimit");
+	if (n > rl.rlim_max) {
+		n = rl.rlim_max;
+		log_warnx("open files: %llu at most, %u are wanted",
+		    (unsigned long long)n, c->nofile);
+	}
+	limit(RLIMIT_NOFILE, n, "open files");
+}
+
 static void
 limits(const struct confine *c)
 {
@@ -311,7 +345,7 @@ limits(const struct confine *c)
 	/* With -d somebody may have sent the log into a file. */
 	to_file = fstat(STDERR_FILENO, &st) == 0 && S_ISREG(st.st_mode);
 	limit(RLIMIT_CORE, 0, "core");
-	limit(RLIMIT_NOFILE, c->nofile, "open files");
+	limit_files(c);
 	if (!c->writes && !to_file)
 		limit(RLIMIT_FSIZE, 0, "file size");
 	if (!developer)
@@ -423,6 +457,7 @@ confine_user(const struct confine *c, const struct conf *conf,
 		gid = pw->pw_gid;
 		enter_root(root, uid, &st);
 		if (geteuid() == 0) {
+			raise_files(c);
 			drop_bounds();
 			become(uid, gid);
 		}

@@ -23,8 +23,12 @@ static const struct filter_row	rows[] = {
 	FILTER_BOTH(socket, 0, AF_INET6, 1, TYPE, SOCK_STREAM,
 	    "dial.c: a connection to a peer"),
 	FILTER_BOTH(socket, 0, AF_UNIX, 1, TYPE, SOCK_SEQPACKET,
-	    "hub: policyd was started anew"),
-	FILTER_ANY(connect, "dial.c; hub: policyd was started anew"),
+	    "hub: policyd was started anew; mctp.c: a bridge"),
+	FILTER_BOTH(socket, 0, AF_MCTP, 1, TYPE, SOCK_DGRAM,
+	    "mctp.c: a peer over the kernel's MCTP"),
+	FILTER_BOTH(socketpair, 0, AF_UNIX, 1, TYPE, SOCK_SEQPACKET,
+	    "mctp.c: attestd's end of it"),
+	FILTER_ANY(connect, "dial.c, mctp.c; hub: policyd was started anew"),
 	FILTER_ANY(accept4, "listen.c"),
 	FILTER_BOTH(setsockopt, 1, IPPROTO_TCP, 2, UINT32_MAX, TCP_NODELAY,
 	    "dial_tune()"),
@@ -47,11 +51,8 @@ const struct confine	netd_confine = {
 	.role = "netd",
 	.user = "_netd",
 	.caps = 1ULL << CAP_NET_RAW,
-	/*
-	 * What the kernel gives as the hard limit where nobody said else; a
-	 * process without capabilities cannot have more.
-	 */
-	.nofile = 4096,
+	/* A connection with each of PEERS_MAX, and as many that come or go. */
+	.nofile = 16384,
 	.filter = rows,
 	.nfilter = sizeof(rows) / sizeof(rows[0]),
 };

@@ -9,7 +9,7 @@
 #include "log.h"
 #include "tls.h"
 
-#define BUCKETS		1024
+#define BUCKETS		4096
 #define LAST_SECOND	253402300799LL	/* 9999-12-31T23:59:59Z */
 #define KEEPALIVE	10000			/* ms, where policyd says 0 */
 #define SILENCE		30000

@@ -187,7 +187,7 @@ int	verify_alert(enum reason);	/* X509_V_ERR_* whose alert fits */
 
 /* ---- peer.c: the table of peers ------------------------------------------ */
 
-#define PEERS_MAX	4096
+#define PEERS_MAX	8192	/* as policyd has */
 #define PEER_ANCHORS	2		/* two while a CA is rolled over */
 
 struct peerlink;
