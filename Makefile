@@ -90,7 +90,7 @@ BENCH_policyd = bench_store
 TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc relay
 TOOLS_keyd   = keydhub
-TOOLS_netd   = netdhub bmcpeer flood
+TOOLS_netd   = netdhub bmcpeer flood mctpbridge
 TOOLS_attestd = fleet
 TOOLS_policyd = fsmdoc
 

@@ -28,7 +28,7 @@ static struct conf	config = {
 	.versions = 3, .algorithms = 3, .keepalive = 10000, .silence = 30000,
 	.retry_min = 1000, .retry_max = 60000, .attest_timeout = 20000,
 	.reattest = 86400000ull, .evidence_lifetime = 7 * 86400000ull,
-	.checkpoint = 600000, .peers = &conf_b,
+	.checkpoint = 600000, .code_lifetime = 300000, .peers = &conf_b,
 };
 const struct conf	*conf = &config;
 
@@ -40,19 +40,25 @@ struct side {
 	bool		 offended;
 	enum reason	 offence;
 };
-static struct side	 w_netd, w_attestq, w_attestr;
+static struct side	 w_netd, w_attestq, w_attestr, w_keyd;
 static unsigned		 w_dials, w_opens, w_sets, w_drops, w_ends, w_cancels;
 static struct msg_job_open w_job;	/* the newest */
 static struct msg_dial_spdm w_dial;
 static struct msg_peer_set w_set;
 static enum reason	 w_refuse_dial;
 static bool		 w_hold;	/* answer neither JOB_OPEN nor DIAL_SPDM */
+static struct msg_code_put w_code;	/* the newest */
+static struct msg_code_drop w_dropped;
+static unsigned		 w_codes, w_wiped;
+static enum reason	 w_refuse_code;
+static bool		 w_lie;		/* attestd lies about the code */
 
 static inline struct chan *
 w_link(enum ipc_role role)
 {
 	return role == IPC_NETD ? w_netd.ours : role == IPC_ATTESTQ ?
-	    w_attestq.ours : role == IPC_ATTESTR ? w_attestr.ours : NULL;
+	    w_attestq.ours : role == IPC_ATTESTR ? w_attestr.ours :
+	    role == IPC_KEYD ? w_keyd.ours : NULL;
 }
 
 static inline uint64_t
@@ -127,6 +133,30 @@ w_job_cancel(struct chan *c, const struct ipc_call *call, const void *m)
 	return 0;
 }
 
+/* The id of a code is its bytes turned round: nobody else may know it. */
+static inline int
+w_code_put(struct chan *c, const struct ipc_call *call, const void *m)
+{
+	struct msg_code_held	 held = { .code = { .len = 16 } };
+	unsigned		 i;
+
+	w_codes++;
+	memcpy(&w_code, m, sizeof(w_code));
+	if (w_refuse_code != R_OK)
+		return chan_refuse(c, call, w_refuse_code);
+	for (i = 0; i < 16; i++)
+		held.code.data[i] = (uint8_t)~w_code.code.data[i];
+	return chan_reply(c, call, MSG_CODE_HELD, &held);
+}
+
+static inline int
+w_code_drop(struct chan *c, const struct ipc_call *call, const void *m)
+{
+	w_wiped++;
+	memcpy(&w_dropped, m, sizeof(w_dropped));
+	return 0;
+}
+
 static inline int
 w_ignore(struct chan *c, const struct ipc_call *call, const void *m)
 {
@@ -140,6 +170,9 @@ static const struct ipc_handler w_at_netd[] = {
 static const struct ipc_handler w_at_attestq[] = {
 	{ MSG_JOB_OPEN, w_job_open }, { MSG_JOB_CANCEL, w_job_cancel },
 	{ MSG_ROOT_SET, w_ignore },
+};
+static const struct ipc_handler w_at_keyd[] = {
+	{ MSG_CODE_PUT, w_code_put }, { MSG_CODE_DROP, w_code_drop },
 };
 
 static inline void
@@ -197,6 +230,13 @@ w_attestq_up(void)
 }
 
 static inline void
+w_keyd_up(void)
+{
+	w_up(&w_keyd, IPC_KEYD, from_keyd, nfrom_keyd, w_at_keyd,
+	    sizeof(w_at_keyd) / sizeof(w_at_keyd[0]));
+}
+
+static inline void
 w_attestr_up(void)
 {
 	w_up(&w_attestr, IPC_ATTESTR, from_attestr, nfrom_attestr, NULL, 0);
@@ -225,6 +265,7 @@ w_pump(void)
 		w_side_pump(&w_netd);
 		w_side_pump(&w_attestq);
 		w_side_pump(&w_attestr);
+		w_side_pump(&w_keyd);
 		store_turn();
 	}
 }
@@ -290,6 +331,7 @@ w_kill(void)
 	w_down(&w_netd);
 	w_down(&w_attestq);
 	w_down(&w_attestr);
+	w_down(&w_keyd);
 	peers_end();
 	store_close();
 }
@@ -301,7 +343,9 @@ w_setup(void **state)
 		return -1;
 	w_mono = 5000000;
 	w_now = T0;
-	w_hold = false;
+	w_hold = w_lie = false;
+	w_refuse_code = R_OK;
+	w_codes = w_wiped = 0;
 	w_refuse_dial = R_OK;
 	w_dials = w_opens = w_sets = w_drops = w_ends = w_cancels = 0;
 	memset(w_accept[0].root, ROOT_A, HASH_LEN);
@@ -409,7 +453,8 @@ w_measurement(unsigned index, unsigned type, bool raw, uint8_t byte,
 static inline void
 w_end(unsigned count)
 {
-	struct msg_evid_end	m = { .job = w_job.job, .count = count };
+	struct msg_evid_end	m = { .job = w_job.job, .count = count,
+	    .code = (w_job.kind == JOB_CODE) != w_lie };
 
 	memcpy(&m.nonce, &w_job.nonce, sizeof(m.nonce));
 	w_send(&w_attestq, MSG_EVID_END, &m);
