@@ -312,7 +312,7 @@ introduce(struct chan *hub, enum ipc_role self, uint32_t generation)
 static inline int
 on_hello(struct chan *c, const struct ipc_call *call, const void *msg)
 {
-	struct msg_welcome	m = { .now = 1900000000, .log_level = 0 };
+	struct msg_welcome	m = { .now = (uint64_t)time(NULL), .log_level = 0 };
 
 	IPC_SET_BLOB(m.catalogue, ipc_catalogue(), 32);
 	chan_reply(c, call, MSG_WELCOME, &m);
@@ -375,6 +375,7 @@ setup(void **state)
 {
 	int	hub_q, hub_r;
 
+	memset(&w, 0, sizeof(w));
 	assert_int_equal(spdm_init(), 0);
 	signal(SIGPIPE, SIG_IGN);
 	log_init("attestd_proc", true);
