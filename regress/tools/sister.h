@@ -62,6 +62,14 @@ const char *attempt_blame(const struct attempt *);
 
 #define SISTER_MS	15000	/* patience with an answer */
 
+/* A record that sister_recv() read. */
+struct heard {
+	enum ipc_type	 type;
+	uint32_t	 id;
+	int		 fd;		/* -1 if none came; the reader's */
+	union ipc_any	 msg;
+};
+
 /* A process that plays one daemon of a running node. */
 struct sister {
 	enum ipc_role	 role;
@@ -69,14 +77,7 @@ struct sister {
 	int		 link[IPC_NROLES];	/* -1: none yet */
 	uint32_t	 generation[IPC_NROLES];
 	uint32_t	 next_id;
-};
-
-/* The last record that sister_recv() read. */
-struct heard {
-	enum ipc_type	 type;
-	uint32_t	 id;
-	int		 fd;		/* -1 if none came; the reader's */
-	union ipc_any	 msg;
+	struct heard	 job;		/* JOB_OPEN that came meanwhile */
 };
 
 /* Become the user of a role; the group may be another role's. Ends the process

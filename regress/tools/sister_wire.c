@@ -68,6 +68,20 @@ sister_dial(const char *dir, enum ipc_role role)
 	return sister_connect(path);
 }
 
+/* The links that policyd makes do not block; we do. */
+static int
+put(int sock, const struct msghdr *mh)
+{
+	struct pollfd	p = { .fd = sock, .events = POLLOUT };
+
+	while (sendmsg(sock, mh, MSG_NOSIGNAL) == -1) {
+		if (errno != EAGAIN)
+			return -1;
+		poll(&p, 1, -1);
+	}
+	return 0;
+}
+
 int
 sister_put(int sock, const uint8_t *p, size_t len, unsigned n)
 {
@@ -82,7 +96,7 @@ sister_put(int sock, const uint8_t *p, size_t len, unsigned n)
 	int		 fds[2], null, r;
 
 	if (n == 0)
-		return send(sock, p, len, MSG_NOSIGNAL) == -1 ? -1 : 0;
+		return put(sock, &mh);
 	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
 		err(2, "/dev/null");
 	fds[0] = fds[1] = null;
@@ -93,7 +107,7 @@ sister_put(int sock, const uint8_t *p, size_t len, unsigned n)
 	cm->cmsg_type = SCM_RIGHTS;
 	cm->cmsg_len = CMSG_LEN(n * sizeof(int));
 	memcpy(CMSG_DATA(cm), fds, n * sizeof(int));
-	r = sendmsg(sock, &mh, MSG_NOSIGNAL) == -1 ? -1 : 0;
+	r = put(sock, &mh);
 	close(null);
 	return r;
 }
@@ -140,6 +154,7 @@ sister_hello(struct sister *s, enum ipc_role role, bool right_build)
 	m.catalogue.data[31] ^= right_build ? 0 : 1;
 	IPC_SET_BLOB(ctl.catalogue, m.catalogue.data, 32);
 	s->next_id = 1;
+	s->job.type = MSG_NONE;
 	if (sister_say(s->hub, operator ? MSG_CTL_HELLO : MSG_HELLO,
 	    s->next_id++, operator ? (const void *)&ctl : &m) == -1 ||
 	    (r = sister_recv(s->hub, &h, SISTER_MS)) != 1)
@@ -159,6 +174,8 @@ sister_introduced(struct sister *s, enum ipc_role role)
 	while (s->link[role] == -1) {
 		if (sister_recv(s->hub, &h, SISTER_MS) != 1)
 			return -1;
+		if (h.type == MSG_JOB_OPEN)
+			s->job = h;
 		if (h.type != MSG_INTRODUCE) {
 			if (h.fd != -1)
 				close(h.fd);

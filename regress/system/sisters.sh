@@ -1,0 +1,197 @@
+#!/bin/bash
+# Hostile sisters: sister takes the place of one daemon after the other on a
+# node that is paired, and says whatever its user, its sockets and its links let
+# it say: generated from messages.def, and written cases. Each attempt ends its
+# sender, is on record with its reason, and changes nothing else: the other
+# daemons live on, and the honest peer stays connected, or is so again when
+# netd is netd again.
+. "$(dirname "$0")/lib.sh"
+. "$TOP/regress/system/world.sh"
+need_root
+need ip runsv jq openssl ss
+
+world_new
+authority "$W/acme" ACME
+wire a b
+address a 192.0.2.1/24
+address b 192.0.2.2/24
+for n in a b; do
+	NODE_BACKEND=soft NODE_VERBOSE=-d node_new $n "$W/acme/root.pem"
+	sed -i 's/^retry .*/retry 50 ms to 100 ms/' "$W/$n/conf"
+	echo "accept root \"$W/acme/root.pem\" serial \"*\"" >>"$W/$n/conf"
+done
+echo 'peer "b" { address "192.0.2.2" }' >>"$W/a/conf"
+# Nobody answers there: what attestd -Q lies about.
+echo 'peer "nobody" { address "192.0.2.99" }' >>"$W/a/conf"
+node_start a
+node_start b
+ok "a is ready" await_ready a 60
+ok "b is ready" await_ready b 60
+for n in a b; do
+	ok "$n: identity installed" node_identity $n "$W/acme"
+done
+ok "a trusts b" ctl a provision b --identity "$(node_id b)"
+ok "a: Connected" await_peer a b connected Connected
+ok "b trusts a" await_peer b a provisioned true
+ok "b: Connected" await_peer b a connected Connected
+
+: >"$W/said"
+
+# sister ARGUMENT...: its lines of TAP are ours, what it did is kept
+sister() {
+	"$O/tools/sister" "$W/a" "$@" >"$W/out" 2>&1
+	grep -E '^# (offence|counted) ' "$W/out" >>"$W/said"
+	grep -vE '^# (offence|counted) ' "$W/out" >"$W/tap"
+	merge "$W/tap"
+}
+
+CODES="IPC-003 IPC-004 IPC-005 IPC-007 IPC-008"
+counters() {	# as often as policyd counted each of CODES
+	ctl a --json status | jq -rs --arg codes "$CODES" 'flatten |
+	    map(select(.row == "counter" and .role == "policyd") |
+	    {(.reason.code): .count}) | add as $c | $codes | split(" ") |
+	    map("\(.) \($c[.] // 0)") | .[]'
+}
+
+# counted ROLE PHASE: what is not recorded each time, policyd counts
+counted() {
+	local before
+	before=$(counters)
+	sister try "$1" policyd "$2" 7 0 1000
+	is "$1: each is counted with its reason" \
+	    "$(paste -d ' ' <(echo "$before") <(counters) | awk '{ print $1, $4 - $2 }')" \
+	    "$(for c in $CODES; do echo "$c $(grep -c "^# counted $1 $c\$" "$W/out")"; done)"
+}
+
+pids() {	# of the daemons but these
+	local r
+	for r in $ROLES; do
+		case " $* " in *" $r "*) ;; *) echo "$r $(pid_of a "$r")" ;; esac
+	done
+}
+
+# The budget of greetings of a role is policyd's; a new one has it whole.
+anew() {
+	local old
+	old=$(pid_of a policyd)
+	kill "$old"
+	await 30 started_anew a policyd "$old"
+	await 30 keyd_ready >"$W/ready"
+}
+
+keyd_ready() {
+	ctl a --json status | jq -es 'flatten | any(.row == "daemon" and .role == "keyd" and .state == "ready")'
+}
+
+cables() {	# the connections of the peer channel on a
+	in_ns a ss -tnH state established '( sport = :8090 or dport = :8090 )' |
+	    awk '{ print $3, $4 }'
+}
+settled() {	# both dialled, and the second connection has ended
+	[ "$(cables | wc -l)" -eq 1 ]
+}
+
+certs() {
+	ctl a --json audit show | jq -s 'flatten | map(select(.kind == "cert")) | length'
+}
+await 30 settled
+certs=$(certs)
+sister stranger
+counted provctl start
+counted provctl run
+
+# ---- attestd: the peer stays connected all the time -----------------------
+
+cables=$(cables)
+was=$(pids attestd-q attestd-r)
+node_stop a attestd-q attestd-r
+for r in attestd-q attestd-r; do
+	counted $r start
+	sister try $r policyd run 7 0 44
+done
+while :; do
+	timeout 30 "$O/bin/provctl" -s "$W/a/run/control.sock" provision nobody
+done >"$W/nobody" 2>&1 &
+wanting=$!
+sister evidence
+kill $wanting
+wait $wanting 2>/dev/null
+is "nobody is not trusted" "$(peer_field a nobody provisioned)" false
+is "the others lived on" "$(pids attestd-q attestd-r)" "$was"
+is "and the peer is on the same connection" "$(cables)" "$cables"
+netd=$(pid_of a netd)
+anew
+for r in attestd-q attestd-r; do
+	sister try $r policyd run 7 44 50
+done
+anew
+was=$(pids attestd-q attestd-r)
+for r in attestd-q attestd-r; do
+	sister written $r
+	sister try $r keyd run 30 0 40
+	sister try $r keyd start 30 40 5
+	sister hello $r keyd old
+	sister hello $r keyd build
+	# More than three, and netd is to distrust who cannot do without it.
+	sister try $r netd run 30 20 4
+	sister hello $r netd old
+done
+is "the others lived on" "$(pids attestd-q attestd-r)" "$was"
+is "netd is the one from before" "$(pid_of a netd)" "$netd"
+is "and the peer is on the same connection" "$(cables)" "$cables"
+node_start a attestd-q attestd-r
+ok "a is ready again" await_ready a 60
+
+# ---- netd: the peer is connected again when netd is itself -----------------
+
+anew
+await_ready a 60
+was=$(pids netd)
+node_stop a netd
+counted netd start
+sister claims
+is "nobody is trusted by a claim" "$(peer_field a nobody provisioned)" false
+unlike "nor does its state say so" "$(peer_field a nobody state)" 'Provisioned|InProgress|Connected'
+sister try netd policyd run 7 0 50
+is "the others lived on" "$(pids netd)" "$was"
+anew
+sister try netd policyd run 7 50 58
+anew
+was=$(pids netd)
+sister written netd
+sister try netd keyd run 30 0 40
+sister try netd keyd start 30 40 5
+sister hello netd keyd old
+sister hello netd keyd build
+is "keyd and the others lived on" "$(pids netd)" "$was"
+# Towards attestd, which netd could as well leave without a socket, three in
+# ten minutes are believed.
+sister try netd attestd-q run 30 40 1
+sister hello netd attestd-q old
+sister try netd attestd-r run 30 60 1
+sister hello netd attestd-r build
+is "and so did keyd and both attestd" "$(pids netd)" "$was"
+node_start a netd
+ok "a is ready again" await_ready a 60
+ok "Connected again, by itself" await_peer a b connected Connected
+ok "b too" await_peer b a connected Connected
+
+# ---- the record -------------------------------------------------------------
+
+ctl a --json audit show | jq -s flatten >"$W/audit"
+recorded() {
+	jq -r '.[] | select(.row == "audit" and .kind == "offence") |
+	    "\(.subject) \(.text | split(", seen by ")[1]) \(.reason.code) \(.text |
+	    split(", seen by ")[0] | .[3:])"' "$W/audit" | sort | uniq -c
+}
+did() {
+	sed -n 's/^# offence //p' "$W/said" | sort | uniq -c
+}
+diag "$(grep -c '^# offence' "$W/said") offences after a greeting, $(grep -c '^# counted' "$W/said") others"
+ok "there were hundreds" test "$(wc -l <"$W/said")" -gt 500
+is "each is on record with its offender, who saw it, its reason and its message" \
+    "$(recorded | md5sum)" "$(did | md5sum)" || diag "$(diff <(recorded) <(did))"
+ok "the audit log is whole" ctl a audit verify
+is "no certificate was issued for any of them" "$(certs)" "$certs"
+ok "no sanitizer spoke" world_sanitized_clean
+done_testing

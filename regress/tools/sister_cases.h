@@ -1,0 +1,24 @@
+/* The written cases of sister.c: each prints lines of TAP. */
+#ifndef SISTER_CASES_H
+#define SISTER_CASES_H
+
+#include "sister.h"
+
+void	tap(bool good, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));
+unsigned tap_failed(void);
+/* Connected to the hub, not greeted. */
+void	sister_new(struct sister *, const char *dir, enum ipc_role);
+/* netd or attestd asks keyd for what it may not have. */
+void	cases_keyd(const char *dir, enum ipc_role);
+/* A link is greeted as of an older generation, or of another build. */
+void	case_link_hello(const char *dir, enum ipc_role, enum ipc_role to,
+	    bool old);
+/* attestd -Q lies about its jobs; policyd must want to attest somebody. */
+void	cases_evidence(const char *dir);
+/* netd claims and accuses. */
+void	cases_netd(const char *dir);
+/* Processes that are no daemon of this node, while all of them live. */
+void	cases_stranger(const char *dir);
+
+#endif
