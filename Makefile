@@ -91,7 +91,7 @@ TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc relay
 TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer flood mctpbridge
-TOOLS_attestd = fleet
+TOOLS_attestd = fleet spdmdev
 TOOLS_policyd = fsmdoc
 
 # ---- rules ------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ programs: $(PROGRAMS:%=$(O)/bin/%)
 units: $(foreach c,$(COMPONENTS),$(UNIT_$(c):%=$(O)/unit/%))
 fuzzers: $(foreach c,$(COMPONENTS),$(FUZZ_$(c):%=$(O)/fuzz/fuzz_%))
 benches: $(foreach c,$(COMPONENTS),$(BENCH_$(c):%=$(O)/bench/%))
-tools: $(foreach c,$(COMPONENTS),$(TOOLS_$(c):%=$(O)/tools/%)) $(O)/tools/sister $(O)/tools/sister $(O)/tools/clockshim.so
+tools: $(foreach c,$(COMPONENTS),$(TOOLS_$(c):%=$(O)/tools/%)) $(O)/tools/sister $(O)/tools/clockshim.so
 
 obj = $(patsubst %.y,$(O)/$(1)/%.o,$(patsubst %.c,$(O)/$(1)/%.o,$(SRC_$(1))))
 GEN = $(O)/gen/ipc_catalogue.h $(O)/gen/build_time.h
@@ -158,12 +158,6 @@ $(TOOLS_$(1):%=$(O)/tools/%): $(O)/tools/%: $(O)/regress/tools/%.o $(O)/$(1).a $
 	$$(CC) $$(CFLAGS) $$(LDFLAGS) -o $$@ $$< $(O)/$(1).a $(BASE) $(BASE) $$(LIBS)
 endef
 $(foreach c,$(COMPONENTS),$(eval $(call component,$(c))))
-
-# The hostile sisters share files.
-SISTER	 = $(patsubst %,$(O)/regress/tools/sister_%.o,list wire cases)
-$(O)/tools/sister: $(O)/regress/tools/sister.o $(SISTER) $(O)/libipc.a $(BASE)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SISTER) $(BASE) $(BASE) $(LIBS)
 
 # The hostile sisters share files.
 SISTER	 = $(patsubst %,$(O)/regress/tools/sister_%.o,list wire cases)
