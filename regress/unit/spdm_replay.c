@@ -51,33 +51,6 @@ recorded_measures(const char *path, const struct spdm_alg *alg,
 	vec_free(&v);
 }
 
-/* Which key each slot has, and a slot that nobody reads. */
-static void
-recorded_slots(const struct vec *v, const struct spdm_alg *alg,
-    struct spdm_slot *slots)
-{
-	struct spdm_digests	d;
-	size_t			i = vec_find(v, SPDM_DIGESTS, 0), n = 0;
-
-	assert_int_equal(spdm_digests_get(v->msg[i].p, v->msg[i].len,
-	    alg->hash_len, true, &d), 0);
-	for (i = 0; i < SPDM_SLOTS; i++) {
-		if ((d.provisioned >> i & 1) == 0)
-			continue;
-		if (slots[i].content == NULL) {
-			slots[i].content = calloc(1, 1);
-			slots[i].algorithm = slots[0].algorithm;
-			memcpy(slots[i].digest, d.digest + n * alg->hash_len,
-			    alg->hash_len);
-		}
-		slots[i].key_pair = d.key_pair[n];
-		slots[i].model = d.cert_info[n];
-		slots[i].usage = (uint16_t)(d.usage[2 * n] |
-		    d.usage[2 * n + 1] << 8);
-		n++;
-	}
-}
-
 static void
 fake_sign(struct vec *v, struct responder *r)
 {
@@ -117,7 +90,7 @@ replay_responder(const char *path, const char *measures)
 	    SPDM_ALLOW_13;
 	vec_slots(&v, alg, slots);
 	if (conf.algs.other & SPDM_MULTI_KEY_CONN)
-		recorded_slots(&v, alg, slots);
+		vec_keys(&v, alg, slots);
 	recorded_measures(measures, alg, &set);
 	responder_random(&v, alg);
 	conf.slots = slots;

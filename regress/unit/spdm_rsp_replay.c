@@ -234,6 +234,8 @@ load(struct rec *t, const char *path)
 	assert_non_null(t->alg);
 	c->versions = spdm_allow(c->caps.version);
 	vec_slots(&t->v, t->alg, t->slots);
+	if (c->algs.other & SPDM_MULTI_KEY_CONN)
+		vec_keys(&t->v, t->alg, t->slots);
 	t->tcp.counted = true;
 	t->binding.tcp = &t->tcp;
 	if (strcmp(json_string_value(json_object_get(t->v.json, "transport")),
@@ -367,6 +369,13 @@ test_implicit_digests(void **state)
 	replay(DIR "session-1.3-p384-mutdigests.json");
 }
 
+/* DIGESTS of both sides in TH (DSP0274, MULTI_KEY_CONN). */
+static void
+test_multikey(void **state)
+{
+	replay(DIR "session-1.3-p384-multikey.json");
+}
+
 /* Sequence bytes, the type byte and random padding (DSP0276). */
 static void
 test_mctp(void **state)
@@ -416,6 +425,7 @@ main(void)
 		cmocka_unit_test(test_12),
 		cmocka_unit_test(test_13),
 		cmocka_unit_test(test_implicit_digests),
+		cmocka_unit_test(test_multikey),
 		cmocka_unit_test(test_mctp),
 		cmocka_unit_test(test_other_root),
 	};

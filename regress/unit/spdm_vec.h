@@ -177,6 +177,33 @@ vec_slots(const struct vec *v, const struct spdm_alg *alg,
 	}
 }
 
+/* Which key each slot has, and a slot that nobody reads. */
+static inline void
+vec_keys(const struct vec *v, const struct spdm_alg *alg,
+    struct spdm_slot *slots)
+{
+	struct spdm_digests	d;
+	size_t			i = vec_find(v, SPDM_DIGESTS, 0), n = 0;
+
+	assert_int_equal(spdm_digests_get(v->msg[i].p, v->msg[i].len,
+	    alg->hash_len, true, &d), 0);
+	for (i = 0; i < SPDM_SLOTS; i++) {
+		if ((d.provisioned >> i & 1) == 0)
+			continue;
+		if (slots[i].content == NULL) {
+			slots[i].content = calloc(1, 1);
+			slots[i].algorithm = slots[0].algorithm;
+			memcpy(slots[i].digest, d.digest + n * alg->hash_len,
+			    alg->hash_len);
+		}
+		slots[i].key_pair = d.key_pair[n];
+		slots[i].model = d.cert_info[n];
+		slots[i].usage = (uint16_t)(d.usage[2 * n] |
+		    d.usage[2 * n + 1] << 8);
+		n++;
+	}
+}
+
 /* The blocks of a recorded record, as measurements of ours. */
 static inline void
 vec_measures(const uint8_t *p, size_t len, struct measure_set *set)
