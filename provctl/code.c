@@ -62,9 +62,11 @@ code_text(const uint8_t code[CODE_LEN], char text[CODE_TEXT])
 	for (i = 0; i < DIGITS; i++) {
 		v[i] = 0;
 		for (bit = i * 5; bit < i * 5 + 5; bit++) {
-			byte = bit < 2 ? 0U : (unsigned)code[(bit - 2) / 8] >>
-			    (7 - (bit - 2) % 8) & 1U;
-			v[i] = (uint8_t)(v[i] << 1 | byte);
+			byte = 0;
+			if (bit >= 2)
+				byte = (unsigned)code[(bit - 2) / 8] >>
+				    (7 - (bit - 2) % 8);
+			v[i] = (uint8_t)((unsigned)v[i] << 1 | (byte & 1));
 		}
 	}
 	sum = check_of(v);
