@@ -387,6 +387,57 @@ test_provision_refused(void **state)
 	close(fd);
 }
 
+static void
+provision_code(int fd, const char *name, const char *code, size_t len)
+{
+	struct msg_ctl_provision	m = { .wait = true };
+
+	IPC_SET_STR(m.name, name);
+	IPC_SET_BLOB(m.code, code, len);
+	rows_clear();
+	say(fd, MSG_CTL_PROVISION, 3, &m);
+}
+
+/* With a code: keyd is asked first, and the wait is as long as it lives. */
+static void
+test_provision_code(void **state)
+{
+	struct msg_ctl_peer_show	show = { .name = "bmc-n" };
+	struct proof			c = proof_b;
+	int				fd = greet();
+
+	w_neighbour(4, "bmc-n", "192.0.2.44");
+	provision_code(fd, "bmc-n", "fifteen bytes..", 15);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_CTL_VALUE);
+	provision_code(fd, "bmc-n", "sixteen bytes...", 16);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_IPC_NOLINK);
+	w_keyd_up();
+	w_refuse_code = R_KEY_CODE_FULL;
+	provision_code(fd, "bmc-n", "sixteen bytes...", 16);
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_KEY_CODE_FULL);
+	w_refuse_code = R_OK;
+	provision_code(fd, "bmc-n", "sixteen bytes...", 16);
+	assert_int_equal(hear(fd), MSG_NONE);
+	assert_int_equal(w_job.kind, JOB_CODE);
+	w_fail(R_ATT_CODE_UNKNOWN);
+	assert_int_equal(hear(fd), MSG_NONE);
+	assert_string_equal(why_code("attempt", "reason"), "ATT-071");
+	w_pass(100);		/* more than an ordinary wait */
+	if (peer_byname("bmc-n")->job == NULL)
+		w_until_job(4);
+	c.node = NODE_C;
+	w_prove(&c);
+	assert_int_equal(hear(fd), MSG_DONE);
+	assert_string_equal(row_text("peer", "state"), "Provisioned");
+	assert_string_equal(row_text("peer", "identity_from"), "code");
+	assert_int_equal(ask(fd, MSG_CTL_PEER_SHOW, &show), MSG_DONE);
+	assert_string_equal(row_text("peer", "identity"), NODE_C);
+	close(fd);
+}
+
 /* It cannot be reached: told as it goes, and in the end. */
 static void
 test_provision_unreachable(void **state)
@@ -659,6 +710,7 @@ main(void)
 		T(test_peer_commands),
 		T(test_provision_waits),
 		T(test_provision_refused),
+		T(test_provision_code),
 		T(test_provision_unreachable),
 		T(test_client_gone),
 		T(test_busy),
