@@ -30,6 +30,17 @@ requester_own(const struct requester *r, uint8_t slot)
 	return s->content != NULL && alg == spdm_alg(s->algorithm) ? s : NULL;
 }
 
+static uint8_t
+own_mask(const struct requester *r)
+{
+	uint8_t	i, mask = 0;
+
+	for (i = 0; i < SPDM_SLOTS; i++)
+		if (requester_own(r, i) != NULL)
+			mask = (uint8_t)(mask | 1U << i);
+	return mask;
+}
+
 /* Bits beside the one value that asks for something are not legal. */
 static enum spdm_take
 mutual_legal(struct requester *r, uint8_t mutual, uint8_t slot)
@@ -46,7 +57,8 @@ mutual_legal(struct requester *r, uint8_t mutual, uint8_t slot)
 		return requester_bad(r, R_ATT_MUTUAL, "MutAuthRequested",
 		    "0 unless both sides can do it", "%#04x", mutual);
 	/* A slot that the flow names later is judged there. */
-	if (requester_own(r, mutual == SPDM_MUT_KNOWN ? slot : 0) == NULL)
+	if (mutual == SPDM_MUT_KNOWN ? requester_own(r, slot) == NULL :
+	    own_mask(r) == 0)
 		return requester_bad(r, R_ATT_MUTUAL, "SlotIDParam",
 		    "a slot of ours with the negotiated kind of key",
 		    "slot %u", slot);
@@ -80,30 +92,15 @@ requester_mutual(struct requester *r, uint8_t mutual, uint8_t slot)
 /* ---- answers ------------------------------------------------------------- */
 
 static uint8_t
-own_mask(const struct requester *r)
-{
-	uint8_t	i, mask = 0;
-
-	for (i = 0; i < SPDM_SLOTS; i++)
-		if (requester_own(r, i) != NULL)
-			mask = (uint8_t)(mask | 1U << i);
-	return mask;
-}
-
-static uint8_t
 answer_digests(struct requester *r)
 {
-	uint8_t	i, mask = own_mask(r);
+	uint8_t	mask = own_mask(r);
 	size_t	from = r->req.len;
 
 	if (r->ses.encap.len != 4)
 		return SPDM_E_INVALID_REQUEST;
-	spdm_put_hdr(&r->req, r->version, SPDM_DIGESTS,
-	    r->version >= SPDM_V13 ? mask : 0, mask);
-	for (i = 0; i < SPDM_SLOTS; i++)
-		if (mask >> i & 1)
-			spdm_put(&r->req, r->conf.slots[i].digest,
-			    r->alg->hash_len);
+	spdm_digests_put(&r->req, r->version, r->conf.slots, mask,
+	    r->alg->hash_len, r->multi_key_own);
 	if (r->multi_key_own && !r->ses.encap.digests) {
 		spdm_session_th_add(r->ses.s, r->req.data + from,
 		    r->req.len - from);
@@ -142,7 +139,7 @@ answer_certificate(struct requester *r)
 	if (g.size_only)
 		n = 0;
 	spdm_put_hdr(&r->req, r->version, SPDM_CERTIFICATE, g.slot,
-	    r->multi_key_own ? 1 : 0);
+	    r->multi_key_own ? s->model : 0);
 	spdm_put_u16(&r->req, (uint16_t)n);
 	spdm_put_u16(&r->req, (uint16_t)(s->len - g.offset - n));
 	spdm_put(&r->req, s->content + g.offset, n);

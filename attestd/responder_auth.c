@@ -31,6 +31,14 @@ responder_slot(const struct responder *r, uint8_t slot)
 	return &r->conf->slots[slot];
 }
 
+const struct spdm_slot *
+responder_slot_for(const struct responder *r, uint8_t slot, uint16_t use)
+{
+	const struct spdm_slot	*s = responder_slot(r, slot);
+
+	return s != NULL && r->multi_key && (s->usage & use) == 0 ? NULL : s;
+}
+
 /* ---- certificates -------------------------------------------------------- */
 
 /* B is of the connection: what is asked in a session is not of it. */
@@ -44,15 +52,13 @@ add_b(struct responder *r, const uint8_t *msg, size_t len)
 uint8_t
 serve_digests(struct responder *r, const uint8_t *msg, size_t len)
 {
-	uint8_t		mask = responder_slot_mask(r);
-	unsigned	i;
-
-	spdm_put_hdr(&r->out, r->version, SPDM_DIGESTS,
-	    r->version >= SPDM_V13 ? mask : 0, mask);
-	for (i = 0; i < SPDM_SLOTS; i++)
-		if (mask >> i & 1)
-			spdm_put(&r->out, r->conf->slots[i].digest,
-			    r->alg->hash_len);
+	spdm_digests_put(&r->out, r->version, r->conf->slots,
+	    responder_slot_mask(r), r->alg->hash_len, r->multi_key);
+	/* In TH, if they follow A at once (DSP0274, transcript hash). */
+	if (r->multi_key && r->after_vca) {
+		memcpy(r->digests, r->out.data, r->out.len);
+		r->digests_len = r->out.len;
+	}
 	add_b(r, msg, len);
 	return 0;
 }
@@ -77,7 +83,8 @@ serve_certificate(struct responder *r, const uint8_t *msg, size_t len)
 		n = g.length;
 	if (n > room - 8)
 		n = room - 8;
-	spdm_put_hdr(&r->out, r->version, SPDM_CERTIFICATE, g.slot, 0);
+	spdm_put_hdr(&r->out, r->version, SPDM_CERTIFICATE, g.slot,
+	    r->multi_key ? s->model : 0);
 	spdm_put_u16(&r->out, (uint16_t)n);
 	spdm_put_u16(&r->out, (uint16_t)(s->len - g.offset - n));
 	spdm_put(&r->out, s->content + g.offset, n);
@@ -153,7 +160,7 @@ serve_challenge(struct responder *r, const uint8_t *msg, size_t len)
 	uint8_t			 e;
 
 	if (spdm_challenge_get(msg, len, &c) == -1 ||
-	    (s = responder_slot(r, c.slot)) == NULL)
+	    (s = responder_slot_for(r, c.slot, SPDM_USE_CHALLENGE)) == NULL)
 		return SPDM_E_INVALID_REQUEST;
 	if ((e = summary_check(r, c.summary)) != 0)
 		return e;
@@ -238,7 +245,8 @@ serve_measurements(struct responder *r, const uint8_t *msg, size_t len)
 	if (r->meas_hash == 0 ||
 	    spdm_get_measurements_get(msg, len, &g) == -1)
 		return SPDM_E_INVALID_REQUEST;
-	if (g.nonce != NULL && (s = responder_slot(r, g.slot)) == NULL)
+	if (g.nonce != NULL && (s = responder_slot_for(r, g.slot,
+	    SPDM_USE_MEASUREMENTS)) == NULL)
 		return SPDM_E_INVALID_REQUEST;
 	if (r->conf->measures == NULL)
 		return SPDM_E_BUSY;
@@ -287,6 +295,10 @@ spdm_slot_set(struct spdm_slot *s, uint32_t key, enum key_algorithm algorithm,
 	s->len = total;
 	s->key = key;
 	s->algorithm = algorithm;
+	s->key_pair = (uint8_t)(key + 1);
+	s->model = SPDM_CERT_DEVICE;
+	s->usage = SPDM_USE_KEY_EXCHANGE | SPDM_USE_CHALLENGE |
+	    SPDM_USE_MEASUREMENTS;
 	spdm_hash(spdm_md(alg), s->content, total, s->digest);
 	return 0;
 }

@@ -179,13 +179,15 @@ take_encap_digests(struct responder *r, const uint8_t *msg, size_t len,
 	struct responder_encap	*e = &r->ses->encap;
 	struct spdm_digests	 d;
 
-	if (spdm_digests_get(msg, len, r->alg->hash_len, &d) == -1 ||
-	    d.n == 0)
+	if (spdm_digests_get(msg, len, r->alg->hash_len, r->multi_key_req,
+	    &d) == -1 || d.n == 0)
 		return bad_response(r, "DIGESTS", "a slot with certificates",
 		    "none");
 	while ((d.provisioned >> e->slot & 1) == 0)
 		e->slot++;
 	memcpy(e->digest, d.digest, r->alg->hash_len);
+	if (r->multi_key_req)		/* EncapD of TH */
+		spdm_session_th_add(r->ses->s, msg, len);
 	put_ack(r, id, true);
 	put_get_certificate(r);
 	return 0;
