@@ -18,8 +18,14 @@
 #define SHAKES_MAX	32	/* handshakes of ours; the other half of
 				   SIGN_MAX is for those that dial us */
 
+#define ROOM_MIN	1024	/* of the queue to policyd: reports of all
+				   peers at once must not close the link */
+#define OWED_MS		50
+
 static struct {
 	uv_loop_t	*loop;
+	uv_timer_t	*timer;		/* while reports are owed */
+	struct peer_list owed;
 	uint32_t	 retry_min, retry_max, handshake_timeout;	/* ms */
 	char		 node[NODE_MAX];	/* ours, empty until policyd said it */
 	bool		 no_link;	/* our interface has no carrier */
@@ -47,6 +53,7 @@ int
 peers_init(struct uv_loop_s *loop, const struct conf *conf)
 {
 	self.loop = loop;
+	TAILQ_INIT(&self.owed);
 	self.retry_min = conf->retry_min;
 	self.retry_max = conf->retry_max;
 	self.handshake_timeout = conf->handshake_timeout;
@@ -74,12 +81,53 @@ link_state(const struct peer *p)
 }
 
 static void
+timer_free(uv_handle_t *h)
+{
+	free(h);
+}
+
+static void	owed_due(uv_timer_t *);
+
+/* The newest state is told once there is room; none is told twice. */
+static void
+owe(struct peer *p)
+{
+	if (p->owed)
+		return;
+	p->owed = true;
+	TAILQ_INSERT_TAIL(&self.owed, p, owing);
+	if (self.timer != NULL)
+		return;
+	if ((self.timer = malloc(sizeof(*self.timer))) == NULL)
+		fatal("peer");
+	uv_timer_init(self.loop, self.timer);
+	uv_timer_start(self.timer, owed_due, OWED_MS, OWED_MS);
+}
+
+static void
+settle(struct peer *p)
+{
+	if (p->owed)
+		TAILQ_REMOVE(&self.owed, p, owing);
+	p->owed = false;
+	if (TAILQ_EMPTY(&self.owed) && self.timer != NULL) {
+		uv_close((uv_handle_t *)self.timer, timer_free);
+		self.timer = NULL;
+	}
+}
+
+static void
 report(struct peer *p)
 {
 	struct msg_peer_link	 m = { .peer = p->number };
 	const struct peerlink	*l = peerlink_best(p);
 	struct chan		*c = hub_link(IPC_POLICYD);
 
+	if (c != NULL && chan_room(c) < ROOM_MIN) {
+		owe(p);
+		return;
+	}
+	settle(p);
 	p->relinked = false;
 	m.state = p->reported = link_state(p);
 	if (l != NULL) {
@@ -97,21 +145,50 @@ report(struct peer *p)
 		log_warnx("peer %s: report not sent", p->name);
 }
 
+static void
+owed_due(uv_timer_t *h)
+{
+	struct chan	*c = hub_link(IPC_POLICYD);
+
+	while (!TAILQ_EMPTY(&self.owed) && (c == NULL ||
+	    chan_room(c) >= ROOM_MIN))
+		report(TAILQ_FIRST(&self.owed));
+}
+
 /* ---- dialling ------------------------------------------------------------ */
 
 static void	dial_peer(struct peer *);
 static unsigned	ndials, nshakes;
+static struct peer_list	waiting = TAILQ_HEAD_INITIALIZER(waiting);
+
+/* Connected, but for now there are handshakes enough; it counts as dialled. */
+static void
+wait_turn(struct peer *p, int fd)
+{
+	p->fd = fd;
+	p->waits = true;
+	TAILQ_INSERT_TAIL(&waiting, p, waiting);
+}
+
+static int
+wait_end(struct peer *p)
+{
+	TAILQ_REMOVE(&waiting, p, waiting);
+	p->waits = false;
+	ndials--;
+	return p->fd;
+}
 
 void
 peers_handshaken(void)
 {
-	nshakes--;
-}
+	struct peer	*p = TAILQ_FIRST(&waiting);
 
-static void
-timer_free(uv_handle_t *h)
-{
-	free(h);
+	nshakes--;
+	if (p == NULL)
+		return;
+	nshakes++;
+	peerlink_dialled(p, wait_end(p));
 }
 
 static void
@@ -166,7 +243,7 @@ wants_dial(const struct peer *p)
 {
 	return !cut_off(p) && !p->quiet && tls_ready() && p->nanchors > 0 &&
 	    p->address[0] != '\0' && p->port != 0 && p->live == NULL &&
-	    p->dial == NULL && !peerlink_dialling(p);
+	    p->dial == NULL && !p->waits && !peerlink_dialling(p);
 }
 
 static void
@@ -190,13 +267,14 @@ dialled(int fd, enum reason reason, void *arg)
 	struct refusal	 why;
 
 	p->dial = NULL;
+	if (fd != -1 && nshakes == SHAKES_MAX) {
+		wait_turn(p, fd);
+		return;
+	}
 	ndials--;
 	if (fd == -1) {
 		refusal_set(&why, reason, NULL, NULL, p->address);
 		peers_changed(p, &why);
-	} else if (nshakes == SHAKES_MAX) {
-		close(fd);
-		dial_soon(p);
 	} else {
 		nshakes++;
 		peerlink_dialled(p, fd);
@@ -225,6 +303,8 @@ dial_end(struct peer *p)
 		p->dial = NULL;
 		ndials--;
 	}
+	if (p->waits)
+		close(wait_end(p));
 	redial_cancel(p);
 }
 
@@ -327,6 +407,7 @@ static void
 peer_forget(struct peer *p)
 {
 	peer_end(p, R_TLS_PEER_GONE);
+	settle(p);
 	peer_remove(p);
 }
 
@@ -437,7 +518,7 @@ peers_hub(enum ipc_role role, bool up)
 	TAILQ_FOREACH(p, peer_all(), all) {
 		if (role == IPC_POLICYD) {
 			p->named = false;
-			report(p);
+			owe(p);
 		} else
 			dial_now(p);	/* it may have failed for want of keyd */
 	}

@@ -194,6 +194,9 @@ struct peerlink;
 
 struct peer {
 	LIST_ENTRY(peer) by_number, by_node;
+	LIST_ENTRY(peer) by_host;	/* if has_host */
+	uint8_t		 host[16];	/* of address, IPv4 as IPv4-mapped */
+	bool		 has_host;
 	TAILQ_ENTRY(peer) all;
 	uint32_t	 number;	/* policyd's */
 	char		 name[65];
@@ -213,11 +216,16 @@ struct peer {
 
 	/* peers.c */
 	struct dial	*dial;
+	int		 fd;		/* connected, if waits */
+	bool		 waits;		/* for one of the handshakes at once */
+	TAILQ_ENTRY(peer) waiting;	/* if waits */
 	struct backoff	 backoff;
 	unsigned	 failures;	/* since the last success, or fresh start */
 	uv_timer_t	*redial;	/* NULL: not armed */
 	uint32_t	 reported;	/* state of the last PEER_LINK */
 	bool		 relinked;	/* another connection is the live one */
+	bool		 owed;		/* a report that there was no room for */
+	TAILQ_ENTRY(peer) owing;	/* if owed */
 	bool		 quiet;		/* being changed: no reports, no dialling */
 	struct refusal	 why;		/* of the last loss */
 };
