@@ -81,6 +81,10 @@ addr_text(const struct sockaddr_storage *ss, char *out, size_t size)
 {
 	const uint8_t	*a = bytes4(ss);
 
+	if (ss->ss_family == AF_UNIX) {
+		snprintf(out, size, "mctp");
+		return;
+	}
 	if (a != NULL) {
 		snprintf(out, size, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
 		return;
@@ -92,6 +96,23 @@ addr_text(const struct sockaddr_storage *ss, char *out, size_t size)
 }
 
 bool
+addr_host(const struct sockaddr_storage *ss, uint8_t out[16])
+{
+	static const uint8_t	 mapped[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t		*a4 = bytes4(ss);
+
+	if (a4 != NULL) {
+		memcpy(out, mapped, sizeof(mapped));
+		memcpy(out + sizeof(mapped), a4, 4);
+		return true;
+	}
+	if (ss->ss_family != AF_INET6)
+		return false;
+	memcpy(out, &((const struct sockaddr_in6 *)ss)->sin6_addr, 16);
+	return true;
+}
+
+bool
 addr_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
 	const struct sockaddr_in6	*a6, *b6;
@@ -99,6 +120,9 @@ addr_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 
 	if (a4 != NULL || b4 != NULL)
 		return a4 != NULL && b4 != NULL && memcmp(a4, b4, 4) == 0;
+	/* Whoever comes over a bridge counts as one. */
+	if (a->ss_family == AF_UNIX || b->ss_family == AF_UNIX)
+		return a->ss_family == b->ss_family;
 	if (a->ss_family != AF_INET6 || b->ss_family != AF_INET6)
 		return false;
 	a6 = (const struct sockaddr_in6 *)a;

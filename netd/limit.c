@@ -1,6 +1,7 @@
 /*
- * How much strangers may take: each class has a bound in all and a bound for
- * one address. An IPv6 address counts whole, not by its /64: several BMCs
+ * How much may come from outside: each class has a bound in all and a bound
+ * for one address; a part of the bound in all is kept for those that are no
+ * strangers, whatever the strangers do. An IPv6 address counts whole, not by its /64: several BMCs
  * share the prefix of one management network, and the bound in all holds
  * whatever addresses a stranger makes up.
  */
@@ -9,6 +10,9 @@
 
 #include "log.h"
 #include "netd.h"
+
+/* Kept of each bound for the addresses of trusted peers: a quarter. */
+#define KEPT(total)	((total) / 4)
 
 /* SPDM sessions are calls on the link to attestd -R; its window is 64. */
 #define SPDM_MAX	48
@@ -64,11 +68,13 @@ find(const struct sockaddr_storage *from)
 }
 
 enum reason
-limit_take(const struct sockaddr_storage *from, enum limit_class class)
+limit_take(const struct sockaddr_storage *from, enum limit_class class,
+    bool known)
 {
 	struct limit	*l = find(from);
+	unsigned	 total = bounds[class].total;
 
-	if (totals[class] >= bounds[class].total)
+	if (totals[class] >= (known ? total : total - KEPT(total)))
 		return R_NET_TOTAL;
 	if (l == NULL) {
 		if (nused == nrows || bounds[class].address == 0)

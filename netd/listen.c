@@ -1,7 +1,7 @@
 /*
- * The two ports that strangers may connect to. A connection on the mtls port
- * becomes a peerlink; one on the spdm port is handed to attestd -R, which
- * says when it is over. Limits come first, before anything is read.
+ * The two ports that strangers may connect to, and the socket of bridges to
+ * MCTP, if there is one. A connection on the mtls port becomes a peerlink; one
+ * on the others is handed to attestd -R, which says when it is over. Limits come first, before anything is read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "log.h"
+#include "mctp.h"
 #include "netd.h"
 
 #define BACKLOG		64
@@ -21,6 +22,7 @@ struct port {
 	uv_poll_t	 poll;
 	int		 fd;	/* -1 until open */
 	bool		 started;
+	bool		 local;	/* a socket of bridges, not of TCP */
 	void		(*accepted)(int, const struct sockaddr_storage *);
 };
 
@@ -30,6 +32,8 @@ static void	spdm_accepted(int, const struct sockaddr_storage *);
 static struct port	mtls = { .name = "mtls", .fd = -1,
 			    .accepted = mtls_accepted };
 static struct port	spdm = { .name = "spdm", .fd = -1,
+			    .accepted = spdm_accepted };
+static struct port	bridges = { .name = "mctp", .fd = -1, .local = true,
 			    .accepted = spdm_accepted };
 static uint32_t		session_ms;	/* the longest SPDM session */
 
@@ -62,11 +66,11 @@ mtls_accepted(int fd, const struct sockaddr_storage *from)
 {
 	enum reason	r;
 
-	if ((r = limit_take(from, LIMIT_TLS)) != R_OK) {
+	if ((r = limit_take(from, LIMIT_TLS, peer_at(from))) != R_OK) {
 		turn_away(fd, from, r);
 		return;
 	}
-	if ((r = limit_take(from, LIMIT_HALF)) != R_OK) {
+	if ((r = limit_take(from, LIMIT_HALF, peer_at(from))) != R_OK) {
 		limit_release(from, LIMIT_TLS);
 		turn_away(fd, from, r);
 		return;
@@ -96,7 +100,7 @@ spdm_accepted(int fd, const struct sockaddr_storage *from)
 		turn_away(fd, from, R_NET_NO_ATTESTR);
 		return;
 	}
-	if ((r = limit_take(from, LIMIT_SPDM)) != R_OK) {
+	if ((r = limit_take(from, LIMIT_SPDM, peer_at(from))) != R_OK) {
 		turn_away(fd, from, r);
 		return;
 	}
@@ -163,7 +167,7 @@ accept_one(struct port *p)
 			log_warnx("listen: %s: %s", p->name, strerror(err));
 		return passes(err);
 	}
-	if (dial_tune(fd) == -1)
+	if (!p->local && dial_tune(fd) == -1)
 		turn_away(fd, &from, R_NET_ACCEPT);
 	else
 		p->accepted(fd, &from);
@@ -251,6 +255,11 @@ listen_open(const struct conf *conf)
 	if (port_open(&mtls, address, conf->mtls_port) == -1 ||
 	    port_open(&spdm, address, conf->spdm_port) == -1)
 		return -1;
+	if (conf->spdm_mctp != NULL &&
+	    (bridges.fd = mctp_listen(conf->spdm_mctp)) == -1) {
+		log_warn("listen: mctp: %s", conf->spdm_mctp);
+		return -1;
+	}
 	if ((reserve = fcntl(mtls.fd, F_DUPFD_CLOEXEC, 0)) == -1) {
 		log_warn("listen");
 		return -1;
@@ -276,7 +285,8 @@ port_start(struct port *p, uv_loop_t *loop)
 int
 listen_start(struct uv_loop_s *loop)
 {
-	if (port_start(&mtls, loop) == -1 || port_start(&spdm, loop) == -1)
+	if (port_start(&mtls, loop) == -1 || port_start(&spdm, loop) == -1 ||
+	    (bridges.fd != -1 && port_start(&bridges, loop) == -1))
 		return -1;
 	return 0;
 }
@@ -297,7 +307,9 @@ listen_stop(void)
 		uv_close((uv_handle_t *)&mtls.poll, port_closed);
 	if (spdm.started)
 		uv_close((uv_handle_t *)&spdm.poll, port_closed);
-	mtls.started = spdm.started = false;
+	if (bridges.started)
+		uv_close((uv_handle_t *)&bridges.poll, port_closed);
+	mtls.started = spdm.started = bridges.started = false;
 	if (reserve != -1)
 		close(reserve);
 	reserve = -1;

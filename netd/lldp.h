@@ -80,6 +80,11 @@ struct neighbour_ops {
 	void	(*heard)(const struct neighbour *);	/* new or changed */
 	void	(*gone)(uint32_t id);
 	void	(*fresh)(void);		/* a new one: announce ourselves fast */
+	/*
+	 * Does it claim the address of a trusted peer? Such a row is not
+	 * shut out by those that do not; NULL: nobody does.
+	 */
+	bool	(*known)(const struct lldpdu *);
 };
 
 int	neighbour_init(const struct neighbour_ops *);	/* 0 or -1 */

@@ -306,7 +306,30 @@ fresh(void)
 		io.next = soon;
 }
 
-static const struct neighbour_ops	ops = { heard, gone, fresh };
+static bool
+known(const struct lldpdu *p)
+{
+	struct sockaddr_storage	 ss;
+	struct sockaddr_in	*sin = (struct sockaddr_in *)&ss;
+	struct sockaddr_in6	*sin6 = (struct sockaddr_in6 *)&ss;
+	unsigned		 i;
+
+	for (i = 0; i < p->naddr4; i++) {
+		*sin = (struct sockaddr_in){ .sin_family = AF_INET,
+		    .sin_addr = p->addr4[i] };
+		if (peer_at(&ss))
+			return true;
+	}
+	for (i = 0; i < p->naddr6; i++) {
+		*sin6 = (struct sockaddr_in6){ .sin6_family = AF_INET6,
+		    .sin6_addr = p->addr6[i] };
+		if (peer_at(&ss))
+			return true;
+	}
+	return false;
+}
+
+static const struct neighbour_ops	ops = { heard, gone, fresh, known };
 
 void
 lldp_report(void)

@@ -4,6 +4,8 @@
  * 9.1 and 9.2). All of it is claims of whoever is on the cable. A full table
  * refuses the newcomer, unless a row was not heard of for long: else a burst
  * of strangers with a great time to live would shut the others out for hours.
+ * Whoever claims the address of a trusted peer takes a stranger's row, up to
+ * half of the table: strangers who keep theirs fresh cannot shut him out.
  * News is let through no faster than policyd can be expected to follow.
  */
 #include <stdlib.h>
@@ -16,6 +18,8 @@
  * one a second. A repeated LLDPDU that changes nothing is free.
  */
 #define NEWS_BURST	NEIGHBOUR_MAX
+#define KNOWN_BURST	16	/* the same, of known ones */
+#define KNOWN_MAX	(NEIGHBOUR_MAX / 2)
 #define NEWS_EVERY	1000	/* ms for each */
 #define REPORT_EVERY	1000	/* ms between two reports of one row */
 #define STALE		120000	/* ms; four intervals of 30 s, the default */
@@ -24,8 +28,11 @@ static const struct neighbour_ops	*ops;
 static struct neighbour			*table;	/* NEIGHBOUR_MAX rows */
 static unsigned				 nused;	/* the first nused are in use */
 static uint32_t				 last_id;
-static unsigned				 news;	/* that may still come now */
-static uint64_t				 news_at;	/* ms; last refill */
+static struct news {
+	unsigned	left;		/* that may still come now */
+	unsigned	burst;
+	uint64_t	at;		/* ms; last refill */
+} of_strangers, of_known;
 
 static struct neighbour *
 find(const struct lldpdu *p)
@@ -39,27 +46,36 @@ find(const struct lldpdu *p)
 	return NULL;
 }
 
-static void
-refill(uint64_t now)
+static bool
+known(const struct lldpdu *p)
 {
-	uint64_t	n = (now - news_at) / NEWS_EVERY;
-
-	if (n >= NEWS_BURST - news) {
-		news = NEWS_BURST;
-		news_at = now;
-		return;
-	}
-	news += (unsigned)n;
-	news_at += n * NEWS_EVERY;
+	return ops->known != NULL && ops->known(p);
 }
 
-static bool
-take_news(uint64_t now)
+static void
+refill(struct news *w, uint64_t now)
 {
-	refill(now);
-	if (news == 0)
+	uint64_t	n = (now - w->at) / NEWS_EVERY;
+
+	if (n >= w->burst - w->left) {
+		w->left = w->burst;
+		w->at = now;
+		return;
+	}
+	w->left += (unsigned)n;
+	w->at += n * NEWS_EVERY;
+}
+
+/* Strangers use up their own. */
+static bool
+take_news(const struct lldpdu *p, uint64_t now)
+{
+	struct news	*w = known(p) ? &of_known : &of_strangers;
+
+	refill(w, now);
+	if (w->left == 0)
 		return false;
-	news--;
+	w->left--;
 	return true;
 }
 
@@ -115,14 +131,31 @@ stale(uint64_t now)
 	return now - n->heard >= STALE ? n : NULL;
 }
 
+/* The stranger heard of longest ago, if less than half are known; or NULL. */
+static struct neighbour *
+stranger(void)
+{
+	struct neighbour	*n = NULL;
+	unsigned		 i, nknown = 0;
+
+	for (i = 0; i < nused; i++) {
+		if (known(&table[i].pdu))
+			nknown++;
+		else if (n == NULL || table[i].heard < n->heard)
+			n = &table[i];
+	}
+	return nknown < KNOWN_MAX ? n : NULL;
+}
+
 static enum reason
 enter(const struct lldpdu *p, uint64_t now)
 {
 	struct neighbour	*n = NULL;
 
-	if (nused == NEIGHBOUR_MAX && (n = stale(now)) == NULL)
+	if (nused == NEIGHBOUR_MAX && (n = stale(now)) == NULL &&
+	    (!known(p) || (n = stranger()) == NULL))
 		return R_LLD_TABLE;
-	if (!take_news(now))
+	if (!take_news(p, now))
 		return R_LLD_RATE;
 	if (n != NULL)
 		drop(n);
@@ -142,8 +175,8 @@ neighbour_init(const struct neighbour_ops *o)
 	if ((table = calloc(NEIGHBOUR_MAX, sizeof(*table))) == NULL)
 		return -1;
 	ops = o;
-	news = NEWS_BURST;
-	news_at = 0;
+	of_strangers = (struct news){ NEWS_BURST, NEWS_BURST, 0 };
+	of_known = (struct news){ KNOWN_BURST, KNOWN_BURST, 0 };
 	return 0;
 }
 
@@ -161,7 +194,8 @@ neighbour_heard(const struct lldpdu *p, uint64_t now)
 	if (!same(&n->pdu, p))
 		n->dirty = true;
 	set(n, p, now);
-	if (n->dirty && now - n->reported >= REPORT_EVERY && take_news(now))
+	if (n->dirty && now - n->reported >= REPORT_EVERY &&
+	    take_news(&n->pdu, now))
 		report(n, now);
 	return R_OK;
 }
@@ -177,7 +211,7 @@ neighbour_sweep(uint64_t now)
 			continue;
 		}
 		if (table[i].dirty && now - table[i].reported >= REPORT_EVERY &&
-		    take_news(now))
+		    take_news(&table[i].pdu, now))
 			report(&table[i], now);
 		i++;
 	}

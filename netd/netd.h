@@ -47,10 +47,13 @@ struct link;
  */
 int	addr_parse(const char *text, uint16_t port, const struct link *,
 	    struct sockaddr_storage *, socklen_t *);
-/* "192.0.2.1", "fe80::1": mapped IPv4 as IPv4, no zone, no port. */
+/* "192.0.2.1", "fe80::1": mapped IPv4 as IPv4, no zone, no port; "mctp" for
+ * whoever came over a bridge. */
 void	addr_text(const struct sockaddr_storage *, char *, size_t);
 /* Is it inside of a prefix of the interface, or link-local? */
 bool	addr_onlink(const struct sockaddr_storage *, const struct link *);
+/* The host in 16 bytes, IPv4 as IPv4-mapped; false if it is none. */
+bool	addr_host(const struct sockaddr_storage *, uint8_t out[16]);
 /* The same host? Ports are ignored, mapped IPv4 is IPv4. */
 bool	addr_same(const struct sockaddr_storage *,
 	    const struct sockaddr_storage *);
@@ -66,8 +69,12 @@ enum limit_class {
 
 /* Bounds in all and for each address; 0 means none are let in. */
 void	limit_init(const struct conf *);
-/* R_OK, and limit_release() is owed; or the reason for which it is refused. */
-enum reason limit_take(const struct sockaddr_storage *, enum limit_class);
+/*
+ * R_OK, and limit_release() is owed; or the reason for which it is refused.
+ * known: it is the address of a trusted peer.
+ */
+enum reason limit_take(const struct sockaddr_storage *, enum limit_class,
+	    bool known);
 void	limit_release(const struct sockaddr_storage *, enum limit_class);
 unsigned limit_total(enum limit_class);
 void	limit_free(void);
@@ -144,6 +151,9 @@ bool	link_reaches(const char *address);
 void	link_stop(void);
 
 /* ---- tls.c, peers.c, peerlink.c: the peer channel; see tls.h ------------- */
+
+/* Is this the address of a trusted peer, as policyd gave it? */
+bool	peer_at(const struct sockaddr_storage *);
 
 /* Before confinement: all that OpenSSL loads lazily. */
 int	tls_init(const struct conf *);

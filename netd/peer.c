@@ -19,7 +19,7 @@ LIST_HEAD(bucket, peer);
 /* The process's only table; filled by policyd alone. */
 static struct {
 	struct peer_list all;
-	struct bucket	 number[BUCKETS], node[BUCKETS];
+	struct bucket	 number[BUCKETS], node[BUCKETS], host[BUCKETS];
 	unsigned	 count;
 	uint64_t	 epoch;
 } table;
@@ -73,6 +73,48 @@ peer_bynode(const char *node)
 		if (strcmp(p->node, node) == 0)
 			return p;
 	return NULL;
+}
+
+/* FNV-1a; addresses are policyd's, so nobody chooses many of one bucket. */
+static struct bucket *
+host_bucket(const uint8_t host[16])
+{
+	uint32_t	h = 2166136261u;
+	unsigned	i;
+
+	for (i = 0; i < 16; i++)
+		h = (h ^ host[i]) * 16777619u;
+	return &table.host[h % BUCKETS];
+}
+
+bool
+peer_at(const struct sockaddr_storage *ss)
+{
+	const struct peer	*p;
+	uint8_t			 host[16];
+
+	if (!addr_host(ss, host))
+		return false;
+	LIST_FOREACH(p, host_bucket(host), by_host)
+		if (p->nanchors > 0 &&
+		    memcmp(p->host, host, sizeof(host)) == 0)
+			return true;
+	return false;
+}
+
+static void
+set_address(struct peer *p, const char *address)
+{
+	struct sockaddr_storage	ss;
+	socklen_t		len;
+
+	if (p->has_host)
+		LIST_REMOVE(p, by_host);
+	ipc_set_str(p->address, sizeof(p->address), address);
+	p->has_host = addr_parse(address, 1, link_now(), &ss, &len) == 0 &&
+	    addr_host(&ss, p->host);
+	if (p->has_host)
+		LIST_INSERT_HEAD(host_bucket(p->host), p, by_host);
 }
 
 static void
@@ -193,7 +235,7 @@ peer_enter(const struct msg_peer_set *m, struct refusal *why)
 	memcpy(p->anchor, anchor, sizeof(p->anchor));
 	p->nanchors = n;
 	memcpy(p->name, m->name, sizeof(p->name));
-	memcpy(p->address, m->address, sizeof(p->address));
+	set_address(p, m->address);
 	p->port = (uint16_t)m->port;
 	p->shift = m->shift;
 	p->keepalive = m->keepalive > 0 ? m->keepalive : KEEPALIVE;
@@ -207,6 +249,7 @@ peer_remove(struct peer *p)
 	TAILQ_REMOVE(&table.all, p, all);
 	LIST_REMOVE(p, by_number);
 	set_node(p, "");
+	set_address(p, "");
 	anchors_free(p);
 	table.count--;
 	free(p);

@@ -54,13 +54,13 @@ test_per_address(void **state)
 	unsigned	i;
 
 	for (i = 0; i < 3; i++)
-		assert_int_equal(limit_take(host(1), LIMIT_TLS), R_OK);
-	assert_int_equal(limit_take(host(1), LIMIT_TLS), R_NET_PER_ADDRESS);
-	assert_int_equal(limit_take(host(2), LIMIT_TLS), R_OK);
+		assert_int_equal(limit_take(host(1), LIMIT_TLS, true), R_OK);
+	assert_int_equal(limit_take(host(1), LIMIT_TLS, true), R_NET_PER_ADDRESS);
+	assert_int_equal(limit_take(host(2), LIMIT_TLS, true), R_OK);
 	assert_int_equal(limit_total(LIMIT_TLS), 4);
 	limit_release(host(1), LIMIT_TLS);
-	assert_int_equal(limit_take(host(1), LIMIT_TLS), R_OK);
-	assert_int_equal(limit_take(host(1), LIMIT_TLS), R_NET_PER_ADDRESS);
+	assert_int_equal(limit_take(host(1), LIMIT_TLS, true), R_OK);
+	assert_int_equal(limit_take(host(1), LIMIT_TLS, true), R_NET_PER_ADDRESS);
 }
 
 static void
@@ -69,11 +69,11 @@ test_in_all(void **state)
 	unsigned	i;
 
 	for (i = 0; i < 10; i++)
-		assert_int_equal(limit_take(host(i), LIMIT_TLS), R_OK);
-	assert_int_equal(limit_take(host(10), LIMIT_TLS), R_NET_TOTAL);
-	assert_int_equal(limit_take(host(1), LIMIT_TLS), R_NET_TOTAL);
+		assert_int_equal(limit_take(host(i), LIMIT_TLS, true), R_OK);
+	assert_int_equal(limit_take(host(10), LIMIT_TLS, true), R_NET_TOTAL);
+	assert_int_equal(limit_take(host(1), LIMIT_TLS, true), R_NET_TOTAL);
 	limit_release(host(0), LIMIT_TLS);
-	assert_int_equal(limit_take(host(10), LIMIT_TLS), R_OK);
+	assert_int_equal(limit_take(host(10), LIMIT_TLS, true), R_OK);
 	assert_int_equal(limit_total(LIMIT_TLS), 10);
 }
 
@@ -84,12 +84,12 @@ test_classes_are_apart(void **state)
 	unsigned	i;
 
 	for (i = 0; i < 5; i++)
-		assert_int_equal(limit_take(host(i), LIMIT_HALF), R_OK);
-	assert_int_equal(limit_take(host(9), LIMIT_HALF), R_NET_TOTAL);
+		assert_int_equal(limit_take(host(i), LIMIT_HALF, true), R_OK);
+	assert_int_equal(limit_take(host(9), LIMIT_HALF, true), R_NET_TOTAL);
 	for (i = 0; i < 5; i++)
-		assert_int_equal(limit_take(host(i), LIMIT_SPDM), R_OK);
-	assert_int_equal(limit_take(host(9), LIMIT_SPDM), R_NET_TOTAL);
-	assert_int_equal(limit_take(host(9), LIMIT_TLS), R_OK);
+		assert_int_equal(limit_take(host(i), LIMIT_SPDM, true), R_OK);
+	assert_int_equal(limit_take(host(9), LIMIT_SPDM, true), R_NET_TOTAL);
+	assert_int_equal(limit_take(host(9), LIMIT_TLS, true), R_OK);
 	for (i = 0; i < 5; i++)
 		limit_release(host(i), LIMIT_HALF);
 	assert_int_equal(limit_total(LIMIT_HALF), 0);
@@ -100,13 +100,13 @@ test_classes_are_apart(void **state)
 static void
 test_mapped_is_the_same(void **state)
 {
-	assert_int_equal(limit_take(from("192.0.2.1"), LIMIT_TLS), R_OK);
-	assert_int_equal(limit_take(from("::ffff:192.0.2.1"), LIMIT_TLS), R_OK);
-	assert_int_equal(limit_take(from("192.0.2.1"), LIMIT_TLS), R_OK);
-	assert_int_equal(limit_take(from("::ffff:192.0.2.1"), LIMIT_TLS),
+	assert_int_equal(limit_take(from("192.0.2.1"), LIMIT_TLS, true), R_OK);
+	assert_int_equal(limit_take(from("::ffff:192.0.2.1"), LIMIT_TLS, true), R_OK);
+	assert_int_equal(limit_take(from("192.0.2.1"), LIMIT_TLS, true), R_OK);
+	assert_int_equal(limit_take(from("::ffff:192.0.2.1"), LIMIT_TLS, true),
 	    R_NET_PER_ADDRESS);
 	limit_release(from("::ffff:192.0.2.1"), LIMIT_TLS);
-	assert_int_equal(limit_take(from("192.0.2.1"), LIMIT_TLS), R_OK);
+	assert_int_equal(limit_take(from("192.0.2.1"), LIMIT_TLS, true), R_OK);
 }
 
 /* Rows of the table come back: ten thousand addresses, one after another. */
@@ -118,10 +118,27 @@ test_rows_are_freed(void **state)
 
 	for (i = 0; i < 10000; i++) {
 		snprintf(text, sizeof(text), "2001:db8::%x", i);
-		assert_int_equal(limit_take(from(text), LIMIT_SPDM), R_OK);
+		assert_int_equal(limit_take(from(text), LIMIT_SPDM, true), R_OK);
 		limit_release(from(text), LIMIT_SPDM);
 	}
 	assert_int_equal(limit_total(LIMIT_SPDM), 0);
+}
+
+/* A quarter is kept for the addresses of trusted peers. */
+static void
+test_strangers_leave_some(void **state)
+{
+	unsigned	i;
+
+	for (i = 0; i < 8; i++)
+		assert_int_equal(limit_take(host(i), LIMIT_TLS, false), R_OK);
+	assert_int_equal(limit_take(host(8), LIMIT_TLS, false), R_NET_TOTAL);
+	assert_int_equal(limit_take(host(8), LIMIT_TLS, true), R_OK);
+	assert_int_equal(limit_take(host(9), LIMIT_TLS, true), R_OK);
+	assert_int_equal(limit_take(host(10), LIMIT_TLS, true), R_NET_TOTAL);
+	limit_release(host(0), LIMIT_TLS);
+	assert_int_equal(limit_take(host(0), LIMIT_TLS, false), R_NET_TOTAL);
+	assert_int_equal(limit_take(host(0), LIMIT_TLS, true), R_OK);
 }
 
 /* attestd -R has a window of 64 calls: never more sessions than fit. */
@@ -133,7 +150,7 @@ test_spdm_fits_the_window(void **state)
 	unsigned			n = 0;
 
 	limit_init(&conf);
-	while (limit_take(host(1), LIMIT_SPDM) == R_OK)
+	while (limit_take(host(1), LIMIT_SPDM, true) == R_OK)
 		n++;
 	assert_in_range(n, 32, ipc_window(IPC_NETD, IPC_ATTESTR));
 }
@@ -144,8 +161,8 @@ test_zero_lets_nobody_in(void **state)
 	static const struct conf	conf = { .max_connections = 10 };
 
 	limit_init(&conf);
-	assert_int_equal(limit_take(host(1), LIMIT_TLS), R_NET_TOTAL);
-	assert_int_equal(limit_take(host(1), LIMIT_HALF), R_NET_TOTAL);
+	assert_int_equal(limit_take(host(1), LIMIT_TLS, true), R_NET_TOTAL);
+	assert_int_equal(limit_take(host(1), LIMIT_HALF, true), R_NET_TOTAL);
 }
 
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -156,6 +173,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(test_per_address),
 		TEST(test_in_all),
+		TEST(test_strangers_leave_some),
 		TEST(test_classes_are_apart),
 		TEST(test_mapped_is_the_same),
 		TEST(test_rows_are_freed),

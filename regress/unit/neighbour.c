@@ -37,7 +37,15 @@ on_fresh(void)
 	nfresh++;
 }
 
-static const struct neighbour_ops ops = { on_heard, on_gone, on_fresh };
+/* The trusted peer is at 192.0.2.99. */
+static bool
+on_known(const struct lldpdu *p)
+{
+	return p->naddr4 > 0 && p->addr4[0].s_addr == htonl(0xc0000263);
+}
+
+static const struct neighbour_ops ops = { on_heard, on_gone, on_fresh,
+    on_known };
 
 static int
 setup(void **state)
@@ -238,6 +246,52 @@ test_full_table_of_the_silent(void **state)
 	    R_LLD_TABLE);
 }
 
+static const struct lldpdu *
+trusted(unsigned station)
+{
+	static struct lldpdu	p;
+
+	p = *pdu(station, 1, "bmc-b", 120);
+	p.naddr4 = 1;
+	p.addr4[0].s_addr = htonl(0xc0000263);
+	return &p;
+}
+
+/* Strangers who keep their rows fresh do not shut out a trusted peer... */
+static void
+test_known_takes_a_row(void **state)
+{
+	unsigned	i;
+
+	for (i = 0; i < 200; i++)
+		neighbour_heard(pdu(i, 1, "a", 120), T0);
+	assert_int_equal(neighbour_heard(pdu(999, 1, "bmc-b", 120), T0 + 1),
+	    R_LLD_TABLE);
+	assert_int_equal(neighbour_heard(trusted(999), T0 + 1), R_OK);
+	assert_int_equal(ngone, 1);
+	assert_string_equal(heard_name, "bmc-b");
+	assert_int_equal(neighbour_count(), NEIGHBOUR_MAX);
+	/* and do not get its row back */
+	for (i = 0; i < 200; i++)
+		neighbour_heard(pdu(i, 1, "a", 120), T0 + 2000);
+	assert_int_equal(ngone, 1);
+}
+
+/* ... and whoever claims its address takes no more than half of the rows. */
+static void
+test_known_are_bounded(void **state)
+{
+	unsigned	i, taken = 0;
+
+	for (i = 0; i < NEIGHBOUR_MAX; i++)
+		neighbour_heard(pdu(i, 1, "a", UINT16_MAX), T0);
+	for (i = 0; i < 100; i++)
+		if (neighbour_heard(trusted(1000 + i), T0 + 2000 * i / 2) ==
+		    R_OK)
+			taken++;
+	assert_int_equal(taken, NEIGHBOUR_MAX / 2);
+}
+
 /* Rows that come and go at line rate do not become messages at line rate. */
 static void
 test_news_are_bounded(void **state)
@@ -292,6 +346,8 @@ main(void)
 		TEST(test_ttl_zero_removes),
 		TEST(test_full_table_refuses),
 		TEST(test_full_table_of_the_silent),
+		TEST(test_known_takes_a_row),
+		TEST(test_known_are_bounded),
 		TEST(test_news_are_bounded),
 		TEST(test_each),
 	};
