@@ -28,10 +28,13 @@ net_address(const struct peer *p, const char **from)
 		*from = p->origin == FROM_CONF ? "configuration" : "operator";
 		return p->address;
 	}
-	*from = "lldp";
-	if ((n = neighbour_of(p)) == NULL)
-		return "";
-	return neighbour_address(n);
+	if ((n = neighbour_of(p)) != NULL) {
+		*from = "lldp";
+		return neighbour_address(n);
+	}
+	/* Not heard just now: strangers may be louder. It may be there. */
+	*from = p->ev != NULL ? "last attestation" : "lldp";
+	return p->ev != NULL ? p->ev->address : "";
 }
 
 const char *
