@@ -70,10 +70,10 @@ ticks_of() {
 	awk '{ print $14 + $15 }' "/proc/$(pid_of a "$1")/stat"
 }
 
-ticks_all() {
+ticks_all() {	# pid:ticks of each
 	local r
 	for r in $ROLES; do
-		ticks_of "$r"
+		echo "$(pid_of a "$r"):$(ticks_of "$r")"
 	done | tr '\n' ' '
 }
 
@@ -100,8 +100,8 @@ spent() {
 	read -ra after <<<"$(ticks_all)"
 	diag "$1: $ms ms, $((ms * 1000 / $2)) us a peer"
 	for r in $ROLES; do
-		[ "${after[i]}" -ge "${before[i]}" ] || before[i]=0
-		now=$(((after[i] - before[i]) * 10))
+		[ "${after[i]%:*}" = "${before[i]%:*}" ] || before[i]=0
+		now=$(((${after[i]#*:} - ${before[i]#*:}) * 10))
 		diag "$1: $r cpu $now ms, $((now * 1000 / $2)) us a peer"
 		i=$((i + 1))
 	done
