@@ -13,8 +13,11 @@
  * -R, the responder
  * Holds:    connected descriptors from netd; channels to policyd, netd and
  *           keyd; what was measured at start.
- * Does:     answers whoever asks, with signatures from keyd.
- * Refuses:  sockets, files; to report evidence on anyone; to hold a key.
+ * Does:     answers whoever asks, with signatures from keyd, in the clear
+ *           and in secured sessions, whose ephemeral keys it makes and wipes.
+ * Refuses:  sockets, files; to report evidence on anyone; to hold a key that
+ *           outlives a session; to serve in one what it does not serve
+ *           outside.
  */
 #include "attestd.h"
 #include "log.h"

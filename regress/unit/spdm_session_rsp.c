@@ -4,6 +4,7 @@
  * none should be, or a key that was not wiped.
  */
 #include "spdm_client.h"
+#include "../../attestd/spdm_responder.h"
 
 /* ---- a right one --------------------------------------------------------- */
 
@@ -120,6 +121,24 @@ test_p384_mctp(void **state)
 	t.rc.dhe = &counted_dhe;
 	whole();
 	soft_free(&big);
+}
+
+/* What was decrypted does not stay for the next to find. */
+static void
+test_wiped(void **state)
+{
+	const uint8_t	*p;
+	size_t		 i;
+
+	client_session();
+	assert_int_equal(sec4(SPDM_END_SESSION, 0xa5, 0),
+	    SPDM_END_SESSION_ACK);
+	assert_null(t.responder->ses->s);
+	for (i = 0, p = t.responder->ses->plain;
+	    i < sizeof(t.responder->ses->plain); i++)
+		assert_int_equal(p[i], 0);
+	assert_int_equal(say4(SPDM_GET_DIGESTS, 0, 0), SPDM_DIGESTS);
+	assert_null(t.responder->ses);
 }
 
 /* No key is made for who only attests. */
@@ -394,6 +413,7 @@ test_deferred_inside(void **state)
 	uint8_t	msg[45] = { SPDM_V13, SPDM_GET_MEASUREMENTS, 1, 0xff };
 	uint8_t	again[4] = { SPDM_V13, SPDM_RESPOND_IF_READY,
 	    SPDM_GET_MEASUREMENTS, 0 };
+	const uint8_t	*out;
 
 	client_session();
 	c.keyd_mute = true;
@@ -401,8 +421,8 @@ test_deferred_inside(void **state)
 	client_feed(true, c.rec, c.rec_len);
 	assert_int_equal(c.act, RESPONDER_SIGN);
 	responder_defer(t.responder);
-	memcpy(c.in, responder_out(t.responder, &c.ans_secured, &c.anslen),
-	    c.anslen);
+	out = responder_out(t.responder, &c.ans_secured, &c.anslen);
+	memcpy(c.in, out, c.anslen);
 	client_open();
 	error_is(SPDM_E_NOT_READY);
 	again[3] = c.ans[6];
@@ -659,7 +679,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		CLIENT(test_whole), CLIENT(test_p384_mctp),
-		CLIENT(test_no_key_before), CLIENT(test_outside),
+		CLIENT(test_wiped), CLIENT(test_no_key_before), CLIENT(test_outside),
 		CLIENT(test_not_negotiated), CLIENT(test_handshake_only),
 		CLIENT(test_refused_inside), CLIENT(test_exchange_form),
 		CLIENT(test_flood), CLIENT(test_no_signature),
