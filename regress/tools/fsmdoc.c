@@ -3,8 +3,8 @@
  *
  *   fsmdoc man FILE    FILE with its section on the states made anew, to the
  *                      standard output: between the lines that say so
- *   fsmdoc promela     a model for spin(1): every row, an environment that
- *                      may do anything, and the rule that must hold
+ *   fsmdoc promela     the rows for spin(1); what the acts do, what may
+ *                      happen and what must hold is in regress/model
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -180,39 +180,43 @@ promela_rows(FILE *f)
 		}
 }
 
+/* The names of the table, as the hand-written part uses them. */
 static void
-promela(FILE *f)
+promela_names(FILE *f)
 {
-	const unsigned	trust = TRUST;
-	int		i;
+	static const char *const names[] = {
+#define STATE(name, word, provisioned, connected)	"S_" #name,
+#include "../../policyd/peer_fsm.def"
+#define EVENT(name, word, text)				"E_" #name,
+#include "../../policyd/peer_fsm.def"
+	};
+	int	i;
 
-	fprintf(f, "/* Made from peer_fsm.def by fsmdoc. */\n"
-	    "byte state = %d, have = 0, event;\n\n", P_NOTDETERMINED);
-	fprintf(f, "#define TRUST %u\n#define LEAVE %u\n", trust, HAVE_LEAVE);
-	fprintf(f, "#define trusted (");
+	for (i = 0; i < P_NSTATES + EV_N; i++)
+		fprintf(f, "#define %s %d\n", names[i],
+		    i < P_NSTATES ? i : i - P_NSTATES);
+	fprintf(f, "#define EVENTS %d\n#define BITS %u\n", EV_N,
+	    (1u << BIT_N) - 1);
+	fprintf(f, "#define TRUST %u\n#define LEAVE %u\n#define trusted (",
+	    (unsigned)TRUST, (unsigned)HAVE_LEAVE);
 	for (i = 0; i < P_NSTATES; i++)
 		if (fsm_trusted(i))
 			fprintf(f, "state == %d || ", i);
 	fprintf(f, "false)\n\n");
-	for (i = 0; i < ACT_N; i++)
-		fprintf(f, "inline act_%s() {\t/* %s */\n\t%s\n}\n",
-		    fsm_act_name(i), fsm_act_text(i),
-		    i == ACT_refuse || i == ACT_distrust || i == ACT_forget ||
-		    i == ACT_revoke ? "have = have & LEAVE" : "skip");
-	/* Evidence comes before its verdict, and from the store at start;
-	   any part of it may be missing. Without trust it does not stay. */
-	fprintf(f, "\ninline step() {\n\tif\n");
+}
+
+/* What the acts do, and what happens to a peer, is in regress/model. */
+static void
+promela(FILE *f)
+{
+	fprintf(f, "/* Made from peer_fsm.def by fsmdoc. */\n");
+	promela_names(f);
+	fprintf(f, "byte state = S_NOTDETERMINED, have = 0, event;\n"
+	    "#include \"acts.pml\"\n\ninline step() {\n\tif\n");
 	promela_rows(f);
 	fprintf(f, "\t:: else -> skip\t/* refused */\n\tfi\n}\n\n"
-	    "active proctype peer() {\n\tbyte bits;\n\tdo\n\t:: true ->\n"
-	    "\t\tselect(event : 0 .. %d);\n\t\tselect(bits : 0 .. %u);\n"
-	    "\t\tif\n\t\t:: !trusted && (event == %d || event == %d) -> "
-	    "have = bits\n"
-	    "\t\t:: else -> skip\n\t\tfi;\n\t\tatomic { step();\n"
-	    "\t\tif\n\t\t:: !trusted -> have = have & LEAVE\n"
-	    "\t\t:: else -> skip\n\t\tfi }\n\tod\n}\n\n"
-	    "ltl evidence { [] (trusted -> (have & TRUST) == TRUST) }\n",
-	    EV_N - 1, (1u << BIT_N) - 1, EV_GOOD, EV_RESTORE_TRUST);
+	    "#ifdef LIFE\n#include \"life.pml\"\n#else\n"
+	    "#include \"any.pml\"\n#endif\n");
 }
 
 #ifndef FSMDOC_TEST
