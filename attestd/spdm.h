@@ -98,8 +98,6 @@ enum spdm_error_code {
 #define SPDM_CAP_MUT_AUTH	0x00000100u
 #define SPDM_CAP_KEY_EX		0x00000200u
 #define SPDM_CAP_PSK		0x00000c00u
-#define SPDM_CAP_PSK_ASKS	0x00000400u	/* of a requester */
-#define SPDM_CAP_PSK_CONTEXT	0x00000800u	/* of a responder */
 #define SPDM_CAP_ENCAP		0x00001000u
 #define SPDM_CAP_HBEAT		0x00002000u
 #define SPDM_CAP_KEY_UPD	0x00004000u
@@ -579,23 +577,6 @@ struct responder_sign {
 	size_t		 hash_len, sig_len;
 };
 
-/* What keyd must derive: the secrets of a session keyed by a one-time code. */
-struct spdm_psk {
-	uint32_t	 serial;	/* responder: give it back with them */
-	const uint8_t	*hint;		/* SPDM_HINT bytes, the code's id */
-	const char	*node;		/* requester: who answers, 40 digits */
-	uint32_t	 key;		/* responder: keyd's number of slot 0 */
-	uint8_t		 version;
-	enum key_algorithm algorithm;
-	const uint8_t	*th1;
-	size_t		 hash_len;	/* of TH1 and of each secret */
-};
-
-/* Handshake secrets and master secret. */
-struct spdm_secrets {
-	const uint8_t	*request, *response, *master;
-};
-
 /* ---- requester.c --------------------------------------------------------- */
 
 enum spdm_act {
@@ -667,9 +648,6 @@ void	requester_defaults(struct requester_conf *);
 /* What it offers besides if its steps open a session: mutual if it may be
  * asked to authenticate itself (conf->slots). */
 void	requester_offer_session(struct requester_conf *, bool mutual);
-/* What it offers and does besides with the id of a one-time code. */
-void	requester_offer_code(struct requester_conf *,
-	    const uint8_t hint[SPDM_HINT]);
 /* nonce is the job's, for GET_MEASUREMENTS. NULL: no memory. */
 struct requester *requester_new(const struct requester_conf *,
 	    const uint8_t nonce[SPDM_NONCE]);
@@ -683,35 +661,10 @@ enum spdm_act requester_wake(struct requester *);
  * none to give. */
 const struct responder_sign *requester_sign(const struct requester *);
 enum spdm_act requester_signed(struct requester *, const uint8_t *sig);
-/* The same for SPDM_KEYS; without secrets, why keyd has none to give. */
-const struct spdm_psk *requester_psk(const struct requester *);
-enum spdm_act requester_secrets(struct requester *,
-	    const struct spdm_secrets *, const char *why);
 /* Valid until the next feed; whether it is a secured record. */
 const uint8_t *requester_out(const struct requester *, bool *secured,
 	    size_t *len);
 uint32_t requester_delay(const struct requester *);	/* milliseconds */
-#define REQUESTER_STEPS	16
-/*
- * Fill the slot of a component in a session, or only read it, under the
- * challenge. The steps are the caller's, and as long there as the conf is
- * used; c->slots and c->algorithms are set.
- */
-void	requester_offer_component(struct requester_conf *,
-	    struct spdm_step steps[REQUESTER_STEPS], uint8_t slot, uint8_t tag,
-	    bool readback);
-/* What a component asks for (spdm_csr.h), for SPDM_ISSUE; the evidence is
- * complete then. The certificates for its slot, root first. */
-struct spdm_csr;
-const struct spdm_csr *requester_csr(const struct requester *);
-enum spdm_act requester_chain(struct requester *, const uint8_t *ders,
-	    size_t);
-/* After SPDM_FAIL: the component wants a reset first, for the chain that was
- * set or for its request, which then has a tag. */
-bool	requester_reset(const struct requester *, bool *set, uint8_t *tag);
-/* The certificates of a slot that was read, or NULL. */
-const uint8_t *requester_slot_ders(const struct requester *, uint8_t slot,
-	    size_t *len);
 const struct spdm_why *requester_why(const struct requester *);
 /* Valid until requester_free(). */
 const struct spdm_evidence *requester_evidence(const struct requester *);
@@ -753,12 +706,7 @@ struct responder_conf {
 	size_t		 nroots;
 	uint64_t	 now;
 
-	/*
-	 * A device whose slots somebody else fills; NULL: it has none. Each
-	 * returns 0 or an error code. csr fills in a request of at most *len
-	 * bytes; *tag is that of the request, or with ResetRequired a new
-	 * one. set_certificate takes certificates, root first; NULL erases.
-	 */
+	/* A device whose slots somebody else fills (spdm_csr.h), or NULL. */
 	uint8_t		(*csr)(void *arg, uint8_t *tag, uint8_t *, size_t *len);
 	uint8_t		(*set_certificate)(void *arg, uint8_t slot,
 			    const uint8_t *ders, size_t len);
@@ -794,10 +742,6 @@ const struct responder_sign *responder_sign(const struct responder *);
  */
 bool	responder_signed(struct responder *, uint32_t serial,
 	    const uint8_t *sig);
-/* The same for RESPONDER_PSK; without secrets, the ERROR that is the answer. */
-const struct spdm_psk *responder_psk(const struct responder *);
-bool	responder_secrets(struct responder *, uint32_t serial,
-	    const struct spdm_secrets *, uint8_t error);
 /* The signature takes long: answer ResponseNotReady meanwhile. */
 void	responder_defer(struct responder *);
 /* Valid until the next feed; whether it is a secured record. Nothing (length

@@ -78,4 +78,34 @@ int	spdm_csr_read(const uint8_t *, size_t, enum key_algorithm,
 size_t	spdm_slot_content(const struct spdm_alg *, const uint8_t *ders,
 	    size_t, uint8_t *out, size_t size);
 
+/*
+ * struct responder_conf: each returns 0 or an error code. csr fills in a
+ * request of at most *len bytes; *tag is that of the request, or with
+ * ResetRequired a new one. set_certificate takes certificates, root first;
+ * NULL erases the slot.
+ */
+
+/* ---- requester_csr.c ----------------------------------------------------- */
+
+#define REQUESTER_STEPS	16
+/*
+ * Fill the slot of a component in a session, or only read it, under the
+ * challenge. The steps are the caller's, and as long there as the conf is
+ * used; c->slots and c->algorithms are set.
+ */
+void	requester_offer_component(struct requester_conf *,
+	    struct spdm_step steps[REQUESTER_STEPS], uint8_t slot, uint8_t tag,
+	    bool readback);
+/* What a component asks for (spdm_csr.h), for SPDM_ISSUE; the evidence is
+ * complete then. The certificates for its slot, root first. */
+const struct spdm_csr *requester_csr(const struct requester *);
+enum spdm_act requester_chain(struct requester *, const uint8_t *ders,
+	    size_t);
+/* After SPDM_FAIL: the component wants a reset first, for the chain that was
+ * set or for its request, which then has a tag. */
+bool	requester_reset(const struct requester *, bool *set, uint8_t *tag);
+/* The certificates of a slot that was read, or NULL. */
+const uint8_t *requester_slot_ders(const struct requester *, uint8_t slot,
+	    size_t *len);
+
 #endif
