@@ -7,7 +7,7 @@
 #include "conf.h"
 #include "confine.h"
 #include "ipc.h"
-#include "spdm.h"
+#include "spdm_psk.h"
 #include "spdm_session.h"
 
 #define JOBS_MAX	32

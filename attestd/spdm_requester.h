@@ -4,6 +4,7 @@
 
 #include "spdm_chunk.h"
 #include "spdm_csr.h"
+#include "spdm_psk.h"
 #include "spdm_session.h"
 
 /* How measurements are read: all at once or, when the record does not fit,

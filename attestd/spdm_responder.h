@@ -4,6 +4,7 @@
 
 #include "spdm.h"
 #include "spdm_chunk.h"
+#include "spdm_psk.h"
 #include "spdm_session.h"
 
 #define RESPONSE_MAX	0x4800	/* bytes of the longest response we give */

@@ -1,11 +1,13 @@
 /*
  * keyd keeps the private keys and uses them for others.
  *
- * Holds:    the TPM and the key directory; channels to policyd, netd, attestd.
+ * Holds:    the TPM and the key directory; one-time codes, in memory;
+ *           channels to policyd, netd, attestd.
  * Does:     certificates for policyd; TLS signatures for netd; SPDM
- *           signatures for attestd, -R as responder, -Q to finish a session.
- * Refuses:  to send a private key, to sign what it cannot name, to use a
- *           network, or to start a program.
+ *           signatures for attestd, -R as responder, -Q to finish a session;
+ *           the secrets of one SPDM session from a code, once each way.
+ * Refuses:  to send a private key or a code, to sign what it cannot name, to
+ *           use a network, or to start a program.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -75,6 +75,13 @@ dump_lists(FILE *f, const struct conf *c)
 		    p->name, p->line, str(p->identity), str(p->serial),
 		    str(p->address), str(p->reference), p->mtls_port,
 		    p->spdm_port, p->keepalive, p->silence);
+	for (p = c->peers; p != NULL; p = p->next)
+		if (p->mctp != NULL)
+			fprintf(f, "peer %s mctp %s\n", p->name, p->mctp);
+	if (c->spdm_mctp != NULL)
+		fprintf(f, "spdm mctp %s\n", c->spdm_mctp);
+	if (c->code_lifetime != 300000)
+		fprintf(f, "code lifetime %u\n", c->code_lifetime);
 	for (k = c->components; k != NULL; k = k->next)
 		fprintf(f, "component %s line %d identity %s serial %s root "
 		    "%s address %s port %u slot %u validity %llu\n", k->name,
