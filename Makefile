@@ -77,8 +77,8 @@ FUZZ_libipc  = codec chan
 FUZZ_libutil = conf
 FUZZ_keyd    = keyfile
 FUZZ_netd    = token verify lldp
-FUZZ_attestd = spdm_req spdm_rsp spdm_chain spdm_csr
-FUZZ_policyd = pem_chain
+FUZZ_attestd = spdm_req spdm_rsp spdm_record spdm_chain spdm_csr
+FUZZ_policyd = pem_chain control
 
 # ---- benches and tools --------------------------------------------------------------
 

@@ -71,6 +71,7 @@ check(const struct requester *r, enum spdm_act act)
 		break;
 	case SPDM_SIGN:
 	case SPDM_KEYS:
+	case SPDM_ISSUE:
 		abort();	/* no session is asked for */
 	case SPDM_WAIT:
 		if (requester_delay(r) > 60000)
