@@ -18,6 +18,9 @@ struct conf_peer {
 	char		*identity;	/* node id, 40 hex digits, or NULL */
 	char		*serial;	/* serial number of the slot-0 leaf, hex, or NULL */
 	char		*address;	/* IP literal, or NULL: from LLDP */
+	char		*mctp;		/* where SPDM is spoken with it: a
+					   bridge's socket, "mctp:NET:EID",
+					   or NULL: TCP */
 	char		*reference;	/* file of reference values, or NULL */
 	uint16_t	 mtls_port, spdm_port;
 	uint32_t	 keepalive, silence;	/* ms */
@@ -31,7 +34,7 @@ struct conf_component {			/* a device whose slot this node fills */
 	char		*serial;	/* pattern, as of an accepted root, or NULL */
 	char		*root;		/* path of its maker's root, or NULL: any
 					   that is accepted */
-	char		*address;
+	char		*address;	/* or as mctp of a peer */
 	uint16_t	 spdm_port;
 	uint8_t		 slot;		/* 1 to 7 */
 	uint64_t	 validity;	/* SECONDS */
@@ -66,6 +69,7 @@ struct conf {
 	char		*listen_address;	/* default "::" and IPv4 */
 	uint16_t	 mtls_port;	/* 8090 */
 	uint16_t	 spdm_port;	/* 4194 */
+	char		*spdm_mctp;	/* socket for MCTP bridges, or NULL */
 	bool		 spdm_mutual;	/* sessions only for known makers */
 	char		*boot_id;	/* file measured as boot id */
 	struct conf_path *measure;	/* files whose digests are measured */

@@ -40,6 +40,7 @@ static void	yyerror(struct parse *, const char *);
 %token LIFETIME LIMIT LISTEN LLDP MEASURE MTLS MUTUAL NODE PCRS PEER PERADDRESS PORT
 %token REATTEST REFERENCE RETRY ROOT RUN SEALED SERIAL SILENCE SLOT SOFT SPDM
 %token STATE TIMEOUT TO TPM VALIDITY VERSIONS
+%token EID MCTP NETWORK TRANSPORT
 %token NEWLINE "end of line"
 %token <string> STRING "string"
 %token <number> NUMBER "number"
@@ -77,6 +78,7 @@ setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		| LISTEN MTLS PORT NUMBER	{ conf_number(p, SET_MTLS_PORT, $4); }
 		| LISTEN SPDM PORT NUMBER	{ conf_number(p, SET_SPDM_PORT, $4); }
 		| LISTEN SPDM MUTUAL		{ p->conf->spdm_mutual = conf_once(p, SET_MUTUAL); }
+		| LISTEN SPDM MCTP STRING	{ conf_string(p, SET_SPDM_MCTP, $4); }
 		| LIMIT CONNECTIONS NUMBER	{ conf_number(p, SET_MAX_CONNECTIONS, $3); }
 		| LIMIT PERADDRESS NUMBER	{ conf_number(p, SET_MAX_PER_ADDRESS, $3); }
 		| LIMIT HALFOPEN NUMBER		{ conf_number(p, SET_MAX_HALF_OPEN, $3); }
@@ -149,6 +151,10 @@ peeropt		: IDENTITY STRING		{ conf_string(p, SET_PEER_IDENTITY, $2); }
 		| ADDRESS STRING		{ conf_string(p, SET_PEER_ADDRESS, $2); }
 		| MTLS PORT NUMBER		{ conf_number(p, SET_PEER_MTLS, $3); }
 		| SPDM PORT NUMBER		{ conf_number(p, SET_PEER_SPDM, $3); }
+		| TRANSPORT MCTP STRING		{ conf_string(p, SET_PEER_MCTP, $3); }
+		| TRANSPORT MCTP NETWORK NUMBER EID NUMBER {
+			conf_mctp(p, SET_PEER_MCTP, $4, $6);
+		}
 		| KEEPALIVE interval		{ conf_time(p, SET_PEER_KEEPALIVE, $2); }
 		| SILENCE interval		{ conf_time(p, SET_PEER_SILENCE, $2); }
 		| REFERENCE STRING		{ conf_string(p, SET_PEER_REFERENCE, $2); }
@@ -169,6 +175,10 @@ componentopt	: IDENTITY STRING		{ conf_string(p, SET_COMP_IDENTITY, $2); }
 		| ROOT STRING			{ conf_string(p, SET_COMP_ROOT, $2); }
 		| ADDRESS STRING		{ conf_string(p, SET_COMP_ADDRESS, $2); }
 		| SPDM PORT NUMBER		{ conf_number(p, SET_COMP_SPDM, $3); }
+		| TRANSPORT MCTP STRING		{ conf_string(p, SET_COMP_MCTP, $3); }
+		| TRANSPORT MCTP NETWORK NUMBER EID NUMBER {
+			conf_mctp(p, SET_COMP_MCTP, $4, $6);
+		}
 		| SLOT NUMBER			{ conf_number(p, SET_COMP_SLOT, $2); }
 		| VALIDITY interval		{ conf_time(p, SET_COMP_VALIDITY, $2); }
 		;
@@ -185,20 +195,21 @@ static const struct {
 	{ "checkpoint", CHECKPOINT }, { "code", CODE },
 	{ "component", COMPONENT },
 	{ "connections", CONNECTIONS },
-	{ "curve", CURVE }, { "directory", DIRECTORY }, { "every", EVERY },
+	{ "curve", CURVE }, { "directory", DIRECTORY }, { "eid", EID }, { "every", EVERY },
 	{ "evidence", EVIDENCE }, { "file", FILE_ }, { "half-open", HALFOPEN },
 	{ "handshake", HANDSHAKE }, { "hold", HOLD }, { "id", ID }, { "identity", IDENTITY },
 	{ "include", INCLUDE }, { "interface", INTERFACE },
 	{ "interval", INTERVAL }, { "json", JSON }, { "keepalive", KEEPALIVE },
 	{ "key", KEY }, { "leaf", LEAF }, { "lifetime", LIFETIME },
 	{ "limit", LIMIT }, { "listen", LISTEN }, { "lldp", LLDP },
-	{ "measure", MEASURE }, { "mtls", MTLS }, { "mutual", MUTUAL }, { "node", NODE },
+	{ "mctp", MCTP }, { "measure", MEASURE }, { "mtls", MTLS }, { "mutual", MUTUAL }, { "network", NETWORK }, { "node", NODE },
 	{ "pcrs", PCRS }, { "peer", PEER }, { "per-address", PERADDRESS },
 	{ "port", PORT }, { "reattest", REATTEST }, { "reference", REFERENCE },
 	{ "retry", RETRY }, { "root", ROOT }, { "run", RUN },
 	{ "sealed", SEALED }, { "serial", SERIAL }, { "silence", SILENCE },
 	{ "slot", SLOT }, { "soft", SOFT }, { "spdm", SPDM }, { "state", STATE },
 	{ "timeout", TIMEOUT }, { "to", TO }, { "tpm", TPM },
+	{ "transport", TRANSPORT },
 	{ "validity", VALIDITY }, { "versions", VERSIONS },
 };
 

@@ -11,7 +11,8 @@
 /* Settings that may be given once. */
 enum conf_set {
 	SET_NODE, SET_INTERFACE, SET_RUN, SET_STATE, SET_BACKEND,
-	SET_LISTEN_ADDRESS, SET_MTLS_PORT, SET_SPDM_PORT, SET_MUTUAL,
+	SET_LISTEN_ADDRESS, SET_MTLS_PORT, SET_SPDM_PORT, SET_SPDM_MCTP,
+	SET_MUTUAL,
 	SET_MAX_CONNECTIONS, SET_MAX_PER_ADDRESS, SET_MAX_HALF_OPEN,
 	SET_HANDSHAKE, SET_CURVE, SET_VERSIONS, SET_ALGORITHMS, SET_BOOT_ID,
 	SET_REFERENCE, SET_KEEPALIVE, SET_SILENCE, SET_RETRY, SET_ATTEST,
@@ -19,11 +20,11 @@ enum conf_set {
 	SET_LLDP_HOLD, SET_LEAF, SET_CERT_ROOT,
 	/* of one peer */
 	SET_PEER_IDENTITY, SET_PEER_SERIAL, SET_PEER_ADDRESS, SET_PEER_MTLS,
-	SET_PEER_SPDM, SET_PEER_KEEPALIVE, SET_PEER_SILENCE,
+	SET_PEER_SPDM, SET_PEER_MCTP, SET_PEER_KEEPALIVE, SET_PEER_SILENCE,
 	SET_PEER_REFERENCE,
 	/* of one component */
 	SET_COMP_IDENTITY, SET_COMP_SERIAL, SET_COMP_ROOT, SET_COMP_ADDRESS,
-	SET_COMP_SPDM, SET_COMP_SLOT, SET_COMP_VALIDITY,
+	SET_COMP_SPDM, SET_COMP_MCTP, SET_COMP_SLOT, SET_COMP_VALIDITY,
 	SET_COUNT
 };
 
@@ -59,6 +60,8 @@ bool	conf_once(struct parse *, enum conf_set);
 void	conf_number(struct parse *, enum conf_set, int64_t);
 void	conf_time(struct parse *, enum conf_set, int64_t ms);
 void	conf_string(struct parse *, enum conf_set, char *);
+/* An endpoint of the kernel's MCTP. */
+void	conf_mctp(struct parse *, enum conf_set, int64_t net, int64_t eid);
 void	conf_key(struct parse *, enum conf_backend, char *tpm, bool pcrs);
 void	conf_retry(struct parse *, int64_t min, int64_t max);
 void	conf_choice(struct parse *, enum conf_set, char *word);

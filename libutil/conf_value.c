@@ -88,6 +88,15 @@ check_address(const char *s)
 	return NULL;
 }
 
+/* sun_path has 108 bytes, its NUL among them. */
+static const char *
+check_socket(const char *s)
+{
+	if (strlen(s) > 107)
+		return "longer than a socket's path may be";
+	return check_path(s);
+}
+
 static const char *
 check_identity(const char *s)
 {
@@ -129,6 +138,7 @@ static const struct value {
 	[SET_BACKEND] =		STRING("key backend", OFF(tpm), NULL),
 	[SET_LISTEN_ADDRESS] =	STRING("listen address", OFF(listen_address), check_address),
 	[SET_MTLS_PORT] =	BOUND("listen mtls port", V_U16, OFF(mtls_port), 1, 65535),
+	[SET_SPDM_MCTP] =	STRING("listen spdm mctp", OFF(spdm_mctp), check_socket),
 	[SET_SPDM_PORT] =	BOUND("listen spdm port", V_U16, OFF(spdm_port), 1, 65535),
 	[SET_MUTUAL] =		BOUND("listen spdm mutual", V_U8, OFF(spdm_mutual), 0, 1),
 	[SET_MAX_CONNECTIONS] =	BOUND("limit connections", V_U32, OFF(max_connections), 1, 4096),
@@ -157,6 +167,7 @@ static const struct value {
 	[SET_PEER_ADDRESS] =	STRING("address", PEER(address), check_address),
 	[SET_PEER_MTLS] =	BOUND("mtls port", V_U16, PEER(mtls_port), 1, 65535),
 	[SET_PEER_SPDM] =	BOUND("spdm port", V_U16, PEER(spdm_port), 1, 65535),
+	[SET_PEER_MCTP] =	STRING("transport mctp", PEER(mctp), check_socket),
 	[SET_PEER_KEEPALIVE] =	BOUND("keepalive", V_U32, PEER(keepalive), 100, HOUR),
 	[SET_PEER_SILENCE] =	BOUND("silence", V_U32, PEER(silence), 100, HOUR),
 	[SET_PEER_REFERENCE] =	STRING("reference", PEER(reference), check_path),
@@ -165,6 +176,7 @@ static const struct value {
 	[SET_COMP_ROOT] =	STRING("root", COMP(root), check_path),
 	[SET_COMP_ADDRESS] =	STRING("address", COMP(address), check_address),
 	[SET_COMP_SPDM] =	BOUND("spdm port", V_U16, COMP(spdm_port), 1, 65535),
+	[SET_COMP_MCTP] =	STRING("transport mctp", COMP(address), check_socket),
 	[SET_COMP_SLOT] =	BOUND("slot", V_U8, COMP(slot), 1, 7),
 	[SET_COMP_VALIDITY] =	BOUND("validity", V_SECONDS, COMP(validity), MINUTE, 90 * DAY),
 };
@@ -388,6 +400,26 @@ conf_string(struct parse *p, enum conf_set set, char *s)
 	*to = s;
 }
 
+/* 0 to 7 and 255 are no endpoints (DSP0236, special endpoint IDs). */
+void
+conf_mctp(struct parse *p, enum conf_set set, int64_t net, int64_t eid)
+{
+	char	text[40], **to;
+
+	if (!conf_once(p, set))
+		return;
+	if (net < 1 || net > INT32_MAX || eid < 8 || eid > 254) {
+		conf_error(p, p->line, "%s: a network is 1 to 2147483647, an "
+		    "eid 8 to 254", values[set].name);
+		return;
+	}
+	snprintf(text, sizeof(text), "mctp:%lld:%lld", (long long)net,
+	    (long long)eid);
+	to = target(p, set);
+	free(*to);
+	*to = copy(text);
+}
+
 /* The first path may be that of a device or, after unix:, of a socket. */
 void
 conf_key(struct parse *p, enum conf_backend backend, char *tpm, bool pcrs)
@@ -571,6 +603,9 @@ conf_component_end(struct parse *p)
 	if (c->address == NULL)
 		conf_error(p, p->peer_line, "component \"%s\" has no address",
 		    c->name);
+	if (p->seen[SET_COMP_ADDRESS] != 0 && p->seen[SET_COMP_MCTP] != 0)
+		conf_error(p, p->peer_line, "component \"%s\" has an address "
+		    "and another transport", c->name);
 	if (c->slot == 0)
 		conf_error(p, p->peer_line, "component \"%s\" has no slot: "
 		    "1 to 7", c->name);
@@ -599,6 +634,38 @@ finish_components(struct parse *p)
 		if (c->validity == 0)
 			c->validity = p->conf->leaf_lifetime;
 	}
+}
+
+/*
+ * netd dials from inside of its root: a bridge's socket must stand there. And
+ * policyd's socket there is no bridge's.
+ */
+static void
+bridge_ok(struct parse *p, const char *path, int line)
+{
+	const char	*run = p->conf->run_dir;
+	size_t		 n = strlen(run);
+
+	if (path == NULL || *path != '/')
+		return;
+	if (strncmp(path, run, n) == 0 && strncmp(path + n, "/netd/", 6) == 0 &&
+	    path[n + 6] != '\0' && strchr(path + n + 6, '/') == NULL &&
+	    strcmp(path + n + 6, "hub.sock") != 0)
+		return;
+	conf_error(p, line, "transport mctp \"%s\": netd reaches sockets of "
+	    "bridges in %s/netd only", path, run);
+}
+
+static void
+finish_bridges(struct parse *p)
+{
+	struct conf_peer	*peer;
+	struct conf_component	*c;
+
+	for (peer = p->conf->peers; peer != NULL; peer = peer->next)
+		bridge_ok(p, peer->mctp, peer->line);
+	for (c = p->conf->components; c != NULL; c = c->next)
+		bridge_ok(p, c->address, c->line);
 }
 
 static void
@@ -641,6 +708,7 @@ conf_finish(struct parse *p)
 		    "silence is not longer than keepalive");
 	else
 		finish_peers(p);
+	finish_bridges(p);
 	finish_components(p);
 	if (p->seen[SET_NODE] == 0)
 		conf_error(p, p->line, "no node: give this node a name with "
@@ -696,6 +764,7 @@ conf_free(struct conf *c)
 		free(peer->identity);
 		free(peer->serial);
 		free(peer->address);
+		free(peer->mctp);
 		free(peer->reference);
 		free(peer);
 	}
@@ -714,6 +783,7 @@ conf_free(struct conf *c)
 	free(c->state_dir);
 	free(c->tpm);
 	free(c->listen_address);
+	free(c->spdm_mctp);
 	free(c->boot_id);
 	free(c->reference);
 	free(c->cert_root);

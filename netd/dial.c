@@ -1,7 +1,7 @@
 /*
  * Connections that we open: a non-blocking connect(2) with a deadline, to an
  * address that policyd named. Used for SPDM (the descriptor goes to
- * attestd -Q) and for the peer channel.
+ * attestd -Q), which may be one of MCTP, and for the peer channel.
  */
 #include <sys/queue.h>
 
@@ -15,6 +15,7 @@
 #include <uv.h>
 
 #include "log.h"
+#include "mctp.h"
 #include "netd.h"
 
 #define DIALS_MAX	128		/* under way at once */
@@ -156,6 +157,8 @@ begin(struct dial *d, const char *address, uint16_t port)
 	struct sockaddr_storage	ss;
 	socklen_t		len;
 
+	if (mctp_is(address))
+		return mctp_dial(address, &d->fd);
 	if (port == 0 || addr_parse(address, port, link_now(), &ss, &len) == -1)
 		return R_NET_ADDRESS;
 	if ((d->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
@@ -223,7 +226,7 @@ dial_stop(void)
 struct job {
 	struct ipc_call	call;		/* to answer */
 	uint32_t	number;
-	char		where[100];	/* "192.0.2.1 port 4194" */
+	char		where[124];	/* "192.0.2.1 port 4194", or MCTP's */
 };
 
 /* The descriptor goes to attestd -Q, or is closed. */
@@ -271,7 +274,11 @@ netd_dial_spdm(struct chan *c, const struct ipc_call *call, const void *arg)
 		fatal("dial");
 	j->call = *call;
 	j->number = m->job;
-	snprintf(j->where, sizeof(j->where), "%s port %u", m->address, m->port);
+	if (mctp_is(m->address))
+		snprintf(j->where, sizeof(j->where), "%s", m->address);
+	else
+		snprintf(j->where, sizeof(j->where), "%s port %u",
+		    m->address, m->port);
 	if (dial_start(m->address, (uint16_t)m->port, DIAL_SPDM_MS,
 	    spdm_dialled, j) == NULL) {
 		free(j);

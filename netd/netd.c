@@ -5,16 +5,18 @@
  *           socket, the connections; channels to policyd, keyd, attestd.
  * Does:     accepts and dials within limits; LLDP; the TLS of the peer
  *           channel, with signatures from keyd; hands connected
- *           descriptors of SPDM to attestd.
+ *           descriptors of SPDM, over TCP or MCTP, to attestd.
  * Refuses:  private keys, files, decisions; to parse SPDM; to open any
- *           socket but TCP to a peer, and the one to policyd's hub, once it
- *           has started.
+ *           socket but TCP or MCTP to a peer, and the one to policyd's hub,
+ *           once it has started.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
 #include "log.h"
+#include "mctp.h"
 #include "netd.h"
 
 static uv_loop_t	loop;
@@ -47,6 +49,7 @@ stop(void)
 	listen_stop();
 	peers_stop();
 	dial_stop();
+	mctp_stop();
 	link_stop();
 	hub_stop();
 	loop_end();
@@ -67,10 +70,15 @@ open_all(const struct conf *conf)
 static void
 serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 {
+	char	root[PATH_MAX] = "";
 	int	err;
 
 	loop_start(&loop, stop);
+	if (!hc->developer && confine_root_path(conf, netd_confine.role, root,
+	    sizeof(root)) == -1)
+		fatalx("path of the root is too long");
 	dial_init(&loop);
+	mctp_init(&loop, root);
 	if (peers_init(&loop, conf) == -1 || link_start(&loop) == -1 ||
 	    lldp_start(&loop, conf) == -1 || listen_start(&loop) == -1)
 		fatalx("start failed");

@@ -199,8 +199,8 @@ job_dial(struct job *j)
 
 	m.port = j->peer->conf != NULL && j->peer->conf->spdm_port != 0 ?
 	    j->peer->conf->spdm_port : conf->spdm_port;
-	IPC_SET_STR(m.address, net_address(j->peer, &from));
-	IPC_SET_STR(j->ev->address, m.address);
+	IPC_SET_STR(m.address, net_spdm_address(j->peer));
+	IPC_SET_STR(j->ev->address, net_address(j->peer, &from));
 	if (*m.address == '\0')
 		why_set(&why, R_POL_NO_ADDRESS, NULL, NULL, NULL);
 	else if (chan_call(peers_env.link(IPC_NETD), MSG_DIAL_SPDM, &m, -1,
@@ -262,14 +262,13 @@ jobs_pump(void)
 {
 	struct peer	*p;
 	struct why	 why;
-	const char	*from;
 
 	while (njobs < JOBS_MAX && (p = TAILQ_FIRST(&waiting)) != NULL &&
 	    peers_env.link(IPC_ATTESTQ) != NULL &&
 	    peers_env.link(IPC_NETD) != NULL) {
 		TAILQ_REMOVE(&waiting, p, wait);
 		p->queued = false;
-		if (*net_address(p, &from) == '\0') {
+		if (*net_spdm_address(p) == '\0') {
 			why_set(&why, R_POL_NO_ADDRESS, NULL, NULL, NULL);
 			peer_step(p, EV_UNREACHABLE, &why);
 		} else if (job_open(p) == -1) {

@@ -1,0 +1,43 @@
+/* SPDM over MCTP: a bridge's socket, or the kernel's MCTP; see mctp.c. */
+#ifndef MCTP_H
+#define MCTP_H
+
+#include <sys/types.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reason.h"
+
+struct uv_loop_s;
+
+struct mctp_endpoint {
+	uint32_t	network;
+	uint8_t		eid;
+};
+
+/* The kernel's part, which a test replaces: few kernels have it. */
+struct mctp_kernel {
+	int	(*open)(void);		/* descriptor, or -1 and errno */
+	ssize_t	(*send)(int fd, const struct mctp_endpoint *, uint8_t type,
+		    const uint8_t *, size_t);
+	/* The length that it had, which may be more than size. */
+	ssize_t	(*recv)(int fd, struct mctp_endpoint *, uint8_t *type,
+		    uint8_t *, size_t size);
+};
+extern struct mctp_kernel	mctp_kernel;
+
+/* chrooted: where our root is, so that bridges are found in it; "": it is
+ * the root of everybody. */
+void	mctp_init(struct uv_loop_s *, const char *chrooted);
+void	mctp_stop(void);
+/* Is the address one of MCTP: a path, or "mctp:NET:EID"? */
+bool	mctp_is(const char *address);
+/* A SEQPACKET descriptor, connected; or the reason, and *fd may be one to
+ * close. */
+enum reason mctp_dial(const char *address, int *fd);
+/* A socket to which bridges connect, before confinement. -1: errno. */
+int	mctp_listen(const char *path);
+
+#endif
