@@ -89,6 +89,7 @@ said 0 peer remove x
 # An address where nobody is.
 said 0 peer add y --serial S-2 --address 192.0.2.77
 said 0 provision y --no-wait
+said 0 provision y --code --no-wait <<<''
 ok "the monitor has a failed attempt" await 60 watched attempt
 said 0 reference learn b
 said 0 reference show b
