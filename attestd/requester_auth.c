@@ -102,7 +102,7 @@ ask_certificate(struct requester *r)
 	size_t			 n = portion_max(r);
 
 	/* A step that reads a slot again starts over and compares. */
-	if (s->whole) {
+	if (s->whole && s->len == s->total) {
 		s->len = s->total = 0;
 		s->portions = 0;
 	}

@@ -245,7 +245,6 @@ talk_run(struct talk *t)
 		else
 			act = talk_exchange(t);
 	}
-	if (t->silent && getenv("DBG")) fprintf(stderr, "asked %x len %zu\n", t->requester->asked, t->requester->req.len);
 	if (t->silent)
 		return R_ATT_TIMEOUT;
 	return act == SPDM_DONE ? R_OK : requester_why(t->requester)->reason;

@@ -50,7 +50,7 @@ run_expect(enum reason want)
 		    requester_why(t.requester)->field,
 		    requester_why(t.requester)->expected,
 		    requester_why(t.requester)->seen);
-	if (want != R_OK)
+	if (want != R_OK && !t.silent)
 		assert_true(requester_why(t.requester)->field[0] != '\0');
 }
 
