@@ -31,6 +31,22 @@ device() {
 	ok "$name listens" await 20 grep -q listening "$W/$name/said"
 }
 
+# One on a bus, behind a bridge's socket in the root of netd.
+bridged() {
+	local name=$1 slot=$2
+	mkdir -p "$W/$name"
+	cat >>"$W/a/conf" <<-EOF
+	component "$name" {
+		transport mctp "$W/a/run/netd/$name.sock" slot $slot
+		serial "ACME-77*" root "$W/$name/root.pem"
+	}
+	EOF
+	# Its maker's root is there before policyd starts, the socket after.
+	"$O/tools/spdmdev" "$W/$name" "$W/$name/sock" >"$W/$name/said" 2>&1 &
+	WORLD_PIDS="$WORLD_PIDS $!"
+	ok "$name listens" await 20 grep -q listening "$W/$name/said"
+}
+
 # What 'component show' says of one.
 field() {
 	ctl a --json component show "$1" |
@@ -50,9 +66,12 @@ device lie 4207 1 -x lie
 device stranger 4208 1
 device reset-csr 4209 3 -c p256 -r csr
 device reset-set 4210 4 -r set
+bridged bus 5
 node_start a
 ok "a is ready" await_ready a 60
 ok "a has its maker's chain" node_identity a "$W/acme"
+
+ln "$W/bus/sock" "$W/a/run/netd/bus.sock"
 
 # ---- the straight way ------------------------------------------------------
 
@@ -78,6 +97,10 @@ ok "enrolled again" ctl a component enrol nic0
 nok "with another certificate" field_is nic0 certificate "$first"
 ok "a device that wants to know us" ctl a component enrol mutual
 is "is enrolled" "$(field mutual state)" Enrolled
+
+ok "one on a bus, over MCTP" ctl a component enrol bus
+ok "holds a certificate, too" openssl verify -CAfile "$W/ca.pem" -no-CApath \
+    -no-CAstore <(sed '1,/END/d' "$W/bus/slot5.pem")
 
 # ---- hostile devices -------------------------------------------------------
 

@@ -18,6 +18,7 @@
  * happens becomes lines on the standard output. SIGHUP is the reset.
  */
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include <arpa/inet.h>
@@ -365,6 +366,7 @@ listen_at(const char *address, const char *port)
 
 	if ((mctp = port == NULL)) {
 		snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", address);
+		umask(0);		/* netd is another user */
 		fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 		if (fd == -1 || bind(fd, (struct sockaddr *)&sun,
 		    sizeof(sun)) == -1 || listen(fd, 8) == -1)
