@@ -152,6 +152,15 @@ test_right(void **state)
 	right(KEY_P384, SPDM_ALLOW_13, SPDM_V13);
 }
 
+/* The same over MCTP, where records have a sequence number and padding. */
+static void
+test_mctp(void **state)
+{
+	w.datagrams = true;
+	test_right(state);
+	w.datagrams = false;
+}
+
 static void
 test_unknown_there(void **state)
 {
@@ -205,6 +214,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_right),
+		cmocka_unit_test(test_mctp),
 		cmocka_unit_test(test_unknown_there),
 		cmocka_unit_test(test_used_there),
 		cmocka_unit_test(test_refused_here),

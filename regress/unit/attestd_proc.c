@@ -52,6 +52,16 @@ test_attest(void **state)
 	attest(KEY_P384, SPDM_ALLOW_13, SPDM_V13);
 }
 
+/* The same over MCTP: what netd brings are sockets of datagrams. */
+static void
+test_mctp(void **state)
+{
+	w.datagrams = true;
+	attest(KEY_P256, SPDM_ALLOW_12, SPDM_V12);
+	attest(KEY_P384, SPDM_ALLOW_13, SPDM_V13);
+	w.datagrams = false;
+}
+
 /* A signature that keyd refuses once is Busy once, and asked for again. */
 static void
 test_keyd_refuses_once(void **state)
@@ -121,6 +131,39 @@ test_unknown_job(void **state)
 	w.over = false;
 	dial(4711);
 	WAIT_FOR(w.counts[R_ATT_JOB_UNKNOWN] == 1 && w.over);
+}
+
+/* A node is nobody's component: its attestd -R fills in no slot. */
+static void
+test_component(void **state)
+{
+	struct msg_job_open	 m = { .job = 77, .versions = SPDM_ALLOW_13,
+	    .algorithms = 3, .deadline = PATIENCE, .kind = JOB_COMPONENT,
+	    .slot = 2 };
+	struct msg_component_chain chain = { .job = 78 };
+	struct soft		 soft;
+	uint8_t			 nonce[32] = { 0 };
+
+	soft_new(&soft, KEY_P256);
+	w.soft = &soft;
+	set_slot(0, soft.chain0, soft.len0);
+	set_slot(1, soft.chain1, soft.len1);
+	w.ended = w.failed = w.opened = w.over = false;
+	IPC_SET_BLOB(m.nonce, nonce, 32);
+	assert_int_equal(chan_call(w.hub_q, MSG_JOB_OPEN, &m, -1, PATIENCE,
+	    on_opened, NULL), 0);
+	WAIT_FOR(w.opened);
+	/* A chain for a job that is over meanwhile goes nowhere. */
+	assert_int_equal(chan_send(w.hub_q, MSG_COMPONENT_CHAIN, &chain, -1),
+	    0);
+	dial(77);
+	WAIT_FOR(w.failed && w.over);
+	assert_int_equal(w.why.job, 77);
+	assert_int_equal(w.why.reason, R_ATT_CSR_CAPABILITY);
+	assert_false(w.ended);
+	set_slot(0, NULL, 0);
+	set_slot(1, NULL, 0);
+	soft_free(&soft);
 }
 
 /* A job whose socket never comes ends at its deadline, with that reason. */
@@ -306,11 +349,13 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_attest),
+		cmocka_unit_test(test_mctp),
 		cmocka_unit_test(test_keyd_refuses_once),
 		cmocka_unit_test(test_keyd_slow),
 		cmocka_unit_test(test_keyd_comes_back),
 		cmocka_unit_test(test_no_certificates),
 		cmocka_unit_test(test_unknown_job),
+		cmocka_unit_test(test_component),
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_job_limit),
 		cmocka_unit_test(test_stranger),

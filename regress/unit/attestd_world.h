@@ -53,6 +53,7 @@ static struct {
 	struct msg_job_failed	 why;
 	uint64_t		 counts[R_COUNT];
 	struct soft		*soft;
+	bool	datagrams;	/* netd brings MCTP */
 } w;
 
 /* ---- the children -------------------------------------------------------- */
@@ -456,8 +457,8 @@ dial(uint32_t job)
 	struct msg_spdm_accepted	a = { .address = "192.0.2.7" };
 	int				fds[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
-	    fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, (w.datagrams ? SOCK_SEQPACKET :
+	    SOCK_STREAM) | SOCK_CLOEXEC, 0, fds), 0);
 	assert_int_equal(chan_send(w.netd_q, MSG_SPDM_DIALLED, &d, fds[0]),
 	    0);
 	assert_int_equal(chan_call(w.netd_r, MSG_SPDM_ACCEPTED, &a, fds[1],
