@@ -29,6 +29,7 @@ static unsigned	dhe_alive, dhe_made;
 static struct client {
 	uint8_t			 version;
 	uint32_t		 caps;
+	uint8_t			 other;		/* opaque data formats */
 	const struct spdm_alg	*alg;
 	EVP_MD_CTX		*a;		/* of VCA */
 	struct spdm_session	*s;
@@ -98,6 +99,7 @@ client_before(void **state)
 	dhe_alive = dhe_made = 0;
 	c.version = SPDM_V13;
 	c.caps = CLIENT_CAPS;
+	c.other = SPDM_OPAQUE_FMT1;
 	c.alg = soft.alg;
 	c.who = &soft;
 	c.tcp.counted = true;
@@ -197,7 +199,7 @@ client_connect(void)
 	struct spdm_caps	caps = { .version = c.version,
 	    .flags = c.caps, .data_transfer = 0x1200, .max_msg = 0x1200 };
 	struct spdm_algs	algs = { .version = c.version,
-	    .meas_spec = SPDM_MEAS_DMTF, .other = SPDM_OPAQUE_FMT1,
+	    .meas_spec = SPDM_MEAS_DMTF, .other = c.other,
 	    .base_asym = c.alg->asym, .base_hash = c.alg->hash,
 	    .tables = 0xf, .table = { SPDM_DHE_P256 | SPDM_DHE_P384,
 		SPDM_AEAD_AES256GCM, 0x90, SPDM_SCHEDULE_SPDM } };
@@ -278,7 +280,8 @@ client_exchange_put(uint8_t *msg, size_t size, const uint8_t *pub)
 	spdm_put(&b, pub, 2 * c.alg->hash_len);
 	at = b.len;
 	spdm_put_u16(&b, 0);
-	spdm_opaque_put_supported(&b, c.version);
+	if (c.other != 0)
+		spdm_opaque_put_supported(&b, c.version);
 	msg[at] = (uint8_t)(b.len - at - 2);
 	assert_false(b.full);
 	return b.len;

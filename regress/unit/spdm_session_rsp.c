@@ -274,7 +274,8 @@ static const struct {
 	{ "OpaqueLength beyond its bound", 105, 0x05, 0,
 	  SPDM_E_INVALID_REQUEST },
 	{ "a byte less", 0, SPDM_V13, 1, SPDM_E_INVALID_REQUEST },
-	{ "no opaque data", 0, SPDM_V13, 20, SPDM_E_INVALID_REQUEST },
+	{ "no opaque data", 104, 0, 20, SPDM_E_INVALID_REQUEST },
+	{ "none of what it says", 0, SPDM_V13, 20, SPDM_E_INVALID_REQUEST },
 	{ "half of it", 0, SPDM_V13, 80, SPDM_E_INVALID_REQUEST },
 	{ "no element of opaque data", 106, 0, 0, SPDM_E_INVALID_REQUEST },
 };
@@ -302,6 +303,16 @@ test_exchange_form(void **state)
 		assert_false(responder_in_session(t.responder));
 	}
 	assert_int_equal(client_exchange(), SPDM_KEY_EXCHANGE_RSP);
+}
+
+/* Where no format was agreed on there is no opaque data (DSP0274, opaque
+ * data format), and a session all the same. */
+static void
+test_no_format(void **state)
+{
+	c.other = 0;
+	client_session();
+	assert_int_equal(sec4(SPDM_HEARTBEAT, 0, 0), SPDM_HEARTBEAT_ACK);
 }
 
 /* A hundred of them make one session and one signature. */
@@ -682,7 +693,7 @@ main(void)
 		CLIENT(test_wiped), CLIENT(test_no_key_before), CLIENT(test_outside),
 		CLIENT(test_not_negotiated), CLIENT(test_handshake_only),
 		CLIENT(test_refused_inside), CLIENT(test_exchange_form),
-		CLIENT(test_flood), CLIENT(test_no_signature),
+		CLIENT(test_no_format), CLIENT(test_flood), CLIENT(test_no_signature),
 		CLIENT(test_deferred_exchange),
 		CLIENT(test_deferred_given_up), CLIENT(test_deferred_inside),
 		CLIENT(test_finish_wrong), CLIENT(test_finish_of_another),
