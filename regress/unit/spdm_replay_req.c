@@ -13,17 +13,24 @@ static void
 own_slots(const struct vec *v, enum key_algorithm a, struct spdm_slot *slots)
 {
 	json_t			*js = json_object_get(v->json, "session");
-	struct vec_bytes	 chain;
+	struct vec_bytes	 chain, d = { NULL, 0 };
+	const uint8_t		*keys;
 	uint8_t			 mask = 0;
-	size_t			 i;
+	size_t			 i, n = 0, k = 0, h = spdm_alg(a)->hash_len;
 
 	if (json_object_get(js, "requester_cert_chain") == NULL)
 		return;
 	for (i = 0; i < v->n; i++)
 		if (v->msg[i].p[1] == SPDM_DELIVER_ENCAPSULATED &&
 		    v->msg[i].p[5] == SPDM_DIGESTS)
-			mask = v->msg[i].p[7];
+			d = v->msg[i];
+	assert_non_null(d.p);
+	mask = d.p[7];
 	assert_true(mask & 1);
+	for (i = 0; i < SPDM_SLOTS; i++)
+		n += mask >> i & 1;
+	/* KeyPairID, CertificateInfo, KeyUsageMask, each of all slots. */
+	keys = d.len > 8 + n * h ? d.p + 8 + n * h : NULL;
 	for (i = 0; i < SPDM_SLOTS; i++) {
 		if ((mask >> i & 1) == 0)
 			continue;
@@ -34,6 +41,13 @@ own_slots(const struct vec *v, enum key_algorithm a, struct spdm_slot *slots)
 		slots[i].len = chain.len;
 		spdm_hash(spdm_md(spdm_alg(a)), chain.p, chain.len,
 		    slots[i].digest);
+		if (keys != NULL) {
+			slots[i].key_pair = keys[k];
+			slots[i].model = keys[n + k];
+			slots[i].usage = (uint16_t)(keys[2 * n + 2 * k] |
+			    keys[2 * n + 2 * k + 1] << 8);
+		}
+		k++;
 	}
 }
 
@@ -101,6 +115,25 @@ begin(struct vec *v, struct requester_conf *conf, struct spdm_step *steps,
 	return r;
 }
 
+/* Change this byte of this recorded message, and R is the reason. */
+static const struct spoil {
+	uint8_t		code;
+	size_t		from_end;	/* 1 is the last byte */
+	enum reason	why;
+} *spoiled;
+
+static bool
+spoil(const struct vec *v, size_t i)
+{
+	struct vec_bytes	b = v->msg[i];
+
+	if (spoiled == NULL || b.p[1] != spoiled->code)
+		return false;
+	assert_true(spoiled->from_end <= b.len);
+	b.p[b.len - spoiled->from_end] ^= 1;
+	return true;
+}
+
 static void
 replay(const char *path)
 {
@@ -115,7 +148,7 @@ replay(const char *path)
 	enum spdm_act		 act;
 	const uint8_t		*out;
 	size_t			 i, len;
-	bool			 secured;
+	bool			 secured, over = false;
 
 	vec_load(&v, path);
 	r = begin(&v, &conf, steps, &binding, &tcp, slots);
@@ -133,11 +166,19 @@ replay(const char *path)
 		assert_memory_equal(out, want.p, len);
 		secured = v.record[i + 1].p != NULL;
 		in = secured ? v.record[i + 1] : v.msg[i + 1];
+		over = spoil(&v, i + 1);
 		act = requester_feed(r, secured, in.p, in.len);
+		if (over)
+			break;
 	}
-	if (act != SPDM_DONE)
-		failed(r, path, i);
-	assert_int_equal(v.random_next, v.nrandom);
+	if (over) {
+		assert_int_equal(act, SPDM_FAIL);
+		assert_int_equal(requester_why(r)->reason, spoiled->why);
+	} else {
+		if (act != SPDM_DONE)
+			failed(r, path, i);
+		assert_int_equal(v.random_next, v.nrandom);
+	}
 	requester_free(r);
 	for (i = 0; i < SPDM_SLOTS; i++)
 		spdm_slot_clear(&slots[i]);
@@ -176,6 +217,33 @@ test_clear(void **state)
 	replay(DIR "session-clear-1.3-p384.json");
 }
 
+/* Without protection, ResponderVerifyData is all that proves the keys. */
+static void
+test_clear_spoiled(void **state)
+{
+	static const struct spoil	s[] = {
+		{ SPDM_FINISH & 0x7f, 1, R_ATT_VERIFY_DATA },
+		{ SPDM_FINISH & 0x7f, 32, R_ATT_VERIFY_DATA },
+		{ SPDM_FINISH & 0x7f, 33, R_ATT_VERIFY_DATA },
+		{ SPDM_KEY_EXCHANGE & 0x7f, 1, R_ATT_KEY_EXCHANGE },
+		{ SPDM_KEY_EXCHANGE & 0x7f, 64, R_ATT_KEY_EXCHANGE },
+	};
+	size_t				i;
+
+	for (i = 0; i < sizeof(s) / sizeof(s[0]); i++) {
+		spoiled = &s[i];
+		replay(DIR "session-clear-1.2-p256.json");
+	}
+	spoiled = NULL;
+}
+
+/* Several keys on both sides: DIGESTS of both are in TH. */
+static void
+test_multikey(void **state)
+{
+	replay(DIR "session-1.3-p384-multikey.json");
+}
+
 static void
 test_mctp(void **state)
 {
@@ -196,6 +264,8 @@ main(void)
 		cmocka_unit_test(test_mutual_11),
 		cmocka_unit_test(test_mutual_digests),
 		cmocka_unit_test(test_clear),
+		cmocka_unit_test(test_clear_spoiled),
+		cmocka_unit_test(test_multikey),
 		cmocka_unit_test(test_mctp),
 	};
 
