@@ -241,9 +241,8 @@ signature(struct session *s, uint32_t serial, const uint8_t *sig)
 	s->signing = false;
 	if (sig == NULL)
 		count(s, R_ATT_SESSION_KEY, "no signature");
-	if (!responder_signed(s->responder, serial, sig))
-		return;
-	answer(s);
+	if (responder_signed(s->responder, serial, sig))
+		answer(s);
 	if (!deferred && s->id != 0)
 		conn_resume(s->conn);
 }
@@ -315,9 +314,8 @@ secrets(struct session *s, uint32_t serial, const struct spdm_secrets *sec,
 		e = SPDM_E_UNSPECIFIED;
 	if (sec == NULL)
 		count(s, R_ATT_SESSION_CODE, reason_code(reason));
-	if (!responder_secrets(s->responder, serial, sec, e))
-		return;
-	answer(s);
+	if (responder_secrets(s->responder, serial, sec, e))
+		answer(s);
 	if (!deferred && s->id != 0)
 		conn_resume(s->conn);
 }
@@ -422,12 +420,14 @@ session_timer(void *arg)
 	struct session	*s = arg;
 
 	if (!s->signing) {
-		if (!heartbeat_missed(s) ||
-		    clock_mono_ms() >= s->spoke + IDLE_MS) {
-			count(s, R_ATT_SESSION_IDLE, "silence");
-			session_end(s);
-		} else
+		(void)heartbeat_missed(s);
+		/* The loop's clock may be early by a little. */
+		if (clock_mono_ms() < s->spoke + IDLE_MS) {
 			wait_for_peer(s);
+			return;
+		}
+		count(s, R_ATT_SESSION_IDLE, "silence");
+		session_end(s);
 		return;
 	}
 	s->signing = false;
