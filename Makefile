@@ -77,7 +77,7 @@ FUZZ_libipc  = codec chan
 FUZZ_libutil = conf
 FUZZ_keyd    = keyfile
 FUZZ_netd    = token verify lldp
-FUZZ_attestd = spdm_req spdm_rsp spdm_record spdm_chain spdm_csr spdm_psk
+FUZZ_attestd = spdm_req spdm_rsp spdm_record spdm_session spdm_chain spdm_csr spdm_psk
 FUZZ_policyd = pem_chain control
 
 # ---- benches and tools --------------------------------------------------------------
@@ -237,14 +237,16 @@ generated: $(O)/tools/reasondoc $(O)/tools/msgdoc $(O)/tools/fsmdoc
 	$(O)/tools/msgdoc seeds regress/fuzz/seeds/codec
 
 # make fuzz T=60: each fuzzer for T seconds, from its seeds; what it finds is
-# kept in O/fuzz and fails.
+# kept in O/fuzz/found and fails.
 T	?= 60
 fuzz:
-	@$(MAKE) -s O=$(O)/fuzz FUZZER=1 SAN=1 CC=clang fuzzers
-	@cd $(O)/fuzz && for f in fuzz/fuzz_*; do case $$f in *.d) continue ;; esac; \
-	    n=$${f#fuzz/fuzz_}; mkdir -p corpus/$$n; echo "== $$n, $(T) s"; \
-	    $$f -max_total_time=$(T) -print_final_stats=1 -verbosity=0 \
-	        corpus/$$n $(CURDIR)/regress/fuzz/seeds/$$n || exit 1; done
+	@$(MAKE) -s -j$$(nproc) O=$(O)/fuzz FUZZER=1 SAN=1 CC=clang fuzzers
+	@O=$(O)/fuzz T=$(T) regress/fuzz.sh
+
+# Line coverage of what parses foreign bytes, held to regress/coverage.list.
+coverage:
+	regress/deps.sh coverage
+	@O=$(O) regress/coverage.sh
 
 # make soak PART="kills ..." N=1000 SEED=1: what takes longer; see regress/soak.sh
 soak:
@@ -255,5 +257,5 @@ soak:
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz soak install generated clean
+.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install generated clean
 .SECONDARY:

@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|demo|check|analyze|armhf: install the Debian packages that are missing.
+# deps.sh build|demo|check|coverage|analyze|armhf: install the Debian packages that are missing.
 # Says what and why; asks nothing; does nothing when all are there.
 set -eu
 
@@ -9,6 +9,7 @@ DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd"
 CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd spin gnutls-bin tpm2-tools
  mandoc bsdextrautils shellcheck git sqlite3 python3 systemd-container"
 
+COVERAGE="$CHECK llvm-14"
 ANALYZE="$CHECK clang-tidy cppcheck valgrind"
 ARMHF="$CHECK gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static"
 
@@ -16,9 +17,10 @@ case ${1:-} in
 build) want=$BUILD ;;
 demo) want=$DEMO ;;
 check) want=$CHECK ;;
+coverage) want=$COVERAGE ;;
 analyze) want=$ANALYZE ;;
 armhf) want=$ARMHF ;;
-*) echo "usage: deps.sh build|demo|check|analyze|armhf" >&2; exit 2 ;;
+*) echo "usage: deps.sh build|demo|check|coverage|analyze|armhf" >&2; exit 2 ;;
 esac
 
 missing=

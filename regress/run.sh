@@ -4,6 +4,7 @@
 #   lint             what a reader would trip over, man pages, scripts
 #   unit-gcc, unit-gcc-san, unit-clang, unit-clang-san
 #                    unit tests and the replay of every fuzzing seed
+#   fuzz             each fuzzer for some seconds, in the tree clang-san
 #   system           real processes, gcc, plain
 #   system-san       the same with clang, ASan and UBSan
 #   armhf            unit tests on 32-bit ARM, under qemu-user
@@ -21,7 +22,7 @@ LIMIT=420	# seconds that one test may take
 export FLAGS="-O1 -g"
 PASSED=0
 FAILED=0
-STAGES=${*:-lint unit-gcc unit-gcc-san unit-clang unit-clang-san system system-san ${MORE:-}}
+STAGES=${*:-lint unit-gcc unit-gcc-san unit-clang unit-clang-san fuzz system system-san ${MORE:-}}
 
 # Variables of a tree: O CC SAN
 tree() {
@@ -29,7 +30,7 @@ tree() {
 	gcc) echo "O=$BASE/gcc CC=gcc SAN=0" ;;
 	gcc-san) echo "O=$BASE/gcc-san CC=gcc SAN=1" ;;
 	clang) echo "O=$BASE/clang CC=clang SAN=0" ;;
-	clang-san) echo "O=$BASE/clang-san CC=clang SAN=1" ;;
+	clang-san) echo "O=$BASE/clang-san CC=clang SAN=1 FUZZER=1" ;;
 	esac
 }
 
@@ -122,10 +123,13 @@ units() {	# units TREE
 }
 
 seeds() {	# seeds TREE: each fuzzer over its seeds
-	local f n
+	local f n runs=
+	# These are libFuzzer's own: they would go on from the seeds.
+	[ "$1" != clang-san ] || runs=-runs=0
 	for f in "$BASE/$1"/fuzz/fuzz_*; do
 		n=$(basename "$f")
-		if "$f" "regress/fuzz/seeds/${n#fuzz_}" >"$BASE/$1/tap/$n.tap" 2>&1 </dev/null; then
+		# shellcheck disable=SC2086
+		if "$f" $runs "regress/fuzz/seeds/${n#fuzz_}" >"$BASE/$1/tap/$n.tap" 2>&1 </dev/null; then
 			PASSED=$((PASSED + 1))
 		else
 			FAILED=$((FAILED + 1))
@@ -154,6 +158,7 @@ for s in $STAGES; do
 	case $s in
 	lint) tests gcc 1 regress/lint.sh ;;
 	unit-*) units "${s#unit-}" ;;
+	fuzz) build clang-san fuzzers && T=${T:-3} tests clang-san 1 regress/fuzz.sh ;;
 	system) system gcc ;;
 	system-san) system clang-san ;;
 	armhf) tests gcc 1 regress/armhf.sh ;;
