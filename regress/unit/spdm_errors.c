@@ -203,6 +203,57 @@ test_13(void **state)
 	run("1.3", SPDM_V13);
 }
 
+/* What a 1.1 requester hears from a responder that has no 1.1: nothing after
+ * GET_VERSION gets anywhere. */
+static uint8_t
+refusal_11(const struct vec_bytes *req, bool greeted)
+{
+	if (spdm_row(req->p[1]) == NULL)
+		return SPDM_E_UNSUPPORTED;
+	if (req->p[1] == SPDM_GET_VERSION)
+		return req->p[0] == SPDM_V10 ? 0 : SPDM_E_VERSION_MISMATCH;
+	if (req->p[1] == SPDM_GET_CAPABILITIES && greeted)
+		return SPDM_E_VERSION_MISMATCH;
+	return SPDM_E_UNEXPECTED;
+}
+
+static void
+test_11(void **state)
+{
+	struct errors		 e;
+	struct responder	*r;
+	struct vec_bytes	 req;
+	json_t			*c;
+	size_t			 i;
+	uint8_t			 want;
+	bool			 greeted = false;
+
+	load(&e, "1.2");
+	e.conf.versions = SPDM_ALLOW_ALL;
+	assert_non_null(r = responder_new(&e.conf));
+	json_array_foreach(json_object_get(json_object_get(e.cases, "cases"),
+	    "1.1"), i, c) {
+		req = vec_field(c, "request");
+		if (json_integer_value(json_object_get(c, "message_type")) !=
+		    5) {
+			secured_record(r, &req);
+			free(req.p);
+			continue;
+		}
+		want = refusal_11(&req, greeted);
+		assert_int_equal(responder_feed(r, false, req.p, req.len),
+		    RESPONDER_SEND);
+		if (responder_error(r) != want)
+			fail_msg("%s: %s", json_string_value(json_object_get(
+			    c, "test")), spdm_error_name(responder_error(r)));
+		greeted |= want == 0;
+		free(req.p);
+	}
+	assert_true(greeted && i >= 45);
+	responder_free(r);
+	unload(&e);
+}
+
 /* GET_VERSION is answered in every state and forgets everything. */
 static void
 test_get_version_resets(void **state)
@@ -248,6 +299,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_12),
 		cmocka_unit_test(test_13),
+		cmocka_unit_test(test_11),
 		cmocka_unit_test(test_get_version_resets),
 	};
 

@@ -101,6 +101,10 @@ test_whole(void **state)
 	talk_over(&t);
 	c.version = SPDM_V12;
 	whole();
+	/* A requester that would shake hands in the clear does not here. */
+	talk_over(&t);
+	c.caps |= SPDM_CAP_CLEAR;
+	whole();
 }
 
 /* The session of the other curve, and the transport of MCTP. */
