@@ -133,12 +133,14 @@ code_end(struct peer *p, enum reason reason)
 	code_drop(p);
 	log_info("peer %s: %s: %s", p->name, reason_code(reason),
 	    reason_text(reason));
-	/* One that is trusted anyway stays so. */
-	if (p->state != P_ATTESTING)
-		return;
-	job_cancel(p);
 	why_set(&why, reason, p->why.reason != R_OK ?
 	    reason_code(p->why.reason) : NULL, NULL, NULL);
+	/* One that is trusted anyway stays so. */
+	if (p->state != P_ATTESTING) {
+		control_stay(p, EV_UNPROVED, &why);
+		return;
+	}
+	job_cancel(p);
 	peer_step(p, EV_BAD, &why);
 }
 

@@ -203,7 +203,10 @@ row_step(const struct peer *p, const struct step *s)
 {
 	static const char *const names[] = { "VERSION", "CAPABILITIES",
 	    "ALGORITHMS", "DIGESTS", "CERTIFICATE, slot 0",
-	    "CERTIFICATE, slot 1", "CHALLENGE", "MEASUREMENTS" };
+	    "CERTIFICATE, slot 1", "CHALLENGE", "MEASUREMENTS",
+	    /* with a one-time code */
+	    "PSK_EXCHANGE", "PSK_FINISH", "MEASUREMENTS, in session",
+	    "END_SESSION" };
 	json_t	*o = row_new("step");
 
 	row_str(o, "peer", p->name);
