@@ -26,6 +26,7 @@ static const char *const	event_names[CE_NEVENTS] = {
 
 static void	act_begin(struct component *, const struct why *);
 static void	act_resume(struct component *, const struct why *);
+static void	act_again(struct component *, const struct why *);
 static void	act_held(struct component *, const struct why *);
 static void	act_failed(struct component *, const struct why *);
 static void	act_look(struct component *, const struct why *);
@@ -42,7 +43,7 @@ static const struct {
 	{ C_FAILED,		CE_ENROL,	act_begin,	C_ENROLLING },
 	{ C_ENROLLED,		CE_ENROL,	act_begin,	C_RENEWING },
 	{ C_ENROLLED,		CE_DUE,		act_begin,	C_RENEWING },
-	{ C_RESETREQUIRED,	CE_ENROL,	act_resume,	C_RESUMING },
+	{ C_RESETREQUIRED,	CE_ENROL,	act_again,	C_RESUMING },
 	{ C_RESETREQUIRED,	CE_DUE,		act_resume,	C_RESUMING },
 
 	{ C_ENROLLING,		CE_HELD,	act_held,	C_ENROLLED },
@@ -126,6 +127,17 @@ act_resume(struct component *c, const struct why *why)
 {
 	steps_clear(c);
 	c->due = 0;
+}
+
+/* The operator does not wait for a chain that was set: another one, then. A
+ * request that the device keeps under its tag is still asked for. */
+static void
+act_again(struct component *c, const struct why *why)
+{
+	if (c->reset_set)
+		act_begin(c, why);
+	else
+		act_resume(c, why);
 }
 
 static void

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "component.h"
 #include "control.h"
 
 /* ---- status ------------------------------------------------------------- */
@@ -180,6 +181,21 @@ counter_row(enum ipc_role role, enum reason r, uint64_t count, void *arg)
 	client_row(arg, o);
 }
 
+/* What an operator must do something about. */
+static void
+component_warnings(struct client *cl)
+{
+	const struct component	*c;
+
+	TAILQ_FOREACH(c, &components, entry) {
+		if (c->state == C_FAILED || c->state == C_UNFINISHED ||
+		    c->state == C_RESETREQUIRED || c->state == C_RESUMING)
+			warning_row(cl, c->name, &c->why);
+		else
+			warning_row(cl, c->name, &c->trouble);
+	}
+}
+
 static void
 warnings(struct client *cl)
 {
@@ -196,6 +212,7 @@ warnings(struct client *cl)
 	if (clockd_unset())
 		warning(cl, "clock", R_SYS_CLOCK_UNSET);
 	warning(cl, "store", store_state());
+	component_warnings(cl);
 	TAILQ_FOREACH(p, &peers, entry) {
 		if (!peer_trusted(p))
 			continue;

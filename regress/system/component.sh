@@ -126,6 +126,8 @@ for n in csr set; do
 	nok "reset-$n: enrol" ctl a component enrol reset-$n
 	is "reset-$n: a reset first" "$(field reset-$n reason.code)" ATT-084
 done
+like "and the status tells the operator" "$(ctl a status)" \
+    'reset-set +ATT-084'
 kill9 a policyd
 ok "a is ready again" await_ready a 60
 for n in csr set; do

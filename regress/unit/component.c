@@ -726,6 +726,25 @@ test_reset_set(void **state)
 	count_issued(1, 0);
 }
 
+/* An operator who does not wait begins anew: with another certificate. */
+static void
+test_reset_again(void **state)
+{
+	enrol();
+	prove(&proof_n);
+	ask();
+	reset(true, 0);
+	enrol();
+	assert_int_equal(nic()->state, C_RESUMING);
+	assert_int_equal(w_job.readback, 0);
+	assert_int_equal(w_job.tag, 0);
+	prove(&proof_n);
+	ask();
+	held(true);
+	assert_int_equal(nic()->state, C_ENROLLED);
+	count_issued(2, 0);
+}
+
 /* ---- configuration ------------------------------------------------------- */
 
 static void
@@ -778,6 +797,7 @@ main(void)
 		T(test_other_ca),
 		T(test_reset_csr),
 		T(test_reset_set),
+		T(test_reset_again),
 		T(test_slot_changed),
 		T(test_taken_out),
 	};

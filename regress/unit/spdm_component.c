@@ -524,6 +524,37 @@ test_device_checks(void **state)
 	assert_int_equal(sets, 1);
 }
 
+/* With several keys each request names its key pair and model. */
+static void
+test_multi_key(void **state)
+{
+	static const uint8_t	bare[8] = { 0x13, SPDM_GET_CSR };
+	static const uint8_t	named[8] = { 0x13, SPDM_GET_CSR, 6, 3 };
+	static const uint8_t	erase[4] = { 0x13, SPDM_SET_CERTIFICATE,
+	    SLOT | 0x80, 6 };
+	static const uint8_t	nameless[4] = { 0x13, SPDM_SET_CERTIFICATE,
+	    SLOT | 0x80, 0 };
+	uint8_t			code;
+
+	t.rc.caps.flags |= SPDM_MULTI_KEY_NEG;
+	t.qc.versions = SPDM_ALLOW_13;
+	assert_int_equal(talk_run(&t), R_OK);
+	assert_true(t.requester->multi_key);
+	assert_int_equal(t.requester->csr.key_pair, 6);
+	holds(chain, chain_len);
+	t.qc.nsteps = 9;
+	assert_int_equal(talk_run(&t), R_OK);
+	ask_device(bare, sizeof(bare), &code);
+	assert_int_equal(code, SPDM_E_INVALID_REQUEST);
+	ask_device(nameless, sizeof(nameless), &code);
+	assert_int_equal(code, SPDM_E_INVALID_REQUEST);
+	ask_device(named, sizeof(named), &code);
+	assert_int_equal(code, 0);
+	ask_device(erase, sizeof(erase), &code);
+	assert_int_equal(code, 0);
+	assert_null(t.slots[SLOT].content);
+}
+
 int
 main(void)
 {
@@ -547,6 +578,7 @@ main(void)
 		T(test_reset_unannounced),
 		T(test_look_at_nothing),
 		T(test_device_checks),
+		T(test_multi_key),
 	};
 
 	return cmocka_run_group_tests_name("spdm_component", tests, NULL,
