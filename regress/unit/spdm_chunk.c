@@ -445,6 +445,107 @@ test_unasked(void **state)
 	run_expect(R_ATT_ERROR);
 }
 
+/* ---- inside of a session --------------------------------------------------- */
+
+static const struct spdm_step	session[] = {
+	{ SPDM_GET_VERSION, 0 }, { SPDM_GET_CAPABILITIES, 0 },
+	{ SPDM_NEGOTIATE_ALGORITHMS, 0 }, { SPDM_GET_DIGESTS, 0 },
+	{ SPDM_GET_CERTIFICATE, 0 }, { SPDM_GET_CERTIFICATE, 1 },
+	{ SPDM_CHALLENGE, 0 }, { SPDM_GET_MEASUREMENTS, 0 },
+	{ SPDM_KEY_EXCHANGE, 0 }, { SPDM_FINISH, 0 }, { SPDM_HEARTBEAT, 0 },
+	{ SPDM_KEY_UPDATE, SPDM_UPDATE_ALL },
+	{ SPDM_KEY_UPDATE, SPDM_VERIFY_NEW },
+	{ SPDM_GET_MEASUREMENTS, 0 }, { SPDM_GET_CERTIFICATE, 0 },
+	{ SPDM_END_SESSION, 0 },
+};
+
+static void
+offer(void)
+{
+	requester_offer_session(&t.qc, t.qc.slots != NULL);
+	t.qc.steps = session;
+	t.qc.nsteps = sizeof(session) / sizeof(session[0]);
+}
+
+static void
+in_session(uint32_t transfer)
+{
+	offer();
+	t.qc.caps.data_transfer = t.rc.caps.data_transfer = transfer;
+	t.qc.versions = SPDM_ALLOW_12;
+	run_expect(R_OK);
+	t.qc.versions = SPDM_ALLOW_13;
+	run_expect(R_OK);
+}
+
+/* TH sees KEY_EXCHANGE and FINISH whole, records carry the pieces. */
+static void
+test_session(void **state)
+{
+	in_session(SPDM_MIN_TRANSFER);
+	in_session(100);
+	/* And DIGESTS in it, in a multi-key connection. */
+	t.rc.caps.flags |= SPDM_MULTI_KEY_NEG;
+	in_session(SPDM_MIN_TRANSFER);
+}
+
+/* The requester shows who it is, in pieces too. */
+static void
+test_session_mutual(void **state)
+{
+	static struct spdm_root	root;
+	uint8_t			der[2048];
+	size_t			n = soft_der(t.soft->root, der);
+
+	spdm_hash(spdm_md(spdm_alg(KEY_P256)), der, n, root.sha256);
+	spdm_hash(spdm_md(spdm_alg(KEY_P384)), der, n, root.sha384);
+	root.cert = t.soft->root;
+	t.rc.roots = &root;
+	t.rc.nroots = 1;
+	t.rc.mutual = SPDM_MUT_ENCAP;
+	t.rc.caps.flags |= SPDM_CAP_MUT_AUTH | SPDM_CAP_ENCAP;
+	t.qc.slots = t.slots;
+	t.own_key = t.soft->key;
+	in_session(100);
+	in_session(SPDM_MIN_TRANSFER);
+	t.qc.caps.flags |= SPDM_MULTI_KEY_NEG;
+	t.rc.algs.other |= SPDM_MULTI_KEY_CONN;
+	in_session(SPDM_MIN_TRANSFER);
+	t.rc.caps.flags |= SPDM_MULTI_KEY_NEG;
+	in_session(100);
+}
+
+/* Somebody without the session asks for a piece of what is said in it. */
+static void
+asks_outside(struct talk *k, uint8_t *msg, size_t *len)
+{
+	struct responder_chunk	*c = &k->responder->chunk;
+	uint8_t			 get[6] = { k->responder->version,
+	    SPDM_CHUNK_GET, 0, c->one.handle, (uint8_t)c->one.seq, 0 };
+	const uint8_t		*p;
+	size_t			 n;
+	bool			 secured;
+
+	if (c->one.state != CHUNK_OUT || !c->one.secured || k->hits++ > 0)
+		return;
+	(void)responder_feed(k->responder, false, get, sizeof(get));
+	p = responder_out(k->responder, &secured, &n);
+	assert_false(secured);
+	assert_int_equal(p[1], SPDM_ERROR);
+	assert_int_equal(p[2], SPDM_E_MESSAGE_LOST);
+	assert_int_equal(n, 4);
+}
+
+static void
+test_session_outside(void **state)
+{
+	offer();
+	t.qc.caps.data_transfer = 100;
+	t.request = asks_outside;
+	run_expect(R_ATT_CHUNK);
+	assert_true(t.hits > 0);
+}
+
 /* ---- what a stranger may try with a responder ---------------------------- */
 
 static const uint8_t	*answer;
@@ -852,6 +953,9 @@ main(void)
 		TRIAL(test_flipped),
 		TRIAL(test_other_answers),
 		TRIAL(test_unasked),
+		TRIAL(test_session),
+		TRIAL(test_session_mutual),
+		TRIAL(test_session_outside),
 		TRIAL(test_get),
 		TRIAL(test_send),
 		TRIAL(test_both_ways),
