@@ -69,7 +69,7 @@ device reset-set 4210 4 -r set
 bridged bus 5
 node_start a
 ok "a is ready" await_ready a 60
-ok "a has its maker's chain" node_identity a "$W/acme"
+ok "a has its maker's chain" await 60 node_identity a "$W/acme"
 
 ln "$W/bus/sock" "$W/a/run/netd/bus.sock"
 
