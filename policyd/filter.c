@@ -25,6 +25,8 @@ static const struct filter_row rows[] = {
 	FILTER_ANY(unlink, "SQLite: the log, at a clean end"),
 	FILTER_ANY(stat, "SQLite: is the file still the one it opened"),
 	FILTER_ANY(fstat, "SQLite: size of a file"),
+	FILTER_ANY(access, "may a read-only store be written again"),
+	FILTER_ANY(faccessat, "the same, where there is no access(2)"),
 	FILTER_ANY(newfstatat, "SQLite: the same two, by newer libcs"),
 	FILTER_IS(fcntl, 1, F_SETLK, "SQLite: locks, at the end"),
 };

@@ -33,6 +33,8 @@ static struct {
 	enum reason	 doomed;	/* why this turn cannot commit */
 	bool		 open;		/* the turn's transaction */
 	bool		 failed;
+	bool		 denied;	/* opened to read: it may not be written */
+	char		 path[4096];
 } store;
 
 static enum reason
@@ -119,37 +121,51 @@ store_step_version(int version)
 	return r;
 }
 
-/* Move an older store forward; refuse one that a newer provd wrote. */
+/* What is there may be read by this program; nothing is written yet. */
 static enum reason
-store_migrate(void)
+store_known(int64_t *version, bool *ours)
 {
-	int64_t		 version = 0, app = 0, tables = 0;
+	int64_t		 app = 0, tables = 0;
 	int		 newest, rc;
-	enum reason	 r;
 
 	for (newest = 0; store_schema[newest] != NULL; newest++)
 		;
 	if ((rc = store_pragma_int("PRAGMA application_id", &app)) !=
 	    SQLITE_OK ||
-	    (rc = store_pragma_int("PRAGMA user_version", &version)) !=
+	    (rc = store_pragma_int("PRAGMA user_version", version)) !=
 	    SQLITE_OK ||
 	    (rc = store_pragma_int("SELECT count(*) FROM sqlite_schema",
 	    &tables)) != SQLITE_OK)
 		return store_complain(rc, "schema");
-	if (app != STORE_APPLICATION) {
-		if (app != 0 || version != 0 || tables != 0)
-			return R_SYS_STORE_FOREIGN;
-		if (sqlite3_db_readonly(store.db, "main") == 1)
-			return R_SYS_STORE_READONLY;
-		if ((r = store_exec("PRAGMA application_id = 1886547830")) !=
-		    R_OK)
-			return r;
-	}
-	if (version < 0 || version > newest) {
+	*ours = app == STORE_APPLICATION;
+	if (!*ours && (app != 0 || *version != 0 || tables != 0))
+		return R_SYS_STORE_FOREIGN;
+	if (*version < 0 || *version > newest) {
 		log_warnx("store: version %lld, this program knows %d",
-		    (long long)version, newest);
+		    (long long)*version, newest);
 		return R_SYS_STORE_NEWER;
 	}
+	return R_OK;
+}
+
+/* Move an older store forward. */
+static enum reason
+store_migrate(void)
+{
+	int64_t		 version = 0;
+	bool		 ours = false;
+	int		 newest;
+	enum reason	 r;
+
+	for (newest = 0; store_schema[newest] != NULL; newest++)
+		;
+	if ((r = store_known(&version, &ours)) != R_OK)
+		return r;
+	if (!ours && sqlite3_db_readonly(store.db, "main") == 1)
+		return R_SYS_STORE_READONLY;
+	if (!ours && (r = store_exec("PRAGMA application_id = 1886547830")) !=
+	    R_OK)
+		return r;
 	if (version < newest && version > 0)
 		log_info("store: moves from version %lld to %d",
 		    (long long)version, newest);
@@ -165,7 +181,7 @@ store_migrate(void)
  * second policyd on the same store is refused (BUSY).
  */
 static enum reason
-store_configure(bool immutable)
+store_configure(bool writable)
 {
 	static const char	*const pragmas[] = {
 		"PRAGMA locking_mode = EXCLUSIVE",
@@ -176,6 +192,8 @@ store_configure(bool immutable)
 		"PRAGMA cell_size_check = ON",
 		"PRAGMA synchronous = FULL",
 	};
+	int64_t			 version = 0;
+	bool			 ours;
 	enum reason		 r;
 	size_t			 i;
 
@@ -185,23 +203,27 @@ store_configure(bool immutable)
 	for (i = 0; i < sizeof(pragmas) / sizeof(pragmas[0]); i++)
 		if ((r = store_exec(pragmas[i])) != R_OK)
 			return r;
-	if (immutable)
+	if (!writable)
 		return R_OK;
+	/* The mode is written into the file: not into one of others. */
+	if ((r = store_known(&version, &ours)) != R_OK)
+		return r;
 	return store_exec("PRAGMA journal_mode = WAL");
 }
 
+/* how: what the URI says more, NULL to write */
 static enum reason
-store_open_as(const char *path, bool immutable)
+store_open_as(const char *path, const char *how)
 {
 	char		 uri[4200];
 	enum reason	 r;
 	int		 rc;
 
 	if (snprintf(uri, sizeof(uri), "file:%s%s", path,
-	    immutable ? "?immutable=1" : "") >= (int)sizeof(uri))
+	    how == NULL ? "" : how) >= (int)sizeof(uri))
 		return R_SYS_STORE_IO;
 	rc = sqlite3_open_v2(uri, &store.db, SQLITE_OPEN_URI |
-	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (immutable ?
+	    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (how != NULL ?
 	    SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE),
 	    NULL);
 	if (store.db == NULL)
@@ -209,7 +231,7 @@ store_open_as(const char *path, bool immutable)
 	if (rc != SQLITE_OK)
 		r = store_complain(rc, path);
 	else
-		r = store_configure(immutable);
+		r = store_configure(how == NULL);
 	if (r != R_OK) {
 		sqlite3_close(store.db);
 		store.db = NULL;
@@ -218,8 +240,10 @@ store_open_as(const char *path, bool immutable)
 }
 
 /*
- * A read-only file system has no room for a write-ahead log. The file alone
- * is the whole store unless a log lies beside it.
+ * A read-only file system has no room for a write-ahead log, so without one
+ * the file alone is the whole store. A log that a kill left beside it holds
+ * the newest of it: it is read, with its index in our heap, and without locks,
+ * which a file that is open for reading only cannot have.
  */
 static enum reason
 store_open_readonly(const char *path)
@@ -227,9 +251,11 @@ store_open_readonly(const char *path)
 	char	wal[4200];
 
 	if (snprintf(wal, sizeof(wal), "%s-wal", path) >= (int)sizeof(wal) ||
-	    access(path, F_OK) == -1 || access(wal, F_OK) == 0)
+	    access(path, F_OK) == -1)
 		return R_SYS_STORE_READONLY;
-	return store_open_as(path, true);
+	store.denied = access(path, W_OK) == -1;
+	return store_open_as(path, access(wal, F_OK) == 0 ?
+	    "?vfs=unix-none" : "?immutable=1");
 }
 
 enum reason
@@ -240,7 +266,8 @@ store_open(const char *path)
 	memset(&store, 0, sizeof(store));
 	if (strpbrk(path, "?#%") != NULL)	/* special in a URI */
 		return R_SYS_STORE_IO;
-	r = store_open_as(path, false);
+	snprintf(store.path, sizeof(store.path), "%s", path);
+	r = store_open_as(path, NULL);
 	if ((r == R_SYS_STORE_IO || r == R_SYS_STORE_READONLY) &&
 	    store_open_readonly(path) == R_OK)
 		r = R_OK;
@@ -320,8 +347,14 @@ store_probe(void)
 
 	if (store.open)
 		return store.state;
-	if (sqlite3_db_readonly(store.db, "main") == 1)
+	if (sqlite3_db_readonly(store.db, "main") == 1) {
+		/* Only the next start opens it to write. */
+		if (store.denied && access(store.path, W_OK) == 0) {
+			log_info("store: can be written again");
+			store.failed = true;
+		}
 		return store.state = R_SYS_STORE_READONLY;
+	}
 	if ((rc = probe_write()) == SQLITE_DONE) {
 		if (store.state != R_OK)
 			log_info("store: can be written again");

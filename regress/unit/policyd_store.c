@@ -321,7 +321,7 @@ test_failing_disk(void **state)
 
 /* Exit status: 77 if such a mount is not permitted here. */
 static void
-readonly_child(int arg)
+readonly_child(int kept)
 {
 	if (unshare(CLONE_NEWNS) == -1 ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
@@ -332,26 +332,58 @@ readonly_child(int arg)
 	if (store_open(dir_store) != R_OK ||
 	    store_state() != R_SYS_STORE_READONLY)
 		_exit(1);
-	if (store_meta_int("kept", 0) != 1)
+	if (store_meta_int("kept", 0) != kept)
 		_exit(2);
 	if (store_meta_set_int("more", 1) != R_SYS_STORE_READONLY)
 		_exit(3);
 	store_turn();
-	_exit(store_failed() ? 4 : 0);
+	if (store_probe() != R_SYS_STORE_READONLY || store_failed())
+		_exit(4);
+	/* Written again it is by the next start, which this one asks for. */
+	if (mount(NULL, dir_path, NULL, MS_BIND | MS_REMOUNT, NULL) == -1 ||
+	    store_probe() != R_SYS_STORE_READONLY || !store_failed())
+		_exit(5);
+	store_close();
+	_exit(store_open(dir_store) == R_OK && store_state() == R_OK &&
+	    store_meta_int("kept", 0) == kept ? 0 : 6);
+}
+
+static void
+readonly(int kept)
+{
+	int	st;
+
+	if ((st = in_child(readonly_child, kept)) == 77)
+		skip();
+	assert_int_equal(st, 0);
 }
 
 static void
 test_readonly(void **state)
 {
-	int	st;
-
 	open_store();
 	assert_int_equal(store_meta_set_int("kept", 1), R_OK);
 	store_turn();
 	store_close();
-	if ((st = in_child(readonly_child, 0)) == 77)
-		skip();
-	assert_int_equal(st, 0);
+	readonly(1);
+}
+
+/* Killed: what it acknowledged last is in the log only. */
+static void
+leave_log(int kept)
+{
+	if (store_open(dir_store) != R_OK ||
+	    store_meta_set_int("kept", kept) != R_OK)
+		_exit(1);
+	store_turn();
+	_exit(store_failed() ? 2 : 0);
+}
+
+static void
+test_readonly_with_log(void **state)
+{
+	assert_int_equal(in_child(leave_log, 7), 0);
+	readonly(7);
 }
 
 /* ---- under the filter ---- */
@@ -528,6 +560,7 @@ main(void)
 		T(test_full_at_first_start),
 		T(test_failing_disk),
 		T(test_readonly),
+		T(test_readonly_with_log),
 		T(test_filter),
 		T(test_filter_late),
 		T(test_filter_opens_nothing),
