@@ -375,20 +375,24 @@ requester_send(struct requester *r, const uint8_t *msg, size_t len)
 static enum spdm_act
 send_request(struct requester *r)
 {
+	uint32_t	most = r->chunk.on ? r->chunk.peer_max :
+	    r->peer_transfer;
+
 	if (r->why.reason != R_OK)
 		return SPDM_FAIL;
 	if (r->signing)
 		return SPDM_SIGN;
 	requester_chunk_ask(r, requester_secured(r));
+	if (r->req.full || r->req.len > most || (r->chunk.piece.len == 0 &&
+	    r->req.len > r->peer_transfer)) {
+		requester_bad(r, R_ATT_REQUEST_SIZE, row_now(r)->name,
+		    "a request that the peer can take",
+		    "%zu bytes, it takes %u", r->req.len, most);
+		return SPDM_FAIL;
+	}
 	if (r->chunk.piece.len > 0)
 		return requester_send(r, r->chunk.piece.data,
 		    r->chunk.piece.len);
-	if (r->req.full || r->req.len > r->peer_transfer) {
-		requester_bad(r, R_ATT_REQUEST_SIZE, row_now(r)->name,
-		    "a request that the peer can take",
-		    "%zu bytes, it takes %u", r->req.len, r->peer_transfer);
-		return SPDM_FAIL;
-	}
 	return requester_send(r, r->req.data, r->req.len);
 }
 

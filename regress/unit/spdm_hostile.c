@@ -502,10 +502,17 @@ test_portions(void **state)
 static void
 test_least_portions(void **state)
 {
+	/* CHALLENGE of 1.3 does not fit in 42 bytes. */
+	t.qc.versions = SPDM_ALLOW_12;
+	t.rc.caps.flags &= ~SPDM_CAP_CHUNK;
 	t.qc.caps.data_transfer = t.qc.caps.max_msg = 300;
 	t.rc.caps.data_transfer = t.rc.caps.max_msg = SPDM_MIN_TRANSFER;
 	run_expect(R_OK);
 	assert_true(t.messages > 20);
+	t.qc.versions = SPDM_ALLOW_13;
+	run_expect(R_ATT_REQUEST_SIZE);
+	t.rc.caps.flags |= SPDM_CAP_CHUNK;
+	run_expect(R_ATT_REQUEST_SIZE);
 }
 
 static void

@@ -208,14 +208,14 @@ talk_exchange(struct talk *t)
 	}
 	p = responder_out(t->responder, &secured, &len);
 	NEED(len <= TALK_MSG);
+	if ((t->silent = len == 0))
+		return SPDM_FAIL;
 	memcpy(t->buf, p, len);
 	if (secured && t->inside != NULL && t->requester->ses.s != NULL)
 		talk_reseal(t, &secured, &len);
 	if (t->response != NULL)
 		t->response(t, t->buf, &len);
 	t->messages++;
-	if ((t->silent = len == 0))
-		return SPDM_FAIL;
 	return requester_feed(t->requester, secured, t->buf, len);
 }
 
