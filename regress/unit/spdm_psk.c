@@ -269,6 +269,30 @@ flip_request(struct talk *talk, uint8_t *p, size_t *len)
 	flip_response(talk, p, len);
 }
 
+/* What the answer was not free to choose has a reason of its own. */
+static void
+test_fields(void **state)
+{
+	static const struct { size_t byte; enum reason r; } rows[] = {
+		{ 2, R_ATT_KEY_EXCHANGE_FIELD },	/* a heartbeat */
+		{ 8, R_ATT_FORM },	/* length of the context */
+		{ 10, R_ATT_FORM },	/* of the opaque data */
+		{ 12, R_ATT_SUMMARY },
+		{ 12 + 32, R_ATT_CODE_PROOF },		/* the context */
+		{ 12 + 32 + 32, R_ATT_SECURED_VERSION },
+		{ 12 + 32 + 32 + 12, R_ATT_CODE_PROOF },	/* verify data */
+	};
+	size_t	i;
+
+	t.response = flip_response;
+	t.code = SPDM_PSK_EXCHANGE_RSP;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		t.at = rows[i].byte * 8;
+		expect(rows[i].r);
+		assert_int_equal(t.hits, 1);
+	}
+}
+
 /* One bit of each byte of a message, request or answer: never a code. */
 static void
 flip_each(uint8_t code, size_t *bytes)
@@ -559,6 +583,7 @@ main(void)
 		CODE(test_keyd_slow),
 		CODE(test_other_code),
 		CODE(test_capabilities),
+		CODE(test_fields),
 		CODE(test_flipped_answer),
 		CODE(test_flipped_request),
 		CODE(test_relay),
