@@ -104,24 +104,20 @@ code_retry(struct peer *p)
 		peer_schedule(p, soon, "the peer did not have the code yet");
 }
 
-bool
+void
 code_confirm(struct peer *p, const struct evidence *ev)
 {
-	bool	listed = p->conf != NULL && p->conf->identity != NULL;
-
 	code_forget(p);		/* keyd has it still, for the peer's own use */
+	/* A listed identity that is another was refused before. */
 	if (strcmp(p->identity, ev->node) == 0)
-		return false;
+		return;
 	log_info("peer %s: one-time code confirms %s", p->name, ev->node);
 	audit_record(AUDIT_VERDICT, p->name, R_OK,
 	    "identity %s confirmed by one-time code", ev->node);
-	if (listed)
-		return false;
 	IPC_SET_STR(p->identity, ev->node);
 	p->pinned = PIN_CODE;
 	peer_leave(p);
 	peer_store_save(p);
-	return true;
 }
 
 /* It ends without having confirmed anything. */

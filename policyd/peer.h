@@ -374,9 +374,8 @@ void		 code_forget(struct peer *);	/* keyd keeps it */
 void		 code_drop(struct peer *);	/* keyd wipes it */
 /* An attestation with the code ended without a verdict: soon again. */
 void		 code_retry(struct peer *);
-/* Evidence that holds the code: the identity is listed from now on. True if
-   it was not before. */
-bool		 code_confirm(struct peer *, const struct evidence *);
+/* Evidence that holds the code: the identity is listed from now on. */
+void		 code_confirm(struct peer *, const struct evidence *);
 void		 code_tick(struct peer *, uint64_t mono);
 void		 codes_down(void);		/* keyd went, and they with it */
 
