@@ -8,7 +8,7 @@
  *           signatures and transcripts; reports evidence. Has keyd sign the
  *           FINISH of a session whose responder asks who we are.
  * Refuses:  sockets, files, verdicts; a job that it was not given; to hold
- *           a key.
+ *           a key that outlives a session.
  *
  * -R, the responder
  * Holds:    connected descriptors from netd; channels to policyd, netd and

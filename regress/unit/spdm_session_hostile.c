@@ -145,6 +145,28 @@ test_fields(void **state)
 			    requester_why(t.requester)->reason));
 }
 
+/* What CHALLENGE_AUTH said, and what both sides can. */
+static void
+test_fields_before(void **state)
+{
+	static const struct spdm_step	challenged[] = {
+		{ SPDM_GET_VERSION, 0 }, { SPDM_GET_CAPABILITIES, 0 },
+		{ SPDM_NEGOTIATE_ALGORITHMS, 0 }, { SPDM_GET_DIGESTS, 0 },
+		{ SPDM_GET_CERTIFICATE, 0 }, { SPDM_CHALLENGE, 0 },
+		{ SPDM_KEY_EXCHANGE, 0 }, { SPDM_FINISH, 0 },
+	};
+
+	prepare(0);
+	t.qc.steps = challenged;
+	t.qc.nsteps = sizeof(challenged) / sizeof(challenged[0]);
+	run_expect(R_OK);
+	assert_int_equal(flipped(AT_SUMMARY, 0x01), R_ATT_SUMMARY);
+	assert_int_equal(flipped(AT_SUMMARY + 31, 0x80), R_ATT_SUMMARY);
+	t.qc.caps.flags &= ~SPDM_CAP_HBEAT;
+	assert_int_equal(flipped(AT_HEARTBEAT, 0x01),
+	    R_ATT_KEY_EXCHANGE_FIELD);
+}
+
 /* MutAuthRequested has four values, and two of them need a capability. */
 static void
 test_mutual_values(void **state)
@@ -663,6 +685,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TRIAL(test_flips),
 		TRIAL(test_fields),
+		TRIAL(test_fields_before),
 		TRIAL(test_mutual_values),
 		TRIAL(test_lengths),
 		TRIAL(test_points),
