@@ -161,7 +161,7 @@ static void	dial_peer(struct peer *);
 static unsigned	ndials, nshakes;
 static struct peer_list	waiting = TAILQ_HEAD_INITIALIZER(waiting);
 
-/* Connected, but for now there are handshakes enough; it counts as dialled. */
+/* Connected, but there are handshakes enough as it is; it counts as dialled. */
 static void
 wait_turn(struct peer *p, int fd)
 {
