@@ -210,6 +210,7 @@ static void
 measure(const char *where, int other)
 {
 	double		start, base, us;
+	char		name[64];
 	unsigned	r;
 	size_t		i;
 
@@ -225,16 +226,18 @@ measure(const char *where, int other)
 	base = median(ways[0].us, ROUNDS);
 	for (i = 0; i < NWAYS; i++) {
 		us = median(ways[i].us, ROUNDS);
-		printf("ipc_%s_%s %.2f us/call %.2f\n", ways[i].name, where, us,
-		    us / base);
+		snprintf(name, sizeof(name), "ipc_%s_%s", ways[i].name, where);
+		/* Of the rate that the bare socket has. */
+		bench_line(name, us, "us/call", base / us);
 		way_close(&ways[i]);
 	}
 	fflush(stdout);
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	bench_start(argc, argv);
 	request.content.len = sizeof(request.content.data);
 	reply.signature.len = 72;
 	if (ipc_encode(MSG_TLS_SIGN_REQ, 1000, &request, bytes_out,

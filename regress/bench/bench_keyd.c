@@ -2,9 +2,11 @@
  * TLS signatures a second through keyd's own dispatch in another process, 32
  * under way at once, beside what is below it: OpenSSL in this process (one
  * context, signing the digest), and ESYS over the same kind of descriptor to
- * a software TPM. In turns, so that a drifting machine drifts for all. Prints
+ * a software TPM. In turns, so that a drifting machine drifts for all.
  *
- *     name  median  /s  ratio to what is below it
+ * For other benches: "--serve tls|spdm soft|tpm|slow" is such a keyd on
+ * descriptor 3, its key's public point goes to 4; "--bare tpm|slow" prints the
+ * rate of ESYS. A slow TPM takes 20 ms for each command, as chips do.
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -27,6 +29,7 @@
 
 #define ROUNDS	7
 #define FLIGHT	32
+#define SLOW_US	20000
 
 /* ---- keyd in a process of its own ------------------------------------ */
 
@@ -41,8 +44,41 @@ struct way {
 	pid_t		 pid;
 	struct swtpm	 sw;
 	enum key_algorithm algorithm;
+	enum ipc_role	 peer;		/* whom it serves */
+	int		 tell;		/* where the key's point goes, or 0 */
 	bool		 tpm;
 };
+
+/* Between a software TPM and whoever uses it: each command takes SLOW_US. */
+static void
+make_slow(struct swtpm *sw)
+{
+	const struct timespec	ts = { .tv_nsec = SLOW_US * 1000L };
+	uint8_t			buf[4096];
+	size_t			n;
+	int			sv[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv) == -1)
+		err(1, "socketpair");
+	switch (fork()) {
+	case -1:
+		err(1, "fork");
+	case 0:
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(sv[0]);
+		while ((n = swtpm_record(sv[1], buf, sizeof(buf))) > 0 &&
+		    swtpm_full(sw->fd, buf, n, true) &&
+		    (n = swtpm_record(sw->fd, buf, sizeof(buf))) > 0) {
+			nanosleep(&ts, NULL);
+			if (!swtpm_full(sv[1], buf, n, true))
+				break;
+		}
+		_exit(0);
+	}
+	close(sv[1]);
+	close(sw->fd);
+	sw->fd = sv[0];
+}
 
 static struct msg_tls_sign_req	 request = { .key = 0, .scheme = 0x0403 };
 
@@ -53,14 +89,14 @@ closed(struct chan *c, enum reason why, unsigned type)
 }
 
 static const struct hub_peer *
-for_netd(void)
+peer_of(enum ipc_role role)
 {
 	size_t	 i;
 
 	for (i = 0; i < keyd_npeers; i++)
-		if (keyd_peers[i].role == IPC_NETD)
+		if (keyd_peers[i].role == role)
 			return &keyd_peers[i];
-	errx(1, "netd is no peer");
+	errx(1, "no such peer");
 }
 
 static void
@@ -89,9 +125,9 @@ serve(struct chan *c, struct tpm *t)
 static void
 keyd_main(struct way *w, int fd)
 {
-	const struct hub_peer	*p = for_netd();
+	const struct hub_peer	*p = peer_of(w->peer);
 	struct chan_conf	 cc = {
-		.self = IPC_KEYD, .peer = IPC_NETD, .closed = closed,
+		.self = IPC_KEYD, .peer = w->peer, .closed = closed,
 		.handlers = p->handlers, .nhandlers = p->nhandlers,
 	};
 	struct key_conf		 ring = { .dir = test_dir, .kek = test_kek };
@@ -112,11 +148,17 @@ keyd_main(struct way *w, int fd)
 	keyd_serve(&kc);
 	if (key_open(&ring, &why) == -1)
 		errx(1, "keys");
-	key_make("tls", KEY_TLS, w->algorithm, test_made_cb, &m);
+	if (w->peer == IPC_ATTESTR)
+		key_make("spdm", KEY_SPDM, w->algorithm, test_made_cb, &m);
+	else
+		key_make("tls", KEY_TLS, w->algorithm, test_made_cb, &m);
 	if (w->tpm && !swtpm_serve(ring.tpm, &m.calls))
 		errx(1, "key");
 	if (m.key == NULL || (c = chan_new(fd, &cc)) == NULL)
 		errx(1, "key");
+	if (w->tell != 0 && write(w->tell, key_point(m.key),
+	    curve_get(w->algorithm)->point) == -1)
+		err(1, "point");
 	chan_set_phase(c, IPC_RUN);
 	serve(c, ring.tpm);
 }
@@ -218,6 +260,7 @@ static struct {
 	TSS2_TCTI_CONTEXT *tcti;
 	ESYS_CONTEXT	*esys;
 	ESYS_TR		 key;
+	bool		 slow;
 } raw;
 
 #define RAW(async, finish) do {						\
@@ -245,8 +288,11 @@ raw_open(void)
 	TPM2B_DIGEST			*hash;
 	TPMT_TK_CREATION		*ticket;
 
-	if (swtpm_start(&raw.sw) == -1 ||
-	    (raw.tcti = tcti_new(raw.sw.fd)) == NULL ||
+	if (swtpm_start(&raw.sw) == -1)
+		errx(1, "software TPM");
+	if (raw.slow)
+		make_slow(&raw.sw);
+	if ((raw.tcti = tcti_new(raw.sw.fd)) == NULL ||
 	    Esys_Initialize(&raw.esys, raw.tcti, NULL) != TSS2_RC_SUCCESS)
 		errx(1, "software TPM");
 	p->type = TPM2_ALG_ECC;
@@ -297,22 +343,61 @@ round_esys(struct way *w)
 
 static struct way	 ways[] = {
 	{ .name = "openssl_p256", .round = round_openssl, .signatures = 4000,
-	    .algorithm = KEY_P256, .below = 0 },
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 0 },
 	{ .name = "keyd_soft_p256", .round = round_keyd, .signatures = 4000,
-	    .algorithm = KEY_P256, .below = 0 },
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 0 },
 	{ .name = "openssl_p384", .round = round_openssl, .signatures = 200,
-	    .algorithm = KEY_P384, .below = 2 },
+	    .peer = IPC_NETD, .algorithm = KEY_P384, .below = 2 },
 	{ .name = "keyd_soft_p384", .round = round_keyd, .signatures = 200,
-	    .algorithm = KEY_P384, .below = 2 },
+	    .peer = IPC_NETD, .algorithm = KEY_P384, .below = 2 },
 	{ .name = "esys_p256", .round = round_esys, .signatures = 300,
-	    .algorithm = KEY_P256, .below = 4 },
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 4 },
 	{ .name = "keyd_tpm_p256", .round = round_keyd, .signatures = 300,
-	    .algorithm = KEY_P256, .below = 4, .tpm = true },
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 4, .tpm = true },
 };
 #define NWAYS	(sizeof(ways) / sizeof(ways[0]))
 
+static void
+bare_only(const char *backend)
+{
+	struct way	w = { .signatures = 100 };
+
+	if ((raw.slow = strcmp(backend, "slow") == 0))
+		w.signatures = 25;
+	raw_open();
+	printf("%f\n", round_esys(&w));
+	swtpm_stop(&raw.sw);
+	swtpm_remove(&raw.sw);
+}
+
+/* keyd itself is a child, so that somebody puts away what it made. */
+static void
+serve_only(const char *purpose, const char *backend)
+{
+	struct way	w = { .algorithm = KEY_P256, .tell = 4 };
+
+	w.peer = strcmp(purpose, "spdm") == 0 ? IPC_ATTESTR : IPC_NETD;
+	w.tpm = strcmp(backend, "soft") != 0;
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (test_dir_make(NULL) == -1 || (w.tpm && swtpm_start(&w.sw) == -1))
+		errx(1, "directory or software TPM");
+	if (strcmp(backend, "slow") == 0)
+		make_slow(&w.sw);
+	if ((w.pid = fork()) == 0)
+		keyd_main(&w, 3);
+	close(3);
+	close(4);
+	waitpid(w.pid, NULL, 0);
+	if (w.tpm) {
+		swtpm_stop(&w.sw);
+		swtpm_remove(&w.sw);
+	}
+	test_dir_empty(test_dir);
+	rmdir(test_dir);
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 	double	 rate, ratios[ROUNDS];
 	char	 dirs[NWAYS][64];
@@ -321,6 +406,12 @@ main(void)
 
 	signal(SIGPIPE, SIG_IGN);
 	setenv("TSS2_LOG", "all+none", 1);
+	if (argc == 4 && strcmp(argv[1], "--serve") == 0)
+		serve_only(argv[2], argv[3]);
+	else if (argc == 3 && strcmp(argv[1], "--bare") == 0)
+		bare_only(argv[2]);
+	if (argc > 1 && !bench_start(argc, argv))
+		return 0;
 	request.content.len = TLS13_CONTENT_MIN;
 	memset(request.content.data, ' ', 64);
 	memcpy(request.content.data + 64, "TLS 1.3, server CertificateVerify",
@@ -339,8 +430,7 @@ main(void)
 			ratios[r] = ways[i].rate[r] /
 			    ways[ways[i].below].rate[r];
 		rate = median(ways[i].rate, ROUNDS);
-		printf("%s %.0f /s %.2f\n", ways[i].name, rate,
-		    median(ratios, ROUNDS));
+		bench_line(ways[i].name, rate, "/s", median(ratios, ROUNDS));
 		if (ways[i].round != round_keyd)
 			continue;
 		kill(ways[i].pid, SIGKILL);

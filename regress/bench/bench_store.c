@@ -124,16 +124,17 @@ compare(const char *name, unsigned events)
 	}
 	o = median(ours, ROUNDS);
 	t = median(theirs, ROUNDS);
-	printf("%-28s %9.0f  events/s  %.2f\n", name, o * events, o / t);
+	bench_line(name, o * events, "events/s", o / t);
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static const char *const ends[] = { "", "-wal" };
 	char			 name[128];
 	size_t			 i;
 
+	bench_start(argc, argv);
 	snprintf(dir, sizeof(dir), "/tmp/provd-bench.XXXXXX");
 	if (mkdtemp(dir) == NULL)
 		err(1, "%s", dir);
@@ -143,8 +144,8 @@ main(void)
 		errx(1, "%s", path);
 	audit_start();
 	bare_open();
-	compare("event, audit, commit", 1);
-	compare("32 events in one commit", 32);
+	compare("store_event", 1);
+	compare("store_event_of_32", 32);
 	sqlite3_finalize(bare_put);
 	sqlite3_close(bare);
 	store_close();

@@ -1,41 +1,35 @@
 /*
  * What it costs to keep the private key elsewhere: full mutual handshakes a
- * second with the signer in a second process behind libipc, in turns with the
- * signer in this one; and how many words established connections exchange
- * while 16 handshakes wait for a signer that takes 20 ms for each signature.
- * Prints
- *
- *     name  median  unit  ratio to the one beside it
+ * second with the key in keyd, in turns with the key in this process; the
+ * same with a key in a TPM, beside what that TPM can sign, while 100 other
+ * connections keep their pings; and how many words established connections
+ * exchange while 16 handshakes wait for a signer that takes 20 ms for each
+ * signature. "--only N" does N handshakes, key here, and nothing else.
  */
-#include <sys/socket.h>
-#include <sys/wait.h>
-
-#include <err.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "bench.h"
+#include "keyd_run.h"
 #include "../unit/certs.h"
 
 #define HANDSHAKES	64	/* a round, each with two signatures */
 #define AT_ONCE		16
 #define ROUNDS		9
 #define TALKERS		8
+#define TPM_ROUNDS	5
+#define PINGERS		100
+#define PING_MS		100	/* each of them, this often */
 #define SLOW_MS		20
 
 struct end {
 	struct tls	*tls;
 	bool		 server, up, talks;
+	double		 pinged;	/* when; 0: answered */
 };
 
 static uv_loop_t	 loop;
+static struct ca	 ca;
 static struct leaf	 leaf;
 static struct chan	*keyd;
-static struct end	 ends[2 * (AT_ONCE + TALKERS)];
+static struct end	 ends[2 * (AT_ONCE + PINGERS)];
 static unsigned		 nup, words;
 
 /* ---- signers ------------------------------------------------------------- */
@@ -98,63 +92,47 @@ sign_next(uv_timer_t *t)
 	provider_done(queue[nqueued].id, R_OK, sig, len);
 }
 
-/* ---- the second process -------------------------------------------------- */
-
-static int
-on_sign(struct chan *c, const struct ipc_call *call, const void *arg)
-{
-	const struct msg_tls_sign_req	*q = arg;
-	struct msg_tls_sign_rep		 m = { 0 };
-	uint8_t				 sig[112];
-
-	IPC_SET_BLOB(m.signature, sig, certs_signature(leaf.key,
-	    q->content.data, q->content.len, sig));
-	return chan_reply(c, call, MSG_TLS_SIGN_REP, &m);
-}
+/* ---- keyd ---------------------------------------------------------------- */
 
 static void
 closed(struct chan *c, enum reason r, unsigned type)
 {
 }
 
-static struct chan *
-open_chan(int fd, enum ipc_role self, enum ipc_role peer)
+static void
+identity(const struct leaf *l)
 {
-	static const struct ipc_handler	handlers[] = {
-		{ MSG_TLS_SIGN_REQ, on_sign },
-	};
-	const struct chan_conf		conf = {
-		.self = self, .peer = peer, .handlers = handlers,
-		.nhandlers = self == IPC_KEYD, .closed = closed,
-	};
-	struct chan			*c = chan_open(&loop, fd, &conf);
+	uint8_t	*der = NULL;
+	int	 len = i2d_X509(l->cert, &der);
 
-	if (c == NULL)
-		err(1, "channel");
-	chan_set_phase(c, IPC_RUN);
-	return c;
+	if (tls_identity(0, KEY_P256, der, (size_t)len) != R_OK)
+		errx(1, "identity");
+	OPENSSL_free(der);
 }
 
-static pid_t
-start_signer(void)
+/* A leaf of this node over the key that keyd holds. */
+static struct leaf
+keyd_start(struct keyd_run *run, const char *argv0, const char *backend)
 {
-	int	sv[2];
-	pid_t	pid;
+	static const struct chan_conf	conf = { .self = IPC_NETD,
+	    .peer = IPC_KEYD, .closed = closed };
+	EVP_PKEY			*key = certs_key("P-256");
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) == -1)
-		err(1, "socketpair");
-	if ((pid = fork()) == -1)
-		err(1, "fork");
-	uv_loop_init(&loop);
-	if (pid == 0) {
-		close(sv[0]);
-		open_chan(sv[1], IPC_KEYD, IPC_NETD);
-		uv_run(&loop, UV_RUN_DEFAULT);
-		_exit(0);
-	}
-	close(sv[1]);
-	keyd = open_chan(sv[0], IPC_NETD, IPC_KEYD);
-	return pid;
+	keyd_run(run, argv0, "tls", backend);
+	if ((keyd = chan_open(&loop, run->fd, &conf)) == NULL)
+		err(1, "channel");
+	chan_set_phase(keyd, IPC_RUN);
+	if (EVP_PKEY_set1_encoded_public_key(key, run->point, KEYD_POINT) != 1)
+		errx(1, "key");
+	return certs_leaf_over(key, &ca, NODE_A, NULL);
+}
+
+static void
+keyd_end(struct keyd_run *run)
+{
+	chan_close(keyd);
+	uv_run(&loop, UV_RUN_NOWAIT);
+	keyd_run_end(run);
 }
 
 /* ---- connections --------------------------------------------------------- */
@@ -168,12 +146,28 @@ on_up(struct tls *t, void *arg)
 	nup++;
 }
 
+/* How late were the answers? */
+static double	late[200000];
+static size_t	nlate;
+
+static void
+pong(struct end *e)
+{
+	if (nlate < sizeof(late) / sizeof(late[0]))
+		late[nlate++] = seconds() - e->pinged;
+	e->pinged = 0;
+}
+
 static void
 on_data(struct tls *t, void *arg, const uint8_t *p, size_t len)
 {
 	struct end *e = arg;
 
 	words += e->server;
+	if (e->pinged != 0) {
+		pong(e);
+		return;
+	}
 	if (e->talks && tls_send(t, p, len) == -1)
 		errx(1, "queue");
 }
@@ -187,7 +181,7 @@ on_down(struct tls *t, void *arg, const struct refusal *why)
 static int
 on_verify(struct tls *t, void *arg, X509 *x, struct refusal *why)
 {
-	X509 *anchor = *(X509 **)loop.data;
+	X509 *anchor = ca.cert;
 
 	return verify_leaf(x, &anchor, 1, true, (int64_t)clock_trusted(), why);
 }
@@ -220,7 +214,7 @@ close_pair(unsigned i)
 
 /* Handshakes a second, AT_ONCE of them under way at any time. */
 static double
-handshakes(provider_sign_fn sign)
+handshakes(provider_sign_fn sign, unsigned all)
 {
 	double		start = seconds();
 	unsigned	i, done = 0, begun;
@@ -228,7 +222,7 @@ handshakes(provider_sign_fn sign)
 	provider_signer(sign);
 	for (begun = 0; begun < AT_ONCE; begun++)
 		open_pair(begun, false);
-	while (done < HANDSHAKES) {
+	while (done < all) {
 		uv_run(&loop, UV_RUN_ONCE);
 		for (i = 0; i < AT_ONCE; i++) {
 			if (!ends[2 * i].up || !ends[2 * i + 1].up)
@@ -236,13 +230,13 @@ handshakes(provider_sign_fn sign)
 			close_pair(i);
 			ends[2 * i].up = false;
 			done++;
-			if (begun < HANDSHAKES) {
+			if (begun < all) {
 				open_pair(i, false);
 				begun++;
 			}
 		}
 	}
-	return HANDSHAKES / (seconds() - start);
+	return all / (seconds() - start);
 }
 
 /* Words a second between TALKERS in the time of AT_ONCE slow signatures. */
@@ -274,20 +268,124 @@ talk(bool pending)
 	return words / (AT_ONCE * SLOW_MS / 1e3);
 }
 
+/* Both ends of each, and keyd: three of the four parts of two nodes. */
 static void
-bench_handshakes(void)
+bench_handshakes(const char *argv0)
 {
-	double	here[ROUNDS], there[ROUNDS], ratio[ROUNDS], m;
-	int	i;
+	double		here[ROUNDS], there[ROUNDS], ratio[ROUNDS];
+	double		cpu[ROUNDS], kcpu[ROUNDS], hcpu[ROUNDS], t;
+	struct keyd_run	run;
+	struct leaf	remote = keyd_start(&run, argv0, "soft");
+	pid_t		child = keyd_run_child(&run);
+	int		i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		here[i] = handshakes(sign_here);
-		there[i] = handshakes(sign_there);
+		identity(&leaf);
+		t = cpu_seconds(getpid());
+		here[i] = handshakes(sign_here, HANDSHAKES);
+		hcpu[i] = (cpu_seconds(getpid()) - t) / HANDSHAKES;
+		identity(&remote);
+		t = cpu_seconds(getpid());
+		kcpu[i] = cpu_seconds(child);
+		there[i] = handshakes(sign_there, HANDSHAKES);
+		cpu[i] = (cpu_seconds(getpid()) - t) / HANDSHAKES;
+		kcpu[i] = (cpu_seconds(child) - kcpu[i]) / HANDSHAKES;
 		ratio[i] = there[i] / here[i];
+		cpu[i] = (cpu[i] + kcpu[i]) / hcpu[i];
 	}
-	m = median(ratio, ROUNDS);
-	printf("tls_handshake_here\t%.0f\t/s\t1.00\n", median(here, ROUNDS));
-	printf("tls_handshake_keyd\t%.0f\t/s\t%.2f\n", median(there, ROUNDS), m);
+	bench_line("tls_handshake_here", median(here, ROUNDS), "/s", 1);
+	bench_line("tls_handshake_keyd", median(there, ROUNDS), "/s",
+	    median(ratio, ROUNDS));
+	t = median(hcpu, ROUNDS);
+	bench_line("tls_handshake_here_cpu", 1e6 * t, "us", 1);
+	bench_line("tls_handshake_keyd_cpu", 1e6 * t * median(cpu, ROUNDS),
+	    "us", cpu[ROUNDS / 2]);
+	bench_line("tls_handshake_keyd_cpu_of_keyd",
+	    1e6 * median(kcpu, ROUNDS), "us", BENCH_NONE);
+	certs_leaf_free(&remote);
+	keyd_end(&run);
+}
+
+/* ---- a TPM, while others ping -------------------------------------------- */
+
+/* Each timer turn a tenth of them; whoever was not answered is late. */
+static void
+ping_some(uv_timer_t *t)
+{
+	static unsigned	turn;
+	struct end	*e;
+	unsigned	i;
+
+	for (i = turn++ % 10; i < PINGERS; i += 10) {
+		e = &ends[2 * (AT_ONCE + i)];
+		if (e->pinged != 0)
+			continue;
+		e->pinged = seconds();
+		tls_send(e->tls, "ping", 4);
+	}
+}
+
+static void
+echo_all(bool on)
+{
+	unsigned	i;
+
+	for (i = 0; i < PINGERS; i++)
+		ends[2 * (AT_ONCE + i) + 1].talks = on;
+}
+
+static void
+pingers_open(void)
+{
+	unsigned	i, n;
+
+	provider_signer(sign_there);
+	for (i = 0; i < PINGERS; i += AT_ONCE) {
+		nup = 0;
+		for (n = 0; n < AT_ONCE && i + n < PINGERS; n++)
+			open_pair(AT_ONCE + i + n, false);
+		while (nup < 2 * n)
+			uv_run(&loop, UV_RUN_ONCE);
+	}
+	echo_all(true);
+	nlate = 0;
+}
+
+static void
+bench_tpm(const char *argv0, const char *backend, unsigned n)
+{
+	double		rate[TPM_ROUNDS], bare[TPM_ROUNDS], ratio[TPM_ROUNDS];
+	struct keyd_run	run;
+	struct leaf	remote = keyd_start(&run, argv0, backend);
+	char		name[64];
+	uv_timer_t	timer;
+	unsigned	i;
+
+	identity(&remote);
+	pingers_open();
+	uv_timer_init(&loop, &timer);
+	uv_timer_start(&timer, ping_some, PING_MS / 10, PING_MS / 10);
+	for (i = 0; i < TPM_ROUNDS; i++) {
+		bare[i] = keyd_bare(argv0, backend);
+		/* Both ends of a handshake sign. */
+		rate[i] = 2 * handshakes(sign_there, n);
+		ratio[i] = rate[i] / bare[i];
+	}
+	uv_close((uv_handle_t *)&timer, NULL);
+	qsort(late, nlate, sizeof(late[0]), bench_less);
+	snprintf(name, sizeof(name), "tls_%s_bare", backend);
+	bench_line(name, median(bare, TPM_ROUNDS), "signatures/s", 1);
+	snprintf(name, sizeof(name), "tls_%s_handshakes", backend);
+	bench_line(name, median(rate, TPM_ROUNDS), "signatures/s",
+	    median(ratio, TPM_ROUNDS));
+	snprintf(name, sizeof(name), "tls_%s_ping_median", backend);
+	bench_line(name, 1e3 * late[nlate / 2], "ms", BENCH_NONE);
+	snprintf(name, sizeof(name), "tls_%s_ping_99_of_100", backend);
+	bench_line(name, 1e3 * late[nlate * 99 / 100], "ms", BENCH_NONE);
+	for (i = 0; i < PINGERS; i++)
+		close_pair(AT_ONCE + i);
+	certs_leaf_free(&remote);
+	keyd_end(&run);
 }
 
 static void
@@ -310,37 +408,32 @@ bench_pending(void)
 		ratio[i] = busy[i] / idle[i];
 	}
 	m = median(ratio, ROUNDS);
-	printf("tls_words_idle\t%.0f\t/s\t1.00\n", median(idle, ROUNDS));
-	printf("tls_words_pending\t%.0f\t/s\t%.2f\n", median(busy, ROUNDS), m);
+	bench_line("tls_words_idle", median(idle, ROUNDS), "/s", 1);
+	bench_line("tls_words_pending", median(busy, ROUNDS), "/s", m);
 	for (i = 0; i < TALKERS; i++)
 		close_pair(i);
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
-	struct ca	 ca;
-	uint8_t		*der = NULL;
-	int		 len;
-	pid_t		 pid;
-
 	signal(SIGPIPE, SIG_IGN);
+	bench_start(argc, argv);
+	uv_loop_init(&loop);
 	clock_set((uint64_t)time(NULL));
 	if (tls_init(NULL) == -1)
 		return 1;
 	ca = certs_ca("ca");
 	leaf = certs_leaf(&ca, NODE_A, NULL);
-	pid = start_signer();
-	loop.data = &ca.cert;
-	len = i2d_X509(leaf.cert, &der);
-	if (tls_identity(3, KEY_P256, der, (size_t)len) != R_OK)
-		errx(1, "identity");
-	OPENSSL_free(der);
-	bench_handshakes();
-	bench_pending();
-	chan_close(keyd);
-	uv_run(&loop, UV_RUN_NOWAIT);
-	waitpid(pid, NULL, 0);
+	identity(&leaf);
+	if (argc == 3 && strcmp(argv[1], "--only") == 0)
+		handshakes(sign_here, (unsigned)strtoul(argv[2], NULL, 10));
+	else {
+		bench_pending();
+		bench_handshakes(argv[0]);
+		bench_tpm(argv[0], "tpm", HANDSHAKES);
+		bench_tpm(argv[0], "slow", HANDSHAKES / 2);
+	}
 	certs_ca_free(&ca);
 	certs_leaf_free(&leaf);
 	tls_stop();

@@ -106,11 +106,13 @@ certs_ca(const char *cn)
 	return ca;
 }
 
+/* Over this key, of which the public half is enough. */
 static inline struct leaf
-certs_leaf(const struct ca *ca, const char *node, const struct leaf_conf *c)
+certs_leaf_over(EVP_PKEY *key, const struct ca *ca, const char *node,
+    const struct leaf_conf *c)
 {
 	static const struct leaf_conf	 proper;
-	struct leaf			 l = { .key = certs_key("P-256") };
+	struct leaf			 l = { .key = key };
 	const struct ca			*named;
 	char				 san[128];
 
@@ -134,6 +136,12 @@ certs_leaf(const struct ca *ca, const char *node, const struct leaf_conf *c)
 	    "keyid:always");
 	certs_sign(l.cert, ca->key);
 	return l;
+}
+
+static inline struct leaf
+certs_leaf(const struct ca *ca, const char *node, const struct leaf_conf *c)
+{
+	return certs_leaf_over(certs_key("P-256"), ca, node, c);
 }
 
 static inline void
