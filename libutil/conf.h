@@ -69,7 +69,8 @@ struct conf {
 	char		*listen_address;	/* default "::" and IPv4 */
 	uint16_t	 mtls_port;	/* 8090 */
 	uint16_t	 spdm_port;	/* 4194 */
-	char		*spdm_mctp;	/* socket for MCTP bridges, or NULL */
+	char		*spdm_mctp;	/* socket for MCTP bridges, "mctp:NET",
+					   or NULL */
 	bool		 spdm_mutual;	/* sessions only for known makers */
 	char		*boot_id;	/* file measured as boot id */
 	struct conf_path *measure;	/* files whose digests are measured */

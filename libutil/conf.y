@@ -79,6 +79,9 @@ setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		| LISTEN SPDM PORT NUMBER	{ conf_number(p, SET_SPDM_PORT, $4); }
 		| LISTEN SPDM MUTUAL		{ p->conf->spdm_mutual = conf_once(p, SET_MUTUAL); }
 		| LISTEN SPDM MCTP STRING	{ conf_string(p, SET_SPDM_MCTP, $4); }
+		| LISTEN SPDM MCTP NETWORK NUMBER {
+			conf_mctp(p, SET_SPDM_MCTP, $5, 0);
+		}
 		| LIMIT CONNECTIONS NUMBER	{ conf_number(p, SET_MAX_CONNECTIONS, $3); }
 		| LIMIT PERADDRESS NUMBER	{ conf_number(p, SET_MAX_PER_ADDRESS, $3); }
 		| LIMIT HALFOPEN NUMBER		{ conf_number(p, SET_MAX_HALF_OPEN, $3); }

@@ -60,7 +60,7 @@ bool	conf_once(struct parse *, enum conf_set);
 void	conf_number(struct parse *, enum conf_set, int64_t);
 void	conf_time(struct parse *, enum conf_set, int64_t ms);
 void	conf_string(struct parse *, enum conf_set, char *);
-/* An endpoint of the kernel's MCTP. */
+/* An endpoint of the kernel's MCTP; to listen, eid is 0. */
 void	conf_mctp(struct parse *, enum conf_set, int64_t net, int64_t eid);
 void	conf_key(struct parse *, enum conf_backend, char *tpm, bool pcrs);
 void	conf_retry(struct parse *, int64_t min, int64_t max);

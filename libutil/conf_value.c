@@ -405,16 +405,20 @@ void
 conf_mctp(struct parse *p, enum conf_set set, int64_t net, int64_t eid)
 {
 	char	text[40], **to;
+	int	n;
 
 	if (!conf_once(p, set))
 		return;
-	if (net < 1 || net > INT32_MAX || eid < 8 || eid > 254) {
+	if (net < 1 || net > INT32_MAX ||
+	    (set != SET_SPDM_MCTP && (eid < 8 || eid > 254))) {
 		conf_error(p, p->line, "%s: a network is 1 to 2147483647, an "
 		    "eid 8 to 254", values[set].name);
 		return;
 	}
-	snprintf(text, sizeof(text), "mctp:%lld:%lld", (long long)net,
-	    (long long)eid);
+	n = snprintf(text, sizeof(text), "mctp:%lld", (long long)net);
+	if (set != SET_SPDM_MCTP)
+		snprintf(text + n, sizeof(text) - (size_t)n, ":%lld",
+		    (long long)eid);
 	to = target(p, set);
 	free(*to);
 	*to = copy(text);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mctp.h"
 #include "netd.h"
 
 static int
@@ -85,6 +86,10 @@ addr_text(const struct sockaddr_storage *ss, char *out, size_t size)
 		snprintf(out, size, "mctp");
 		return;
 	}
+	if (ss->ss_family == AF_MCTP) {
+		mctp_text(ss, out, size);
+		return;
+	}
 	if (a != NULL) {
 		snprintf(out, size, "%u.%u.%u.%u", a[0], a[1], a[2], a[3]);
 		return;
@@ -120,6 +125,8 @@ addr_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 
 	if (a4 != NULL || b4 != NULL)
 		return a4 != NULL && b4 != NULL && memcmp(a4, b4, 4) == 0;
+	if (a->ss_family == AF_MCTP && b->ss_family == AF_MCTP)
+		return mctp_same(a, b);
 	/* Whoever comes over a bridge counts as one. */
 	if (a->ss_family == AF_UNIX || b->ss_family == AF_UNIX)
 		return a->ss_family == b->ss_family;

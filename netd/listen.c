@@ -243,6 +243,16 @@ port_open(struct port *p, const char *address, uint16_t port)
 	return 0;
 }
 
+/* A socket for bridges, or the kernel's MCTP. */
+static int
+mctp_open(const char *where)
+{
+	if (*where != '/')
+		return mctp_bind(where);
+	bridges.fd = mctp_listen(where);
+	return bridges.fd == -1 ? -1 : 0;
+}
+
 int
 listen_open(const struct conf *conf)
 {
@@ -255,9 +265,8 @@ listen_open(const struct conf *conf)
 	if (port_open(&mtls, address, conf->mtls_port) == -1 ||
 	    port_open(&spdm, address, conf->spdm_port) == -1)
 		return -1;
-	if (conf->spdm_mctp != NULL &&
-	    (bridges.fd = mctp_listen(conf->spdm_mctp)) == -1) {
-		log_warn("listen: mctp: %s", conf->spdm_mctp);
+	if (conf->spdm_mctp != NULL && mctp_open(conf->spdm_mctp) == -1) {
+		log_warn("listen: %s", conf->spdm_mctp);
 		return -1;
 	}
 	if ((reserve = fcntl(mtls.fd, F_DUPFD_CLOEXEC, 0)) == -1) {
@@ -288,6 +297,7 @@ listen_start(struct uv_loop_s *loop)
 	if (port_start(&mtls, loop) == -1 || port_start(&spdm, loop) == -1 ||
 	    (bridges.fd != -1 && port_start(&bridges, loop) == -1))
 		return -1;
+	mctp_serve(spdm_accepted);
 	return 0;
 }
 

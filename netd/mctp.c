@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,21 +25,30 @@
 /* After <net/if.h>, which netd.h has: the two declare the same. */
 #include <linux/mctp.h>
 
-#ifndef AF_MCTP
-#define AF_MCTP	45
-#endif
-
-#define RELAYS_MAX	32	/* as many as jobs of attestd -Q */
+#define RELAYS_MAX	64	/* jobs of attestd -Q, and who asks -R */
 #define MESSAGE_MAX	0x10000	/* bytes, with the type */
 
+#define TYPES		2	/* DSP0275 and DSP0276: 5 and 6 */
+#define TYPE_FIRST	5
+
+/* One endpoint: one that we ask, or one that asks us. */
 struct relay {
 	LIST_ENTRY(relay)	 entry;
 	struct mctp_endpoint	 to;
+	bool			 asks;		/* by the sockets of served */
 	uv_poll_t		 kernel, ours;
 	int			 kernel_fd, ours_fd;
 	int			 nhandles;	/* not closed yet */
 	bool			 closing;
 };
+
+/* Where requests come in; one a type. */
+static struct served {
+	int		 fd;
+	uv_poll_t	 poll;
+	bool		 started;
+} served[TYPES] = { { .fd = -1 }, { .fd = -1 } };
+static mctp_accept_fn		 accepted;
 
 static LIST_HEAD(, relay)	 relays = LIST_HEAD_INITIALIZER(relays);
 static unsigned			 nrelays;
@@ -54,7 +64,21 @@ kernel_open(void)
 	return socket(AF_MCTP, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-/* A request: the kernel picks its tag and brings us what answers it. */
+static int
+kernel_bind(int fd, uint32_t network, uint8_t type)
+{
+	struct sockaddr_mctp	a = {
+		.smctp_family = AF_MCTP,
+		.smctp_network = network,
+		.smctp_addr.s_addr = MCTP_ADDR_ANY,
+		.smctp_type = type,
+	};
+
+	return bind(fd, (struct sockaddr *)&a, sizeof(a));
+}
+
+/* For a request the kernel picks a tag, and brings us what answers it; an
+ * answer has the tag of its request. */
 static ssize_t
 kernel_send(int fd, const struct mctp_endpoint *to, uint8_t type,
     const uint8_t *p, size_t len)
@@ -64,7 +88,7 @@ kernel_send(int fd, const struct mctp_endpoint *to, uint8_t type,
 		.smctp_network = to->network,
 		.smctp_addr.s_addr = to->eid,
 		.smctp_type = type,
-		.smctp_tag = MCTP_TAG_OWNER,
+		.smctp_tag = to->tag,
 	};
 
 	return sendto(fd, p, len, MSG_DONTWAIT, (struct sockaddr *)&a,
@@ -87,12 +111,13 @@ kernel_recv(int fd, struct mctp_endpoint *from, uint8_t *type, uint8_t *p,
 	}
 	from->network = a.smctp_network;
 	from->eid = a.smctp_addr.s_addr;
+	from->tag = a.smctp_tag;
 	*type = a.smctp_type;
 	return n;
 }
 
-struct mctp_kernel	mctp_kernel = { kernel_open, kernel_send,
-    kernel_recv };
+struct mctp_kernel	mctp_kernel = { kernel_open, kernel_bind,
+    kernel_send, kernel_recv };
 
 /* ---- relays -------------------------------------------------------------- */
 
@@ -103,7 +128,8 @@ relay_closed(uv_handle_t *h)
 
 	if (--r->nhandles > 0)
 		return;
-	close(r->kernel_fd);
+	if (!r->asks)
+		close(r->kernel_fd);
 	close(r->ours_fd);
 	free(r);
 }
@@ -116,7 +142,8 @@ relay_end(struct relay *r)
 	r->closing = true;
 	LIST_REMOVE(r, entry);
 	nrelays--;
-	uv_close((uv_handle_t *)&r->kernel, relay_closed);
+	if (!r->asks)
+		uv_close((uv_handle_t *)&r->kernel, relay_closed);
 	uv_close((uv_handle_t *)&r->ours, relay_closed);
 }
 
@@ -132,13 +159,15 @@ from_attestd(uv_poll_t *h, int status, int events)
 {
 	struct relay	*r = h->data;
 	ssize_t		 n;
+	int		 fd = r->kernel_fd;
 
 	n = recv(r->ours_fd, buf, sizeof(buf), MSG_DONTWAIT | MSG_TRUNC);
 	if (passes(n))
 		return;
-	if (n < 2 || n > (ssize_t)sizeof(buf) ||
-	    mctp_kernel.send(r->kernel_fd, &r->to, buf[0], buf + 1,
-	    (size_t)n - 1) == -1) {
+	if (r->asks && n > 0)
+		fd = served[buf[0] != TYPE_FIRST].fd;
+	if (n < 2 || n > (ssize_t)sizeof(buf) || mctp_kernel.send(fd, &r->to,
+	    buf[0], buf + 1, (size_t)n - 1) == -1) {
 		if (n > 0)
 			log_debug("mctp: eid %u: %s", r->to.eid,
 			    strerror(errno));
@@ -165,39 +194,165 @@ from_kernel(uv_poll_t *h, int status, int events)
 		relay_end(r);
 }
 
-static enum reason
+/* A pair with attestd's end in *fd; NULL: no room. */
+static struct relay *
 relay_new(const struct mctp_endpoint *to, int *fd)
 {
 	struct relay	*r;
-	int		 pair[2], kernel;
+	int		 pair[2];
+
+	if (nrelays == RELAYS_MAX || (r = calloc(1, sizeof(*r))) == NULL)
+		return NULL;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0, pair) == -1) {
+		free(r);
+		return NULL;
+	}
+	r->to = *to;
+	r->kernel_fd = -1;
+	r->ours_fd = pair[0];
+	r->ours.data = r;
+	r->nhandles = 1;
+	LIST_INSERT_HEAD(&relays, r, entry);
+	nrelays++;
+	if (uv_poll_init(loop, &r->ours, pair[0]) != 0)
+		fatalx("mctp: poll");
+	uv_poll_start(&r->ours, UV_READABLE, from_attestd);
+	*fd = pair[1];
+	return r;
+}
+
+static enum reason
+kernel_dial(const struct mctp_endpoint *to, int *fd)
+{
+	struct relay	*r;
+	int		 kernel;
 
 	if ((kernel = mctp_kernel.open()) == -1)
 		return errno == EAFNOSUPPORT || errno == EPROTONOSUPPORT ?
 		    R_NET_NO_MCTP : R_NET_RESOURCES;
-	if (nrelays == RELAYS_MAX || (r = calloc(1, sizeof(*r))) == NULL) {
+	if ((r = relay_new(to, fd)) == NULL) {
 		close(kernel);
 		return R_NET_RESOURCES;
 	}
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0, pair) == -1) {
-		close(kernel);
-		free(r);
-		return R_NET_RESOURCES;
-	}
-	r->to = *to;
 	r->kernel_fd = kernel;
-	r->ours_fd = pair[0];
-	r->kernel.data = r->ours.data = r;
-	r->nhandles = 2;
-	LIST_INSERT_HEAD(&relays, r, entry);
-	nrelays++;
-	if (uv_poll_init(loop, &r->kernel, kernel) != 0 ||
-	    uv_poll_init(loop, &r->ours, pair[0]) != 0)
+	r->kernel.data = r;
+	if (uv_poll_init(loop, &r->kernel, kernel) != 0)
 		fatalx("mctp: poll");
+	r->nhandles = 2;
 	uv_poll_start(&r->kernel, UV_READABLE, from_kernel);
-	uv_poll_start(&r->ours, UV_READABLE, from_attestd);
-	*fd = pair[1];
 	return R_OK;
+}
+
+/* ---- endpoints that ask ---------------------------------------------------- */
+
+static struct relay *
+asker(const struct mctp_endpoint *from)
+{
+	struct relay		*r;
+	struct sockaddr_storage	 ss;
+	int			 fd;
+
+	LIST_FOREACH(r, &relays, entry)
+		if (r->asks && r->to.network == from->network &&
+		    r->to.eid == from->eid)
+			return r;
+	if ((r = relay_new(from, &fd)) == NULL)
+		return NULL;
+	r->asks = true;
+	mctp_address(from, &ss);
+	accepted(fd, &ss);
+	return r;
+}
+
+/* A request of somebody; attestd -R has a socket for him. */
+static void
+request(uv_poll_t *h, int status, int events)
+{
+	struct served		*s = h->data;
+	struct mctp_endpoint	 from = { 0 };
+	struct relay		*r;
+	ssize_t			 n;
+
+	n = mctp_kernel.recv(s->fd, &from, &buf[0], buf + 1, sizeof(buf) - 1);
+	if (n < 0 || n > (ssize_t)sizeof(buf) - 1 ||
+	    (from.tag & MCTP_TAG_OWNER) == 0 || (r = asker(&from)) == NULL)
+		return;
+	r->to.tag = from.tag & MCTP_TAG_MASK;
+	if (send(r->ours_fd, buf, (size_t)n + 1, MSG_DONTWAIT | MSG_NOSIGNAL)
+	    == -1)
+		relay_end(r);
+}
+
+/* "mctp:NET" */
+int
+mctp_bind(const char *where)
+{
+	uint32_t	network = (uint32_t)strtoul(where + 5, NULL, 10);
+	unsigned	i;
+
+	for (i = 0; i < TYPES; i++)
+		if ((served[i].fd = mctp_kernel.open()) == -1 ||
+		    mctp_kernel.bind(served[i].fd, network,
+		    (uint8_t)(TYPE_FIRST + i)) == -1)
+			return -1;
+	return 0;
+}
+
+void
+mctp_serve(mctp_accept_fn fn)
+{
+	struct served	*s;
+
+	accepted = fn;
+	for (s = served; s < served + TYPES; s++) {
+		if (s->fd == -1)
+			continue;
+		if (uv_poll_init(loop, &s->poll, s->fd) != 0)
+			fatalx("mctp: poll");
+		s->poll.data = s;
+		s->started = true;
+		uv_poll_start(&s->poll, UV_READABLE, request);
+	}
+}
+
+static void
+served_closed(uv_handle_t *h)
+{
+	struct served	*s = h->data;
+
+	close(s->fd);
+	s->fd = -1;
+}
+
+void
+mctp_address(const struct mctp_endpoint *e, struct sockaddr_storage *ss)
+{
+	struct sockaddr_mctp	*a = (struct sockaddr_mctp *)ss;
+
+	memset(ss, 0, sizeof(*ss));
+	a->smctp_family = AF_MCTP;
+	a->smctp_network = e->network;
+	a->smctp_addr.s_addr = e->eid;
+}
+
+bool
+mctp_same(const struct sockaddr_storage *x, const struct sockaddr_storage *y)
+{
+	const struct sockaddr_mctp	*a = (const struct sockaddr_mctp *)x;
+	const struct sockaddr_mctp	*b = (const struct sockaddr_mctp *)y;
+
+	return a->smctp_network == b->smctp_network &&
+	    a->smctp_addr.s_addr == b->smctp_addr.s_addr;
+}
+
+void
+mctp_text(const struct sockaddr_storage *ss, char *out, size_t size)
+{
+	const struct sockaddr_mctp	*a = (const struct sockaddr_mctp *)ss;
+
+	snprintf(out, size, "mctp:%u:%u", a->smctp_network,
+	    a->smctp_addr.s_addr);
 }
 
 /* ---- bridges ------------------------------------------------------------- */
@@ -286,6 +441,7 @@ parse(const char *address, struct mctp_endpoint *e)
 		return false;
 	e->network = (uint32_t)n;
 	e->eid = (uint8_t)eid;
+	e->tag = MCTP_TAG_OWNER;
 	return true;
 }
 
@@ -297,7 +453,7 @@ mctp_dial(const char *address, int *fd)
 	*fd = -1;
 	if (*address == '/')
 		return bridge_connect(address, fd);
-	return parse(address, &to) ? relay_new(&to, fd) : R_NET_ADDRESS;
+	return parse(address, &to) ? kernel_dial(&to, fd) : R_NET_ADDRESS;
 }
 
 void
@@ -311,7 +467,13 @@ void
 mctp_stop(void)
 {
 	struct relay	*r;
+	struct served	*s;
 
 	while ((r = LIST_FIRST(&relays)) != NULL)
 		relay_end(r);
+	for (s = served; s < served + TYPES; s++)
+		if (s->started) {
+			s->started = false;
+			uv_close((uv_handle_t *)&s->poll, served_closed);
+		}
 }

@@ -112,6 +112,19 @@ match_peer(struct peer *p, void *arg)
 	inbound(p);
 }
 
+/* An endpoint of the kernel's MCTP, which has one name for both ways. */
+static void
+over_mctp(struct match *m)
+{
+	struct peer	*p;
+
+	if (strncmp(m->address, "mctp:", 5) == 0)
+		TAILQ_FOREACH(p, &peers, entry)
+			if (p->conf != NULL && p->conf->mctp != NULL &&
+			    strcmp(p->conf->mctp, m->address) == 0)
+				match_peer(p, m);
+}
+
 int
 attestr_attested(struct chan *c, const struct ipc_call *call, const void *arg)
 {
@@ -119,6 +132,7 @@ attestr_attested(struct chan *c, const struct ipc_call *call, const void *arg)
 	struct match			 m = { a->address, false };
 
 	peers_at(a->address, match_peer, &m);
+	over_mctp(&m);
 	neighbours_each(match_neighbour, &m);
 	if (!m.found)
 		remember(a->address);

@@ -42,6 +42,26 @@ test_mapped_address(void **state)
 	assert_string_equal(w_dial.address, "192.0.2.2");
 }
 
+/* An endpoint of MCTP: asked where it is, and known by that name. */
+static void
+test_mctp(void **state)
+{
+	static char	where[] = "mctp:1:9";
+
+	conf_b.mctp = where;
+	w_all_up();
+	w_attested("mctp:1:10");
+	w_attested("mctp");
+	assert_int_equal(w_opens, 0);
+	w_attested("mctp:1:9");
+	assert_int_equal(w_opens, 1);
+	assert_string_equal(w_dial.address, where);
+	/* Its own address is that of the peer channel. */
+	w_prove(&proof_b);
+	assert_string_equal(peer_byname("bmc-b")->ev->address, "192.0.2.2");
+	conf_b.mctp = NULL;
+}
+
 static void
 test_stranger(void **state)
 {
@@ -308,6 +328,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_configured),
 		T(test_mapped_address),
+		T(test_mctp),
 		T(test_stranger),
 		T(test_unlisted),
 		T(test_knocking),

@@ -26,9 +26,18 @@ static uv_loop_t	loop;
 static char		dir[64];
 static char		path[108];
 
-/* The kernel: a pair of datagram sockets; type and sender go in front. */
-static int		wire = -1;	/* the peer's end */
+/* The kernel: a pair of datagram sockets; network, eid, type and tag go in
+ * front. */
+static int		wire = -1;	/* the peer's end of the last one */
+static int		wire5 = -1;	/* of that for requests of type 5 */
+static unsigned		binds;
+static int		eacces;		/* errno of bind(2) */
 static int		no_mctp;	/* errno of socket(2) */
+
+/* What asked us. */
+static int		accepted_fd[96];
+static char		accepted_from[96][NETD_ADDR_MAX];
+static unsigned		naccepted;
 
 static int
 fake_open(void)
@@ -45,15 +54,29 @@ fake_open(void)
 	return fd[0];
 }
 
+static int
+fake_bind(int fd, uint32_t network, uint8_t type)
+{
+	if (eacces != 0) {
+		errno = eacces;
+		return -1;
+	}
+	assert_int_equal(network, 3);
+	assert_int_equal(type, 5 + binds);
+	if (binds++ == 0)
+		wire5 = wire;
+	return 0;
+}
+
 static ssize_t
 fake_send(int fd, const struct mctp_endpoint *to, uint8_t type,
     const uint8_t *p, size_t len)
 {
-	uint8_t	b[512] = { (uint8_t)to->network, to->eid, type };
+	uint8_t	b[512] = { (uint8_t)to->network, to->eid, type, to->tag };
 
-	assert_true(len + 3 <= sizeof(b));
-	memcpy(b + 3, p, len);
-	return send(fd, b, len + 3, 0);
+	assert_true(len + 4 <= sizeof(b));
+	memcpy(b + 4, p, len);
+	return send(fd, b, len + 4, 0);
 }
 
 static ssize_t
@@ -63,13 +86,14 @@ fake_recv(int fd, struct mctp_endpoint *from, uint8_t *type, uint8_t *p,
 	uint8_t	b[512];
 	ssize_t	n = recv(fd, b, sizeof(b), MSG_DONTWAIT);
 
-	if (n < 3)
+	if (n < 4)
 		return -1;
 	from->network = b[0];
 	from->eid = b[1];
 	*type = b[2];
-	memcpy(p, b + 3, (size_t)n - 3);
-	return n - 3;
+	from->tag = b[3];
+	memcpy(p, b + 4, (size_t)n - 4);
+	return n - 4;
 }
 
 static int
@@ -81,8 +105,11 @@ setup(void **state)
 		return -1;
 	snprintf(path, sizeof(path), "%s/x.sock", dir);
 	mctp_init(&loop, "");
-	mctp_kernel = (struct mctp_kernel){ fake_open, fake_send, fake_recv };
-	no_mctp = 0;
+	mctp_kernel = (struct mctp_kernel){ fake_open, fake_bind, fake_send,
+	    fake_recv };
+	no_mctp = eacces = 0;
+	binds = naccepted = 0;
+	wire5 = -1;
 	wire = -1;
 	return 0;
 }
@@ -204,12 +231,13 @@ test_relay(void **state)
 	end = wire;
 	assert_int_equal(send(fd, "\x05\x10\x84\0\0", 5, 0), 5);
 	turn();
-	assert_int_equal(recv(end, b, sizeof(b), 0), 7);
-	assert_memory_equal(b, "\x03\x09\x05\x10\x84\0\0", 7);
+	/* A request: the kernel gives it a tag. */
+	assert_int_equal(recv(end, b, sizeof(b), 0), 8);
+	assert_memory_equal(b, "\x03\x09\x05\x08\x10\x84\0\0", 8);
 	/* Another endpoint is not heard. */
-	assert_int_equal(send(end, "\x03\x0a\x05no", 5, 0), 5);
-	assert_int_equal(send(end, "\x02\x09\x05no", 5, 0), 5);
-	assert_int_equal(send(end, "\x03\x09\x06yes", 6, 0), 6);
+	assert_int_equal(send(end, "\x03\x0a\x05\0no", 6, 0), 6);
+	assert_int_equal(send(end, "\x02\x09\x05\0no", 6, 0), 6);
+	assert_int_equal(send(end, "\x03\x09\x06\0yes", 7, 0), 7);
 	turn();
 	turn();
 	turn();
@@ -241,9 +269,9 @@ test_relay_short(void **state)
 static void
 test_relay_limit(void **state)
 {
-	int	fd[64], i, j, over;
+	int	fd[96], i, j, over;
 
-	for (i = 0; i < 64; i++) {
+	for (i = 0; i < 96; i++) {
 		if (mctp_dial("mctp:3:9", &fd[i]) != R_OK)
 			break;
 		close(wire);
@@ -251,7 +279,7 @@ test_relay_limit(void **state)
 	}
 	close(wire);
 	wire = -1;
-	assert_int_equal(i, 32);
+	assert_int_equal(i, 64);
 	/* What ends gives its place. */
 	close(fd[0]);
 	turn();
@@ -260,6 +288,116 @@ test_relay_limit(void **state)
 	close(over);
 	for (j = 1; j < i; j++)
 		close(fd[j]);
+}
+
+/* ---- endpoints that ask -------------------------------------------------- */
+
+static void
+got(int fd, const struct sockaddr_storage *from)
+{
+	accepted_fd[naccepted] = fd;
+	addr_text(from, accepted_from[naccepted++], NETD_ADDR_MAX);
+}
+
+static void
+asks(uint8_t eid, uint8_t tag, const char *what)
+{
+	uint8_t	b[64] = { 3, eid, 5, tag };
+
+	memcpy(b + 4, what, strlen(what));
+	assert_int_equal(send(wire5, b, 4 + strlen(what), 0),
+	    4 + strlen(what));
+	turn();
+}
+
+static void
+test_serve(void **state)
+{
+	uint8_t	b[64];
+	int	wire6;
+
+	assert_int_equal(mctp_bind("mctp:3"), 0);
+	assert_int_equal(binds, 2);
+	wire6 = wire;
+	mctp_serve(got);
+	/* Each endpoint gets a descriptor, once. */
+	asks(9, 0x08 | 3, "one");
+	asks(10, 0x08 | 4, "two");
+	asks(9, 0x08 | 5, "three");
+	assert_int_equal(naccepted, 2);
+	assert_string_equal(accepted_from[0], "mctp:3:9");
+	assert_string_equal(accepted_from[1], "mctp:3:10");
+	assert_int_equal(recv(accepted_fd[0], b, sizeof(b), 0), 4);
+	assert_memory_equal(b, "\x05one", 4);
+	assert_int_equal(recv(accepted_fd[1], b, sizeof(b), 0), 4);
+	assert_int_equal(recv(accepted_fd[0], b, sizeof(b), 0), 6);
+	/* An answer has the tag of the last request, and is none itself. */
+	assert_int_equal(send(accepted_fd[0], "\x05yes", 4, 0), 4);
+	assert_int_equal(send(accepted_fd[1], "\x06sec", 4, 0), 4);
+	turn();
+	turn();
+	assert_int_equal(recv(wire5, b, sizeof(b), 0), 7);
+	assert_memory_equal(b, "\x03\x09\x05\x05yes", 7);
+	assert_int_equal(recv(wire6, b, sizeof(b), 0), 7);
+	assert_memory_equal(b, "\x03\x0a\x06\x04sec", 7);
+	/* What answers nothing of ours is nobody's request. */
+	asks(11, 4, "stray");
+	assert_int_equal(naccepted, 2);
+	/* attestd ends one; the next request makes a new one. */
+	close(accepted_fd[0]);
+	turn();
+	turn();
+	asks(9, 0x08, "again");
+	assert_int_equal(naccepted, 3);
+	close(accepted_fd[1]);
+	close(accepted_fd[2]);
+	close(wire5);
+}
+
+/* As many as there may be; then nobody new is heard. */
+static void
+test_serve_limit(void **state)
+{
+	uint8_t	eid;
+	int	i;
+
+	assert_int_equal(mctp_bind("mctp:3"), 0);
+	mctp_serve(got);
+	for (eid = 8; eid < 8 + 70; eid++)
+		asks(eid, 0x08, "x");
+	assert_int_equal(naccepted, 64);
+	for (i = 0; i < 64; i++)
+		close(accepted_fd[i]);
+	close(wire5);
+}
+
+static void
+test_serve_refused(void **state)
+{
+	no_mctp = EAFNOSUPPORT;
+	assert_int_equal(mctp_bind("mctp:3"), -1);
+	assert_int_equal(errno, EAFNOSUPPORT);
+	no_mctp = 0;
+	eacces = EACCES;
+	assert_int_equal(mctp_bind("mctp:3"), -1);
+	assert_int_equal(errno, EACCES);
+	mctp_serve(got);
+}
+
+static void
+test_same(void **state)
+{
+	struct sockaddr_storage	a, b;
+
+	mctp_address(&(struct mctp_endpoint){ 1, 9, 0 }, &a);
+	mctp_address(&(struct mctp_endpoint){ 1, 9, 7 }, &b);
+	assert_true(addr_same(&a, &b));
+	mctp_address(&(struct mctp_endpoint){ 1, 8, 0 }, &b);
+	assert_false(addr_same(&a, &b));
+	mctp_address(&(struct mctp_endpoint){ 2, 9, 0 }, &b);
+	assert_false(addr_same(&a, &b));
+	b.ss_family = AF_UNIX;
+	assert_false(addr_same(&a, &b));
 }
 
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -275,6 +413,10 @@ main(void)
 		T(test_relay),
 		T(test_relay_short),
 		T(test_relay_limit),
+		T(test_serve),
+		T(test_serve_limit),
+		T(test_serve_refused),
+		T(test_same),
 	};
 
 	return cmocka_run_group_tests_name("mctp", tests, NULL, NULL);
