@@ -75,7 +75,7 @@ teardown(void **state)
 	return dir_remove(state);
 }
 
-/* ---- what attestd -Q hears ---- */
+/* ---- what attestd hears ---- */
 
 static unsigned		heard;
 static struct msg_root_set last;
@@ -89,13 +89,13 @@ on_root(struct chan *c, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
-static const struct ipc_handler attestq[] = { { MSG_ROOT_SET, on_root } };
+static const struct ipc_handler attestd[] = { { MSG_ROOT_SET, on_root } };
 
 static struct chan *
-attestq_link(int fds[2])
+attestd_link(enum ipc_role role, int fds[2])
 {
-	struct chan_conf	qc = { .self = IPC_ATTESTQ,
-	    .peer = IPC_POLICYD, .handlers = attestq, .nhandlers = 1 };
+	struct chan_conf	qc = { .self = role,
+	    .peer = IPC_POLICYD, .handlers = attestd, .nhandlers = 1 };
 	struct chan		*c;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
@@ -156,7 +156,7 @@ test_roots(void **state)
 	}
 	assert_int_equal(i, 2);
 
-	q = attestq_link(fds);
+	q = attestd_link(IPC_ATTESTQ, fds);
 	assert_non_null(link_keyd = chan_new(fds[0], &pc));
 	chan_set_phase(link_keyd, IPC_RUN);
 	settings_up(IPC_NETD);
@@ -173,6 +173,38 @@ test_roots(void **state)
 	chan_close(link_keyd);
 }
 
+/* attestd -R judges requesters by the roots of peers, not of components. */
+static void
+test_roots_mutual(void **state)
+{
+	struct chan_conf	 pc = { .self = IPC_POLICYD,
+	    .peer = IPC_ATTESTR };
+	struct conf_component	 component = { .root = paths[2] };
+	struct chan		*r;
+	int			 fds[2];
+
+	write_certs(paths[0], 1, true);
+	write_certs(paths[1], 1, true);
+	write_certs(paths[2], 1, true);
+	accepts[1].next = NULL;
+	config.components = &component;
+	config.spdm_mutual = true;
+	settings_read(&config);
+	assert_non_null(settings_roots()->next->next);
+	heard = 0;
+	r = attestd_link(IPC_ATTESTR, fds);
+	assert_non_null(link_other[IPC_ATTESTR] = chan_new(fds[0],
+	    &pc));
+	chan_set_phase(link_other[IPC_ATTESTR], IPC_RUN);
+	settings_up(IPC_ATTESTR);
+	assert_int_equal(chan_input(r), 0);
+	assert_int_equal(heard, 2);
+	chan_close(r);
+	chan_close(link_other[IPC_ATTESTR]);
+	link_other[IPC_ATTESTR] = NULL;
+	config.components = NULL;
+}
+
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -181,6 +213,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_refused_files),
 		T(test_roots),
+		T(test_roots_mutual),
 	};
 
 	return cmocka_run_group_tests_name("policyd_settings", tests, NULL,
