@@ -15,6 +15,14 @@
 
 /* ---- DIGESTS ------------------------------------------------------------- */
 
+/* B is of the connection: what is asked in a session is not of it. */
+static void
+b_add(struct requester *r, const uint8_t *rsp, size_t len)
+{
+	if (!requester_secured(r))
+		transcript_b(&r->tr, r->req.data, r->req.len, rsp, len);
+}
+
 void
 ask_digests(struct requester *r)
 {
@@ -77,7 +85,7 @@ take_digests(struct requester *r, const uint8_t *msg, size_t len)
 		memcpy(r->digests, msg, len);
 		r->digests_len = len;
 	}
-	transcript_b(&r->tr, r->req.data, r->req.len, msg, len);
+	b_add(r, msg, len);
 	requester_say(r, "%zu certificate chain%s, slot mask %#04x", d.n,
 	    d.n == 1 ? "" : "s", r->mask);
 	return slots_needed(r);
@@ -191,7 +199,7 @@ take_certificate(struct requester *r, const uint8_t *msg, size_t len)
 		    c.length, s->portions, c.remainder, s->total);
 	memcpy(s->buf + s->len, c.data, c.length);
 	s->len += c.length;
-	transcript_b(&r->tr, r->req.data, r->req.len, msg, len);
+	b_add(r, msg, len);
 	return s->len < s->total ? TAKE_AGAIN : chain_whole(r, slot);
 }
 
