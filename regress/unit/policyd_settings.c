@@ -160,7 +160,9 @@ test_roots(void **state)
 	assert_non_null(link_keyd = chan_new(fds[0], &pc));
 	chan_set_phase(link_keyd, IPC_RUN);
 	settings_up(IPC_NETD);
+	link_other[IPC_ATTESTR] = link_keyd;
 	settings_up(IPC_ATTESTR);	/* it does not ask who somebody is */
+	link_other[IPC_ATTESTR] = NULL;
 	assert_int_equal(chan_input(q), 0);
 	assert_int_equal(heard, 0);
 	settings_up(IPC_ATTESTQ);
