@@ -86,7 +86,7 @@ complete_at() {	# the words that may follow
 }
 like "completion: commands" "$(complete_at)" ' provision .* monitor '
 like "completion: of a group" "$(complete_at peer)" ' list show add remove '
-like "completion: options" "$(complete_at -s /x provision b)" ' --identity --no-wait '
+like "completion: options" "$(complete_at -s /x provision b)" ' --identity --code --no-wait '
 like "completion: levels" "$(complete_at log level)" ' warn info debug trace '
 unlike "completion: nothing after a value" "$(complete_at peer add b --identity)" 'serial'
 for p in sbin/policyd bin/provctl lib/systemd/system/provd.target \
