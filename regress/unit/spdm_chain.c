@@ -109,6 +109,70 @@ test_good(void **state)
 	spdm_chain_free(&chain);
 }
 
+/* Changed after it was issued, and signed again: read it. */
+static void
+changed_expect(X509 *leaf, enum reason want)
+{
+	X509	*certs[2] = { soft.root, leaf };
+
+	NEED(X509_sign(leaf, soft.root_key, EVP_sha256()) > 0);
+	fill(soft.root, certs, 2);
+	read_expect(want);
+}
+
+static void
+test_version_1(void **state)
+{
+	X509	*leaf = soft_issue(&soft_leaf, soft.key, soft.root,
+	    soft.root_key);
+
+	NEED(X509_set_version(leaf, X509_VERSION_1) == 1);
+	changed_expect(leaf, R_ATT_CHAIN_FORM);
+	X509_free(leaf);
+}
+
+/* An extension that occurs twice hides one of the two from somebody. */
+static void
+test_extension_twice(void **state)
+{
+	X509	*leaf = soft_issue(&soft_leaf, soft.key, soft.root,
+	    soft.root_key);
+
+	soft_ext(leaf, soft.root, NID_basic_constraints, "CA:TRUE");
+	changed_expect(leaf, R_ATT_CHAIN_FORM);
+	X509_free(leaf);
+}
+
+/* A serial number that no person could read, or no field could hold. */
+static void
+test_device_unreadable(void **state)
+{
+	static const char	*const names[] = { "a\nb", "\xc3\xa9",
+	    "0123456789012345678901234567890123456789012345678901234567890123" };
+	struct spdm_identity	 id;
+	struct soft_cert	 c = soft_leaf;
+	X509			*leaf;
+	X509_NAME		*n;
+	size_t			 i;
+
+	c.device = NULL;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		leaf = soft_issue(&c, soft.key, soft.root, soft.root_key);
+		n = X509_get_subject_name(leaf);
+		NEED(X509_NAME_add_entry_by_NID(n, NID_serialNumber,
+		    V_ASN1_PRINTABLESTRING, (const uint8_t *)names[i], -1, -1,
+		    0) == 1);
+		changed_expect(leaf, R_OK);
+		spdm_identity(&chain, &id);
+		if (i < 2)
+			assert_string_equal(id.device, "");
+		else
+			assert_int_equal(strlen(id.device), 64);
+		spdm_chain_free(&chain);
+		X509_free(leaf);
+	}
+}
+
 /* An expired leaf is reported with its window, and is no reason here. */
 static void
 test_expired_is_reported(void **state)
@@ -542,6 +606,9 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		CHAIN(test_good),
+		CHAIN(test_version_1),
+		CHAIN(test_extension_twice),
+		CHAIN(test_device_unreadable),
 		CHAIN(test_expired_is_reported),
 		CHAIN(test_eku),
 		CHAIN(test_ca_leaf),

@@ -131,6 +131,54 @@ test_identity(void **state)
 	REFUSED(leaf_a(&shorter), false, NULL, R_TLS_BAD_IDENTITY);
 }
 
+/* An extension that occurs twice hides one of the two from somebody. */
+static void
+test_extension_twice(void **state)
+{
+	struct leaf	l = leaf_a(NULL);
+
+	certs_extend(l.cert, ca_a.cert, NID_subject_alt_name,
+	    "URI:urn:provd:node:" NODE_B);
+	certs_sign(l.cert, ca_a.key);
+	REFUSED(l, false, NULL, R_TLS_TWO_IDENTITIES);
+	l = leaf_a(NULL);
+	certs_extend(l.cert, ca_a.cert, NID_basic_constraints, "CA:TRUE");
+	certs_sign(l.cert, ca_a.key);
+	REFUSED(l, false, NULL, R_TLS_CERTIFICATE);
+}
+
+/* What the other side is told, of all that we may refuse it for. */
+static void
+test_alert(void **state)
+{
+	static const struct {
+		enum reason	reason;
+		int		alert;
+	} cases[] = {
+		{ R_TLS_EXPIRED, X509_V_ERR_CERT_HAS_EXPIRED },
+		{ R_TLS_NOT_YET_VALID, X509_V_ERR_CERT_NOT_YET_VALID },
+		{ R_TLS_PURPOSE, X509_V_ERR_INVALID_PURPOSE },
+		{ R_TLS_KEY_USAGE, X509_V_ERR_INVALID_PURPOSE },
+		{ R_TLS_LEAF_CA, X509_V_ERR_INVALID_PURPOSE },
+		{ R_TLS_NO_IDENTITY, X509_V_ERR_CERT_REJECTED },
+		{ R_TLS_TWO_IDENTITIES, X509_V_ERR_CERT_REJECTED },
+		{ R_TLS_BAD_IDENTITY, X509_V_ERR_CERT_REJECTED },
+		{ R_TLS_CERTIFICATE, X509_V_ERR_CERT_REJECTED },
+		/* Not whom we know, nor whether we know anybody. */
+		{ R_TLS_UNKNOWN_PEER,
+		    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY },
+		{ R_TLS_WRONG_ANCHOR,
+		    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY },
+		{ R_TLS_FOREIGN_ANCHOR,
+		    X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY },
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(verify_alert(cases[i].reason),
+		    cases[i].alert);
+}
+
 static void
 test_unknown(void **state)
 {
@@ -365,6 +413,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_proper),
 		cmocka_unit_test(test_identity),
+		cmocka_unit_test(test_extension_twice),
+		cmocka_unit_test(test_alert),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_wrong_peer),
 		cmocka_unit_test(test_wrong_anchor),
