@@ -631,45 +631,19 @@ static void
 finish_components(struct parse *p)
 {
 	struct conf_component	*c;
+	struct conf_peer	*peer;
 
 	for (c = p->conf->components; c != NULL; c = c->next) {
+		/* Both are subjects of the audit log. */
+		for (peer = p->conf->peers; peer != NULL; peer = peer->next)
+			if (same(peer->name, c->name))
+				conf_error(p, c->line, "component \"%s\" has "
+				    "the name of a peer", c->name);
 		if (c->spdm_port == 0)
 			c->spdm_port = p->conf->spdm_port;
 		if (c->validity == 0)
 			c->validity = p->conf->leaf_lifetime;
 	}
-}
-
-/*
- * netd dials from inside of its root: a bridge's socket must stand there. And
- * policyd's socket there is no bridge's.
- */
-static void
-bridge_ok(struct parse *p, const char *path, int line)
-{
-	const char	*run = p->conf->run_dir;
-	size_t		 n = strlen(run);
-
-	if (path == NULL || *path != '/')
-		return;
-	if (strncmp(path, run, n) == 0 && strncmp(path + n, "/netd/", 6) == 0 &&
-	    path[n + 6] != '\0' && strchr(path + n + 6, '/') == NULL &&
-	    strcmp(path + n + 6, "hub.sock") != 0)
-		return;
-	conf_error(p, line, "transport mctp \"%s\": netd reaches sockets of "
-	    "bridges in %s/netd only", path, run);
-}
-
-static void
-finish_bridges(struct parse *p)
-{
-	struct conf_peer	*peer;
-	struct conf_component	*c;
-
-	for (peer = p->conf->peers; peer != NULL; peer = peer->next)
-		bridge_ok(p, peer->mctp, peer->line);
-	for (c = p->conf->components; c != NULL; c = c->next)
-		bridge_ok(p, c->address, c->line);
 }
 
 static void
@@ -712,7 +686,7 @@ conf_finish(struct parse *p)
 		    "silence is not longer than keepalive");
 	else
 		finish_peers(p);
-	finish_bridges(p);
+	conf_bridges(p);
 	finish_components(p);
 	if (p->seen[SET_NODE] == 0)
 		conf_error(p, p->line, "no node: give this node a name with "

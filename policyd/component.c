@@ -116,6 +116,7 @@ static void
 act_begin(struct component *c, const struct why *why)
 {
 	steps_clear(c);
+	why_set(&c->why, R_OK, NULL, NULL, NULL);
 	c->reset_set = false;
 	c->tag = 0;
 	memset(&c->next, 0, sizeof(c->next));
@@ -201,8 +202,8 @@ step_note(const struct component *c, enum component_state from,
 	log_info("component %s: %s -> %s: %s%s%s", c->name, state_names[from],
 	    state_names[c->state], event_names[ev], r != R_OK ? ", " : "",
 	    r != R_OK ? reason_code(r) : "");
-	audit_record(AUDIT_TRANSITION, c->name, r, "component, %s -> %s: %s%s%s"
-	    "%s%s%s%s", state_names[from], state_names[c->state],
+	audit_record(AUDIT_TRANSITION, c->name, r, "%s -> %s: component, %s%s"
+	    "%s%s%s%s%s", state_names[from], state_names[c->state],
 	    event_names[ev],
 	    r != R_OK && *why->field ? "; " : "", r != R_OK ? why->field : "",
 	    r != R_OK && *why->expected ? ": expected " : "",
@@ -309,6 +310,9 @@ resume(struct component *c)
 	case C_NSTATES:
 		break;
 	}
+	/* The slot that it had is no longer ours to fill. */
+	if (c->why.reason == R_POL_COMPONENT_CHANGED)
+		c->state = C_NOTENROLLED;
 	/* A row that lost its certificate is believed nothing. */
 	if (c->state == C_ENROLLED && c->cert.id == 0)
 		c->state = C_NOTENROLLED;
@@ -318,7 +322,7 @@ resume(struct component *c)
 		return;
 	c->since = peers_env.now();
 	audit_record(AUDIT_TRANSITION, c->name, c->why.reason,
-	    "component, %s -> %s: policyd started anew", state_names[was],
+	    "%s -> %s: component, policyd started anew", state_names[was],
 	    state_names[c->state]);
 	(void)component_save(c);
 }

@@ -55,11 +55,13 @@ component_load(struct component *c)
 
 	store_bind(st, "s", c->name);
 	there = store_row(st) == 1;
-	if (there && sqlite3_column_int64(st, 2) == c->conf->slot) {
+	if (there) {
 		store_text(st, 0, state, sizeof(state));
 		n = component_state_find(state);
 		c->state = n < 0 ? C_NOTENROLLED : (enum component_state)n;
 		c->since = (uint64_t)sqlite3_column_int64(st, 1);
+	}
+	if (there && sqlite3_column_int64(st, 2) == c->conf->slot) {
 		store_text(st, 3, c->node, sizeof(c->node));
 		store_text(st, 4, c->device, sizeof(c->device));
 		c->attested = (uint64_t)sqlite3_column_int64(st, 5);

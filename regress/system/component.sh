@@ -4,8 +4,9 @@
 # get nothing, or a reason.
 . "$(dirname "$0")/lib.sh"
 . "$TOP/regress/system/world.sh"
+. "$TOP/regress/tools/storecheck.sh"
 need_root
-need ip runsv jq openssl
+need ip runsv jq openssl sqlite3
 
 world_new
 authority "$W/acme" ACME
@@ -137,10 +138,28 @@ done
 ok "reset-set: holds it" openssl verify -CAfile "$W/ca.pem" -no-CApath \
     -no-CAstore <(sed '1,/END/d' "$W/reset-set/slot4.pem")
 
+# ---- kills -------------------------------------------------------------------
+
+# settled NAME: nothing is under way
+settled() {
+	case $(field "$1" state) in
+	Enrolled | Unfinished) return 0 ;;
+	*) return 1 ;;
+	esac
+}
+for r in policyd keyd attestd-q netd; do
+	ctl a component enrol nic0 --no-wait >/dev/null
+	kill9 a $r
+	ok "$r killed: a is ready again" await_ready a 60
+	ok "enrolled, or shown as unfinished" await 60 settled nic0
+	ok "and it can be run again" ctl a component enrol nic0
+done
+
 # ---- what lasts ------------------------------------------------------------
 
 is "enrolled still, after a kill" "$(field nic0 state)" Enrolled
 ok "the audit log is whole" ctl a audit verify
+ok "no certificate without its record, no record twice" store_whole a
 is "no offence" "$(ctl a --json status |
     jq -s 'map(select(.row == "daemon").offences) | add')" 0
 ok "nothing a sanitizer would say" world_sanitized_clean

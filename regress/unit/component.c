@@ -152,9 +152,14 @@ pump(void)
 {
 	int	i;
 
-	for (i = 0; i < 6; i++) {
+	/* What keyd is asked it hears before the turn's commit, if it was
+	   asked too early. */
+	for (i = 0; i < 12; i++) {
+		w_side_pump(&w_netd);
+		w_side_pump(&w_attestq);
 		w_side_pump(&k_keyd);
-		w_pump();
+		w_side_pump(&w_attestq);
+		store_turn();
 	}
 }
 
@@ -438,6 +443,33 @@ test_refused(void **state)
 	refused(&proof_n, R_POL_SERIAL, C_FAILED);
 	conf_nic.serial = of_77;
 	enrolled();
+}
+
+/* A root of its own takes the place of the accepted ones, and is no other's. */
+static void
+test_own_root(void **state)
+{
+	struct evidence	 ev = { .have = HAVE_IDENTITY | HAVE_MEASURED |
+	    HAVE_FRESH, .version = 0x13, .algorithm = KEY_P384,
+	    .not_after = T0 * 2ull };
+	struct listing	 l = { .identity = NODE_N, .serial = "", .own = NODE_A };
+	uint8_t		 root[HASH_LEN];
+	struct why	 why;
+
+	IPC_SET_STR(ev.node, NODE_N);
+	memset(ev.root, ROOT_B, HASH_LEN);
+	memset(root, ROOT_B, HASH_LEN);
+	assert_int_equal(policy_judge_component(&policy, &l, root, &ev, T0,
+	    &why), R_OK);
+	assert_int_equal(policy_judge_component(&policy, &l, NULL, &ev, T0,
+	    &why), R_POL_ROOT);
+	memset(ev.root, ROOT_A, HASH_LEN);
+	assert_int_equal(policy_judge_component(&policy, &l, root, &ev, T0,
+	    &why), R_POL_ROOT);
+	/* a root alone lists nobody */
+	l.identity = "";
+	assert_int_equal(policy_judge_component(&policy, &l, NULL, &ev, T0,
+	    &why), R_POL_NOT_LISTED);
 }
 
 /* Half of the evidence is none. */
@@ -755,6 +787,10 @@ test_slot_changed(void **state)
 	restart();
 	assert_int_equal(nic()->state, C_NOTENROLLED);
 	assert_int_equal(nic()->why.reason, R_POL_COMPONENT_CHANGED);
+	assert_int_equal(nic()->cert.id, 0);
+	enrol();			/* and that it was is forgotten */
+	restart();
+	assert_int_equal(nic()->state, C_UNFINISHED);
 	enrolled();
 	restart();
 	assert_int_equal(nic()->state, C_ENROLLED);
@@ -785,6 +821,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		T(test_enrol),
 		T(test_refused),
+		T(test_own_root),
 		T(test_incomplete),
 		T(test_offences),
 		T(test_keyd_refuses),
