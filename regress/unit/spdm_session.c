@@ -480,6 +480,82 @@ test_inside(void **state)
 	spdm_session_free(s);
 }
 
+/*
+ * A record as whoever has the keys may make it: these bytes before the
+ * ciphertext, this plaintext, under the sequence that is expected.
+ */
+static size_t
+forge(const struct spdm_session *s, const char *head_hex,
+    const char *plain_hex, uint8_t *rec)
+{
+	const struct spdm_dir	*d = &s->dir[SPDM_SIDE_RSP];
+	struct vec_bytes	 head = vec_hex(head_hex);
+	struct vec_bytes	 plain = vec_hex(plain_hex);
+	EVP_CIPHER_CTX		*c = EVP_CIPHER_CTX_new();
+	uint8_t			 iv[SPDM_AEAD_IV];
+	size_t			 n = head.len + plain.len, i;
+	int			 len;
+
+	memcpy(iv, d->iv, sizeof(iv));
+	for (i = 0; i < 8; i++)
+		iv[i] ^= (uint8_t)(d->seq >> 8 * i);
+	memcpy(rec, head.p, head.len);
+	assert_int_equal(EVP_EncryptInit_ex(c, EVP_aes_256_gcm(), NULL,
+	    d->key, iv), 1);
+	EVP_EncryptUpdate(c, NULL, &len, rec, (int)head.len);
+	EVP_EncryptUpdate(c, rec + head.len, &len, plain.p, (int)plain.len);
+	EVP_EncryptFinal_ex(c, rec + n, &len);
+	EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, 16, rec + n);
+	EVP_CIPHER_CTX_free(c);
+	free(head.p);
+	free(plain.p);
+	return n + 16;
+}
+
+static void
+test_forged(void **state)
+{
+	struct spdm_binding	 b = { .mctp = true, .seq_len = 2 };
+	struct spdm_session	*s = some_session();
+	uint8_t			 rec[128], out[128];
+	const uint8_t		*p;
+	size_t			 i, n, len;
+	static const struct {
+		const char	*head, *plain;
+		enum spdm_open	 what;
+	} cases[] = {
+		{ "0000000000001700", "05000512680000", OPEN_OK },
+		{ "0000000000001900", "050005126800000000", OPEN_OK },
+		/* AppLen: more than there is, less than the prefix. */
+		{ "0000000000001700", "06000512680000", OPEN_FORM },
+		{ "0000000000001700", "ffff0512680000", OPEN_FORM },
+		{ "0000000000001700", "00000512680000", OPEN_FORM },
+		/* Another type of message. */
+		{ "0000000000001700", "05000612680000", OPEN_FORM },
+		/* Sequence bytes that are authentic and not the sequence. */
+		{ "0000000001001700", "05000512680000", OPEN_DECRYPT },
+		{ "0000000000011700", "05000512680000", OPEN_DECRYPT },
+	};
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		s->dir[SPDM_SIDE_RSP].seq = 0;
+		n = forge(s, cases[i].head, cases[i].plain, rec);
+		assert_int_equal(spdm_record_open(s, SPDM_SIDE_RSP, &b, rec,
+		    n, out, sizeof(out), &p, &len), cases[i].what);
+		assert_int_equal(s->dir[SPDM_SIDE_RSP].seq,
+		    cases[i].what == OPEN_OK);
+	}
+	/* The last that a key may seal, and one more. */
+	s->dir[SPDM_SIDE_RSP].seq = (1U << 24) - 1;
+	n = forge(s, "00000000ffff1700", "05000512680000", rec);
+	assert_int_equal(spdm_record_open(s, SPDM_SIDE_RSP, &b, rec, n, out,
+	    sizeof(out), &p, &len), OPEN_OK);
+	n = forge(s, "0000000000001700", "05000512680000", rec);
+	assert_int_equal(spdm_record_open(s, SPDM_SIDE_RSP, &b, rec, n, out,
+	    sizeof(out), &p, &len), OPEN_DECRYPT);
+	spdm_session_free(s);
+}
+
 /* The responder's key of before an update opens its ERROR, and then stays. */
 static void
 test_before(void **state)
@@ -657,6 +733,7 @@ main(void)
 		cmocka_unit_test(test_sessions),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_inside),
+		cmocka_unit_test(test_forged),
 		cmocka_unit_test(test_before),
 		cmocka_unit_test(test_dhe),
 		cmocka_unit_test(test_opaque),
