@@ -75,6 +75,9 @@ void	conf_finish(struct parse *);
 /* Milliseconds of one unit, or 0. */
 int64_t	conf_unit(const char *);
 
+/* conf_mctp.c: every bridge is within reach */
+void	conf_bridges(struct parse *);
+
 /* conf_json.c: OpenBMC's file */
 void	conf_json(struct parse *, const char *path);
 

@@ -50,7 +50,8 @@ static const struct filter_row	rows[] = {
 const struct confine	netd_confine = {
 	.role = "netd",
 	.user = "_netd",
-	.caps = 1ULL << CAP_NET_RAW,
+	/* The second one only where the kernel's MCTP is listened to. */
+	.caps = 1ULL << CAP_NET_RAW | 1ULL << CAP_NET_BIND_SERVICE,
 	/* A connection with each of PEERS_MAX, and as many that come or go. */
 	.nofile = 16384,
 	.filter = rows,
