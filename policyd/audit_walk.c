@@ -67,7 +67,7 @@ audit_page(uint64_t from, unsigned max, audit_row_fn fn, void *arg)
 	if ((rows = calloc(max, sizeof(*rows))) == NULL)
 		fatal("audit");
 	store_bind(st, "ii", (int64_t)from, (int64_t)max);
-	while (n < max && store_row(st) == 1)
+	while (n < max && store_row_try(st) == 1)
 		record_get(st, &rows[n++]);
 	sqlite3_reset(st);
 	/* fn may use the statement again, so nothing is read below here */
@@ -228,7 +228,7 @@ walk_piece(struct walk *w)
 
 	store_bind(st, "ii", (int64_t)w->at + 1, (int64_t)PIECE);
 	for (spent = 0; spent < PIECE; spent++) {
-		if (w->at >= w->end || (r = store_row(st)) != 1)
+		if (w->at >= w->end || (r = store_row_try(st)) != 1)
 			break;
 		record_get(st, &row);
 		if (walk_record(w, &row) == -1 || walk_marks(w, &spent) == -1)

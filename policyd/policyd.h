@@ -96,8 +96,11 @@ sqlite3_stmt	*store_stmt(struct store_sql *);
 /* Bind from 1 on: i int64_t, s const char * (NULL is NULL), b const void * and
    size_t, n nothing (NULL). */
 void		 store_bind(sqlite3_stmt *, const char *kinds, ...);
-/* A row: 1; no more: 0, and the statement is reset; -1: a broken store. */
+/* A row: 1; no more: 0, and the statement is reset. What cannot be read must
+   not count as what is not there: a broken store ends the process. */
 int		 store_row(sqlite3_stmt *);
+/* The same for one who can tell of it: -1. */
+int		 store_row_try(sqlite3_stmt *);
 /* Run a statement that writes, in the turn's transaction. R_OK, or why not. */
 enum reason	 store_write(sqlite3_stmt *);
 /* Columns: cut to the buffer; NULL is empty. */

@@ -275,7 +275,10 @@ store_open(const char *path)
 		store_close();
 	if (r != R_OK)
 		return r;
-	(void)store_probe();
+	if (store_probe() == R_SYS_STORE_CORRUPT) {
+		store_close();
+		return R_SYS_STORE_CORRUPT;
+	}
 	return R_OK;
 }
 
@@ -500,17 +503,36 @@ store_bind(sqlite3_stmt *st, const char *kinds, ...)
 	va_end(ap);
 }
 
-int
-store_row(sqlite3_stmt *st)
+static int
+row_or_reason(sqlite3_stmt *st, enum reason *r)
 {
 	int	rc;
 
 	if ((rc = sqlite3_step(st)) == SQLITE_ROW)
 		return 1;
-	if (rc != SQLITE_DONE)
-		(void)store_complain(rc, sqlite3_sql(st));
+	*r = rc == SQLITE_DONE ? R_OK : store_complain(rc, sqlite3_sql(st));
 	sqlite3_reset(st);
 	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int
+store_row_try(sqlite3_stmt *st)
+{
+	enum reason	r;
+
+	return row_or_reason(st, &r);
+}
+
+int
+store_row(sqlite3_stmt *st)
+{
+	enum reason	r;
+	int		n;
+
+	if ((n = row_or_reason(st, &r)) == -1)
+		fatalx("store: %s %s %s", reason_code(r), reason_text(r),
+		    reason_remedy(r));
+	return n;
 }
 
 enum reason

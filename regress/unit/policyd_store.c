@@ -501,6 +501,58 @@ test_no_database(void **state)
 	assert_int_equal(store_open(dir_store), R_SYS_STORE_CORRUPT);
 }
 
+/* Junk in the place of a table's root page. */
+static void
+damage(const char *table)
+{
+	char		 sql[128], junk[4096];
+	sqlite3_stmt	*st;
+	sqlite3		*db;
+	int64_t		 root;
+	int		 fd;
+
+	snprintf(sql, sizeof(sql), "SELECT rootpage FROM sqlite_schema"
+	    " WHERE name = '%s'", table);
+	assert_int_equal(sqlite3_open(dir_store, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_step(st), SQLITE_ROW);
+	root = sqlite3_column_int64(st, 0);
+	sqlite3_finalize(st);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	memset(junk, 0xa5, sizeof(junk));
+	assert_true((fd = open(dir_store, O_WRONLY | O_CLOEXEC)) != -1);
+	assert_int_equal(pwrite(fd, junk, sizeof(junk),
+	    (root - 1) * (off_t)sizeof(junk)), sizeof(junk));
+	close(fd);
+}
+
+/* Peers that cannot be read are not peers that are not there. */
+static void
+read_peers(int arg)
+{
+	static struct store_sql	q = STORE_SQL("SELECT held FROM peer");
+
+	if (store_open(dir_store) != R_OK)
+		_exit(2);
+	if (store_row_try(store_stmt(&q)) != -1)
+		_exit(3);
+	(void)store_row(store_stmt(&q));	/* ends with status 1 */
+	_exit(4);
+}
+
+static void
+test_damaged_table(void **state)
+{
+	open_store();
+	store_close();
+	damage("peer");
+	assert_int_equal(in_child(read_peers, 0), 1);
+	damage("meta");
+	assert_int_equal(store_open(dir_store), R_SYS_STORE_CORRUPT);
+	assert_null(store_db());
+}
+
 static void
 test_damaged_page(void **state)
 {
@@ -567,6 +619,7 @@ main(void)
 		T(test_newer_refused),
 		T(test_foreign_refused),
 		T(test_no_database),
+		T(test_damaged_table),
 		T(test_damaged_page),
 		T(test_second_policyd),
 		T(test_mode),
