@@ -307,8 +307,9 @@ resume(struct component *c)
 	case C_RESETREQUIRED:
 	case C_ENROLLED:
 	case C_FAILED:
-	case C_NSTATES:
 		break;
+	case C_NSTATES:
+		return;
 	}
 	/* The slot that it had is no longer ours to fill. */
 	if (c->why.reason == R_POL_COMPONENT_CHANGED)

@@ -568,7 +568,7 @@ test_unreachable(void **state)
 	enrol();
 	assert_int_equal(nic()->state, C_UNFINISHED);
 	assert_int_equal(nic()->why.reason, R_NET_REFUSED);
-	pass(DAY, 60);			/* not by itself */
+	pass(DAY, 3600);			/* not by itself */
 	assert_int_equal(w_dials, 1);
 	w_refuse_dial = R_OK;
 	enrol();
@@ -606,7 +606,7 @@ test_killed(void **state)
 		assert_int_equal(nic()->why.reason,
 		    R_POL_COMPONENT_UNFINISHED);
 		assert_false(component_enrolled(nic()));
-		pass(3600, 60);
+		pass(3600, 600);
 		assert_int_equal(nic()->state, C_UNFINISHED);
 	}
 	/* asked four times: at 2 without an answer that was stored */
@@ -668,7 +668,7 @@ test_renewal(void **state)
 	assert_int_equal(nic()->state, C_ENROLLED);
 	assert_int_equal(nic()->trouble.reason, R_OK);
 	opens = w_opens;
-	pass(3600, 60);
+	pass(3600, 600);
 	assert_int_equal(w_opens, opens);
 }
 
@@ -686,7 +686,7 @@ test_renewal_refused(void **state)
 	assert_int_equal(nic()->state, C_FAILED);
 	assert_int_equal(nic()->why.reason, R_POL_IDENTITY);
 	opens = w_opens;
-	pass(DAY, 60);
+	pass(DAY, 3600);
 	assert_int_equal(w_opens, opens);
 }
 
