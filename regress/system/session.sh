@@ -1,0 +1,59 @@
+#!/bin/bash
+# Secured sessions with a node that runs as it always runs, confined: whoever
+# asks gets one, or, with 'listen spdm mutual', whoever shows who it is.
+. "$(dirname "$0")/lib.sh"
+. "$TOP/regress/system/world.sh"
+need_root
+need ip runsv jq openssl
+
+world_new
+authority "$W/acme" ACME
+wire a b
+address a 192.0.2.1/24
+address b 192.0.2.2/24
+NODE_BACKEND=soft node_new a "$W/acme/root.pem"
+NODE_BACKEND=soft node_new b "$W/acme/root.pem"
+
+# requester NAME NODE ADDRESS: it waits to be told to connect
+requester() {
+	mkdir -p "$W/$1"
+	mkfifo "$W/$1/tell"
+	nsenter --net="/run/netns/$(ns_of "$2")" "$O/tools/spdmreq" "$W/$1" \
+	    "$3" 4194 <>"$W/$1/tell" >"$W/$1/said" 2>&1 &
+	WORLD_PIDS="$WORLD_PIDS $!"
+	ok "$1 is there" await 20 grep -q ready "$W/$1/said"
+}
+
+# connect NAME: one connection; what came of it
+connect() {
+	local before
+	before=$(wc -l <"$W/$1/said")
+	echo >"$W/$1/tell"
+	await 30 eval "[ \"\$(wc -l <'$W/$1/said')\" -gt $before ]"
+	tail -n 1 "$W/$1/said"
+}
+
+requester anybody b 192.0.2.1
+requester known a 192.0.2.2
+requester unknown a 192.0.2.2
+cat >>"$W/b/conf" <<EOF
+listen spdm mutual
+accept root "$W/known/root.pem"
+EOF
+node_start a
+node_start b
+ok "a is ready" await_ready a 120
+ok "b is ready" await_ready b 120
+ok "a: identity" node_identity a "$W/acme"
+ok "b: identity" node_identity b "$W/acme"
+
+# Two files, boot id and device mode; there is no TPM.
+like "anybody has a session with a" "$(connect anybody)" '^session [0-9]+$'
+like "and another one" "$(connect anybody)" '^session [0-9]+$'
+like "who shows a chain of an accepted root has one with b" "$(connect known)" \
+    '^session [0-9]+$'
+like "who shows another has none" "$(connect unknown)" '^ATT-008 .*Unspecified'
+like "who is known has one again" "$(connect known)" '^session [0-9]+$'
+like "b says why" "$(cat "$W"/b/log/attestd-r*)" 'requester root: expected an accepted root'
+ok "no sanitizer spoke" world_sanitized_clean
+done_testing
