@@ -249,6 +249,18 @@ test_spoiled(void **state)
 	spoil(3, overlap);
 }
 
+/* What one chunk can hold is sent whole, and not as a chunk. */
+static void
+test_alone(void **state)
+{
+	fill();
+	spdm_chunk_out(&out, false, SPDM_V12, 7, message, 100);
+	spdm_chunk_in(&in, false, SPDM_V12, 7);
+	assert_true(cut(200));
+	assert_int_equal(b.len, SPDM_CHUNK_HDR + SPDM_CHUNK_SIZE + 100);
+	assert_int_equal(give(200), CHUNK_BAD);
+}
+
 /* A peer that never ends: the size it said first is the end of it. */
 static void
 test_endless(void **state)
@@ -664,6 +676,12 @@ test_send(void **state)
 	ask("128501060100000016000000"
 	    "00000000000000000000000000000000000000000000");
 	expect("120500060100" "127f0100");
+	/* Nor may a chunk. */
+	ask("12850006000000001a00000030000000" "12850000"
+	    "00000000000000000000000000000000000000000000");
+	ask("128501060100000016000000"
+	    "00000000000000000000000000000000000000000000");
+	expect("120500060100" "127f0100");
 	/* An error early: the rest of it is not waited for. */
 	ask("12850007000000001a000000ffffffff" GET_DIGESTS
 	    "00000000000000000000000000000000000000000000");
@@ -947,6 +965,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		PLAIN(test_through),
 		PLAIN(test_spoiled),
+		PLAIN(test_alone),
 		PLAIN(test_endless),
 		TRIAL(test_small_buffers),
 		TRIAL(test_without),
