@@ -229,6 +229,7 @@ peer_enter(const struct msg_peer_set *m, struct refusal *why)
 	}
 	if (!same_anchors(p, anchor, n) || strcmp(p->node, node) != 0) {
 		p->epoch = ++table.epoch;
+		memset(p->pin, 0, sizeof(p->pin));
 		set_node(p, node);
 	}
 	anchors_free(p);
@@ -283,6 +284,34 @@ their_time(const struct peer *p, uint64_t now)
 	return t > 0 ? t : 1;
 }
 
+/*
+ * The same bytes were accepted under the same anchors and for the same
+ * purpose: but for the time, nothing is left to verify.
+ */
+static bool
+pinned(const struct pin *pin, X509 *leaf, int64_t now)
+{
+	uint8_t		sha256[EVP_MAX_MD_SIZE];
+	struct refusal	why;
+	unsigned	n;
+
+	return pin->set && X509_digest(leaf, EVP_sha256(), sha256, &n) == 1 &&
+	    n == sizeof(pin->sha256) && memcmp(pin->sha256, sha256, n) == 0 &&
+	    verify_window(leaf, now, &why) == 0;
+}
+
+static void
+keep(struct pin *pin, X509 *leaf)
+{
+	uint8_t		sha256[EVP_MAX_MD_SIZE];
+	unsigned	n;
+
+	pin->set = X509_digest(leaf, EVP_sha256(), sha256, &n) == 1 &&
+	    n == sizeof(pin->sha256);
+	if (pin->set)
+		memcpy(pin->sha256, sha256, sizeof(pin->sha256));
+}
+
 struct peer *
 peer_verify(X509 *leaf, bool server, const struct peer *dialled, uint64_t now,
     struct refusal *why)
@@ -303,9 +332,13 @@ peer_verify(X509 *leaf, bool server, const struct peer *dialled, uint64_t now,
 		    node);
 		return NULL;
 	}
-	if (verify_leaf(leaf, p->anchor, p->nanchors, server,
-	    their_time(p, now), why) == 0)
+	if (pinned(&p->pin[server], leaf, their_time(p, now)))
 		return p;
+	if (verify_leaf(leaf, p->anchor, p->nanchors, server,
+	    their_time(p, now), why) == 0) {
+		keep(&p->pin[server], leaf);
+		return p;
+	}
 	if (why->reason == R_TLS_WRONG_ANCHOR &&
 	    (other = issuing_peer(leaf)) != NULL)
 		refusal_set(why, R_TLS_FOREIGN_ANCHOR, "issuer", p->name,

@@ -122,7 +122,8 @@ SSL_CTX *
 tls_context(void)
 {
 	SSL_CTX	*ctx = SSL_CTX_new_ex(tls.lib, TLS_PROPQ, TLS_method());
-	char	 groups[] = "P-256:X25519:P-384";
+	/* P-256 second: libssl checks each point of it with a multiplication. */
+	char	 groups[] = "X25519:P-256:P-384";
 	char	 sigalgs[] = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384";
 
 	if (ctx == NULL)

@@ -179,6 +179,8 @@ int	verify_identity(X509 *leaf, char node[NODE_MAX], struct refusal *why);
  */
 int	verify_leaf(X509 *leaf, X509 *const *anchors, size_t nanchors,
 	    bool server, int64_t now, struct refusal *why);
+/* Is now inside of the leaf's window? 0, or -1 with why. */
+int	verify_window(const X509 *leaf, int64_t now, struct refusal *why);
 /* Did this CA issue that leaf? Names, key ids and signature. */
 bool	verify_issued(X509 *leaf, X509 *anchor);
 /* May this certificate be an anchor? */
@@ -191,6 +193,11 @@ int	verify_alert(enum reason);	/* X509_V_ERR_* whose alert fits */
 #define PEER_ANCHORS	2		/* two while a CA is rolled over */
 
 struct peerlink;
+
+struct pin {		/* the leaf that was accepted last */
+	bool	 set;
+	uint8_t	 sha256[32];
+};
 
 struct peer {
 	LIST_ENTRY(peer) by_number, by_node;
@@ -206,6 +213,7 @@ struct peer {
 	X509		*anchor[PEER_ANCHORS];
 	size_t		 nanchors;	/* 0: disabled */
 	uint64_t	 epoch;		/* changes with the anchors or the node */
+	struct pin	 pin[2];	/* as the client's, as the server's */
 	int64_t		 shift;		/* s, their clock minus ours */
 	uint32_t	 keepalive, silence;	/* ms */
 	bool		 named;		/* since policyd's last greeting */

@@ -183,7 +183,7 @@ refuse_anchor(struct refusal *why, X509 *leaf, const char *what)
  * The leaf's window only: a CA that was accepted once does not lose that by
  * time, as a clock that was wrong when it was made must not end a pair.
  */
-static int
+int
 verify_window(const X509 *leaf, int64_t now, struct refusal *why)
 {
 	int64_t	from = (int64_t)x509_time(X509_get0_notBefore(leaf));

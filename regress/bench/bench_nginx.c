@@ -97,8 +97,8 @@ on_down(struct tls *t, void *arg, const struct refusal *why)
 static int
 on_verify(struct tls *t, void *arg, X509 *x, struct refusal *why)
 {
-	return verify_leaf(x, &ca.cert, 1, false, (int64_t)clock_trusted(),
-	    why);
+	return peer_verify(x, false, NULL, clock_trusted(), why) == NULL ?
+	    -1 : 0;
 }
 
 static void
@@ -128,12 +128,19 @@ serve(int s, struct keyd_run *run)
 	    .peer = IPC_KEYD, .closed = closed };
 	EVP_PKEY			*key = certs_key("P-256");
 	struct leaf			 leaf;
+	static struct msg_peer_set	 m = { .peer = 1 };
+	struct refusal			 why;
 	uv_poll_t			 poll;
 	uint8_t				*der = NULL;
 	int				 len;
 
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	uv_loop_init(&loop);
+	peer_table_init();
+	IPC_SET_STR(m.node, NODE_B);
+	CERTS_BLOB(m.anchor, ca.cert);
+	if (peer_enter(&m, &why) == NULL || why.reason != R_OK)
+		errx(1, "anchor");
 	if (EVP_PKEY_set1_encoded_public_key(key, run->point, KEYD_POINT) != 1)
 		errx(1, "key");
 	leaf = certs_leaf_over(key, &ca, NODE_A, NULL);
@@ -288,7 +295,7 @@ client(void)
 	    SSL_CTX_use_PrivateKey_file(c, in_dir("key.pem"),
 	    SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_load_verify_file(c, in_dir("ca.pem")) != 1 ||
-	    !SSL_CTX_set1_groups_list(c, "P-256"))
+	    !SSL_CTX_set1_groups_list(c, "X25519:P-256"))
 		errx(1, "client");
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT |

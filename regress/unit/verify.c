@@ -272,6 +272,38 @@ test_window(void **state)
 	REFUSED(leaf_a(&young), false, NULL, R_TLS_NOT_YET_VALID);
 }
 
+/*
+ * A leaf that was accepted is not verified again, but what it was accepted
+ * for, by whom, and when, is.
+ */
+static void
+test_pinned(void **state)
+{
+	static const struct leaf_conf client = { .eku = "clientAuth" };
+	struct leaf	l = leaf_a(&client);
+	uint64_t	now = clock_trusted();
+	struct refusal	why;
+
+	assert_ptr_equal(peer_verify(l.cert, false, NULL, now, &why), peer_a);
+	assert_true(peer_a->pin[0].set);
+	assert_ptr_equal(peer_verify(l.cert, false, NULL, now, &why), peer_a);
+	assert_null(peer_verify(l.cert, true, NULL, now, &why));
+	assert_int_equal(why.reason, R_TLS_PURPOSE);
+	assert_null(peer_verify(l.cert, false, NULL, now + 100 * DAY, &why));
+	assert_int_equal(why.reason, R_TLS_EXPIRED);
+	assert_null(peer_verify(l.cert, false, NULL, now - 2 * DAY, &why));
+	assert_int_equal(why.reason, R_TLS_NOT_YET_VALID);
+	enter(1, "bmc-a", NODE_A, &ca_a2, NULL, 0);
+	assert_null(peer_verify(l.cert, false, NULL, now, &why));
+	assert_int_equal(why.reason, R_TLS_WRONG_ANCHOR);
+	enter(1, "bmc-a", NODE_A, NULL, NULL, 0);
+	assert_null(peer_verify(l.cert, false, NULL, now, &why));
+	enter(1, "bmc-a", NODE_A, &ca_a, NULL, 0);
+	assert_false(peer_a->pin[0].set);
+	assert_ptr_equal(peer_verify(l.cert, false, NULL, now, &why), peer_a);
+	certs_leaf_free(&l);
+}
+
 /* The peer's clock counts, as its attestation showed it. */
 static void
 test_shift(void **state)
@@ -423,6 +455,7 @@ main(void)
 		cmocka_unit_test(test_rollover),
 		cmocka_unit_test(test_disabled),
 		cmocka_unit_test(test_window),
+		cmocka_unit_test(test_pinned),
 		cmocka_unit_test(test_shift),
 		cmocka_unit_test(test_usage),
 		cmocka_unit_test(test_ca_as_leaf),
