@@ -16,6 +16,7 @@
 
 #include "peers_fake.h"
 #include "../../policyd/component.h"
+#include "x509time.h"
 
 #define DAY	86400u
 #define NODE_A	"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -78,7 +79,7 @@ certify(EVP_PKEY *subject, const uint8_t *serial, uint64_t nb, uint64_t na,
 {
 	X509		*x = X509_new();
 	BIGNUM		*b = BN_bin2bn(serial, 16, NULL);
-	ASN1_TIME	*t = ASN1_TIME_set(NULL, (time_t)nb);
+	ASN1_TIME	*t = ASN1_TIME_new();
 	X509_EXTENSION	*e;
 	char		 text[160];
 	int		 n;
@@ -87,8 +88,9 @@ certify(EVP_PKEY *subject, const uint8_t *serial, uint64_t nb, uint64_t na,
 	BN_to_ASN1_INTEGER(b, X509_get_serialNumber(x));
 	put_name(X509_get_issuer_name(x), "node CA");
 	put_name(X509_get_subject_name(x), "leaf");
+	assert_int_equal(x509_time_set(t, nb), 0);
 	X509_set1_notBefore(x, t);
-	ASN1_TIME_set(t, (time_t)na);
+	assert_int_equal(x509_time_set(t, na), 0);
 	X509_set1_notAfter(x, t);
 	X509_set_pubkey(x, subject);
 	if (uri != NULL) {
