@@ -147,17 +147,20 @@ dir_as_root(const struct confine_dir *d, const char *path)
 	uid_t		 uid = user(d->owner)->pw_uid;
 	gid_t		 gid = group_id(d->group);
 	int		 fd;
+	bool		 given;
 
 	if (mkdir(path, 0700) == -1 && errno != EEXIST)
 		fatal("mkdir %s", path);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1 || fstat(fd, &st) == -1)
 		fatal("%s", path);
-	/* chown clears the setgid bit: mode last */
-	if ((st.st_uid != uid || st.st_gid != gid) &&
-	    fchown(fd, uid, gid) == -1)
+	/* What is right is left alone: the file system may be read-only.
+	   chown clears the setgid bit: mode last. */
+	given = st.st_uid != uid || st.st_gid != gid;
+	if (given && fchown(fd, uid, gid) == -1)
 		fatal("chown %s", path);
-	if (fchmod(fd, d->mode) == -1)
+	if ((given || (st.st_mode & 07777) != d->mode) &&
+	    fchmod(fd, d->mode) == -1)
 		fatal("chmod %s", path);
 	close(fd);
 }

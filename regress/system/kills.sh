@@ -8,6 +8,7 @@
 . "$(dirname "$0")/../tools/storecheck.sh"
 need_root
 need ip runsv swtpm jq openssl ss sqlite3
+plain_only "restart.sh kills them there"
 
 N=${N:-20}
 SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}

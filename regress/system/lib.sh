@@ -108,6 +108,13 @@ need() {
 	done
 }
 
+# plain_only WHY: what a sanitizer adds nothing to runs in the plain tree only
+plain_only() {
+	case $O in
+	*-san) skip_all "$1: the plain tree runs it" ;;
+	esac
+}
+
 # workdir: a directory $W, which the daemons may enter, and a clean end
 workdir() {
 	W=$(mktemp -d /tmp/provd.XXXXXX) || exit 1

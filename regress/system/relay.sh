@@ -8,10 +8,7 @@
 need_root
 need ip runsv jq openssl ss
 
-# What is tested is the wire, which a sanitizer does not see.
-case $O in
-*-san) [ -n "${HOLD:-}" ] || skip_all "the plain tree runs it" ;;
-esac
+plain_only "the wire is tested, which a sanitizer does not see"
 SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
 HOLD=${HOLD:-0.2}	# s that each kind of wire is held when all is well
 DEADLINE=180
