@@ -200,8 +200,11 @@ demo:
 	@$(MAKE) -s --no-print-directory -j$$(nproc) programs tools
 	@O=$(O) KEEP=$(KEEP) $(if $(KEEP),,$(O)/tools/reaper) regress/demo.sh
 
-bench: benches
-	@for b in $(foreach c,$(COMPONENTS),$(BENCH_$(c))); do $(O)/bench/$$b || exit 1; done
+# make bench BENCH="tls pair" JSON=1: see provd_performance(7)
+bench:
+	regress/deps.sh bench
+	@$(MAKE) -s --no-print-directory -j$$(nproc) programs tools benches
+	@O=$(O) JSON=$(JSON) regress/bench/run.sh $(BENCH)
 
 # Units and scripts follow PREFIX. provd.conf is an example: the one in use,
 # /etc/provd.conf, is the operator's.

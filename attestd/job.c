@@ -28,6 +28,8 @@ struct job {
 	uint8_t			 slot;		/* 0: no component's */
 	bool			 told;		/* policyd has the evidence */
 	bool			 issuing;	/* policyd owes us a chain */
+	bool			 beating;	/* the peer, a HEARTBEAT_ACK */
+	struct msg_component_chain *chain;	/* came while beating */
 };
 
 /* One process has one set of jobs; all of it belongs to policyd. */
@@ -67,6 +69,7 @@ job_end(struct job *j)
 	conn_close(j->conn);
 	requester_free(j->requester);
 	slotset_release(j->slots);
+	free(j->chain);
 	uv_close((uv_handle_t *)j->deadline, timer_closed);
 	memset(j, 0, sizeof(*j));
 }
@@ -234,7 +237,32 @@ job_done(struct job *j)
 static void	ask_signature(struct job *);
 static void	ask_secrets(struct job *);
 
-/* Evidence, then what it asks for; nothing is read until the chain is there. */
+static void	give_chain(struct job *, const struct msg_component_chain *);
+
+/* Nothing is read until the chain is there, or a sign of life is due. */
+static void
+await_chain(struct job *j)
+{
+	conn_pause(j->conn);
+	conn_timer(j->conn, requester_beat_after(j->requester));
+}
+
+/* The peer has seen that we live; the chain may have come meanwhile. */
+static void
+beaten(struct job *j)
+{
+	struct msg_component_chain	*m = j->chain;
+
+	j->beating = false;
+	j->chain = NULL;
+	if (m == NULL)
+		await_chain(j);
+	else
+		give_chain(j, m);
+	free(m);
+}
+
+/* Evidence, then what it asks for. */
 static void
 ask_chain(struct job *j)
 {
@@ -247,7 +275,7 @@ ask_chain(struct job *j)
 	IPC_SET_STR(m.device, q->device);
 	tell_component(j);
 	j->issuing = true;
-	conn_pause(j->conn);
+	await_chain(j);
 	tell(MSG_COMPONENT_CSR, &m);
 }
 
@@ -298,7 +326,10 @@ job_act(struct job *j, enum spdm_act act)
 		job_done(j);
 		break;
 	case SPDM_ISSUE:
-		ask_chain(j);
+		if (j->beating)
+			beaten(j);
+		else
+			ask_chain(j);
 		break;
 	case SPDM_FAIL:
 		act_failed(j);
@@ -420,7 +451,14 @@ job_wake(void *arg)
 	struct job	*j = arg;
 
 	conn_resume(j->conn);
-	job_act(j, requester_wake(j->requester));
+	/* What came meanwhile may have ended it. */
+	if (!j->open)
+		return;
+	if (j->issuing && !j->beating) {
+		j->beating = true;
+		job_act(j, requester_beat(j->requester));
+	} else
+		job_act(j, requester_wake(j->requester));
 }
 
 static const struct conn_ops ops = { job_message, job_lost, job_wake };
@@ -509,6 +547,17 @@ attestq_job_cancel(struct chan *c, const struct ipc_call *call,
 	return 0;
 }
 
+static void
+give_chain(struct job *j, const struct msg_component_chain *m)
+{
+	conn_timer(j->conn, 0);
+	conn_resume(j->conn);
+	/* What came meanwhile may have ended it. */
+	if (j->open)
+		job_act(j, requester_chain(j->requester, m->chain.data,
+		    m->chain.len));
+}
+
 /* policyd issued: in the same session the component gets it. */
 int
 attestq_component_chain(struct chan *c, const struct ipc_call *call,
@@ -522,11 +571,13 @@ attestq_component_chain(struct chan *c, const struct ipc_call *call,
 	if (!j->issuing)
 		return -1;
 	j->issuing = false;
-	conn_resume(j->conn);
-	/* What came meanwhile may have ended it. */
-	if (j->open)
-		job_act(j, requester_chain(j->requester, m->chain.data,
-		    m->chain.len));
+	if (!j->beating) {
+		give_chain(j, m);
+		return 0;
+	}
+	if ((j->chain = malloc(sizeof(*j->chain))) == NULL)
+		fatal("job %u", j->id);
+	*j->chain = *m;
 	return 0;
 }
 

@@ -402,6 +402,8 @@ code_now(const struct requester *r)
 {
 	uint8_t	code = requester_step(r)->code;
 
+	if (r->beating)
+		return SPDM_HEARTBEAT;
 	if (code == SPDM_FINISH && r->ses.encap.next != 0)
 		return r->ses.encap.next;
 	return code;
@@ -462,6 +464,10 @@ moved(struct requester *r, enum spdm_take t)
 	if (t == TAKE_HOLD)
 		return SPDM_KEYS;
 	r->tries = 0;
+	if (r->beating) {
+		r->beating = false;
+		return SPDM_ISSUE;
+	}
 	if (t == TAKE_NEXT) {
 		r->reading = READ_ALL;
 		if (++r->step == r->conf.nsteps) {
@@ -479,9 +485,23 @@ moved(struct requester *r, enum spdm_take t)
 enum spdm_act
 requester_chain(struct requester *r, const uint8_t *ders, size_t len)
 {
-	if (!r->csr.waiting || !requester_csr_chain(r, ders, len))
+	if (!r->csr.waiting || r->beating ||
+	    !requester_csr_chain(r, ders, len))
 		return SPDM_FAIL;
 	r->csr.waiting = false;
+	return ask(r);
+}
+
+uint32_t
+requester_beat_after(const struct requester *r)
+{
+	return r->ses.s == NULL ? 0 : r->ses.heartbeat * 500U;
+}
+
+enum spdm_act
+requester_beat(struct requester *r)
+{
+	r->beating = true;
 	return ask(r);
 }
 
@@ -598,7 +618,7 @@ enum spdm_act
 requester_feed(struct requester *r, bool secured, const uint8_t *msg,
     size_t len)
 {
-	if (r->signing || r->keying || r->csr.waiting) {
+	if (r->signing || r->keying || (r->csr.waiting && !r->beating)) {
 		requester_bad(r, R_ATT_ANSWER, row_now(r)->name,
 		    "silence until it is asked", "%zu bytes", len);
 		return SPDM_FAIL;

@@ -101,6 +101,11 @@ void	requester_offer_component(struct requester_conf *,
 const struct spdm_csr *requester_csr(const struct requester *);
 enum spdm_act requester_chain(struct requester *, const uint8_t *ders,
 	    size_t);
+/* If it does not come for so many milliseconds (0: for ever), the peer wants
+ * a sign of life. SPDM_ISSUE follows again when it has been answered; no
+ * requester_chain() until then. */
+uint32_t requester_beat_after(const struct requester *);
+enum spdm_act requester_beat(struct requester *);
 /* After SPDM_FAIL: the component wants a reset first, for the chain that was
  * set or for its request, which then has a tag. */
 bool	requester_reset(const struct requester *, bool *set, uint8_t *tag);

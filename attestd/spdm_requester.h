@@ -106,6 +106,8 @@ struct requester {
 	struct requester_csr	 csr;
 	struct requester_session ses;
 	bool			 signing;	/* waits for requester_signed() */
+	bool			 beating;	/* HEARTBEAT while a chain is
+						   awaited */
 	struct responder_sign	 sign;
 	uint8_t			 sign_hash[SPDM_HASH_MAX];
 	bool			 keying;	/* waits for requester_secrets() */

@@ -249,6 +249,45 @@ test_capabilities(void **state)
 	run_expect(R_ATT_NO_ALGORITHM);
 }
 
+/* As a CSR does it: somebody must issue before it goes on. */
+static void
+wait_for_chain(void *arg, unsigned step, const char *detail)
+{
+	t.requester->csr.waiting = t.requester->asked == SPDM_FINISH;
+}
+
+/* While a chain is issued for it, a component is told that we live. */
+static void
+test_beat(void **state)
+{
+	static const struct spdm_step	steps[] = { ATTEST,
+	    { SPDM_KEY_EXCHANGE, 0 }, { SPDM_FINISH, 0 },
+	    { SPDM_END_SESSION, 0 } };
+	unsigned			i;
+
+	SCRIPT(steps);
+	t.rc.heartbeat = 3;
+	t.qc.step = wait_for_chain;
+	t.responder = responder_new(&t.rc);
+	t.requester = requester_new(&t.qc, t.nonce);
+	assert_true(t.responder != NULL && t.requester != NULL);
+	assert_int_equal(requester_start(t.requester), SPDM_SEND);
+	assert_int_equal(requester_beat_after(t.requester), 0);
+	while (t.requester->asked != SPDM_FINISH)
+		assert_int_equal(talk_exchange(&t), SPDM_SEND);
+	assert_int_equal(talk_exchange(&t), SPDM_ISSUE);
+	assert_int_equal(requester_beat_after(t.requester), 1500);
+	for (i = 0; i < 3; i++) {
+		assert_int_equal(requester_beat(t.requester), SPDM_SEND);
+		assert_int_equal(t.requester->asked, SPDM_HEARTBEAT);
+		assert_int_equal(talk_exchange(&t), SPDM_ISSUE);
+	}
+	/* Between them there is nothing to say. */
+	assert_int_equal(requester_feed(t.requester, true, t.buf, 26),
+	    SPDM_FAIL);
+	assert_int_equal(requester_why(t.requester)->reason, R_ATT_ANSWER);
+}
+
 /* keyd is slow: ResponseNotReady, in the clear and inside. */
 static void
 test_not_ready(void **state)
@@ -306,6 +345,7 @@ main(void)
 		TRIAL(test_again),
 		TRIAL(test_no_session),
 		TRIAL(test_capabilities),
+		TRIAL(test_beat),
 		TRIAL(test_not_ready),
 		TRIAL(test_busy),
 		TRIAL(test_wiped),
