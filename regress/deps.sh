@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|demo|check|coverage|analyze|armhf: install the Debian packages that are missing.
+# deps.sh build|demo|check|bench|coverage|analyze|armhf: install the Debian packages that are missing.
 # Says what and why; asks nothing; does nothing when all are there.
 set -eu
 
@@ -10,6 +10,7 @@ CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd spin gnutls-bin tpm2-t
  mandoc bsdextrautils shellcheck git sqlite3 python3 systemd-container"
 
 COVERAGE="$CHECK llvm-14"
+BENCH="$DEMO nginx-light valgrind"
 ANALYZE="$CHECK clang-tidy cppcheck valgrind"
 ARMHF="$CHECK gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static"
 
@@ -18,9 +19,10 @@ build) want=$BUILD ;;
 demo) want=$DEMO ;;
 check) want=$CHECK ;;
 coverage) want=$COVERAGE ;;
+bench) want=$BENCH ;;
 analyze) want=$ANALYZE ;;
 armhf) want=$ARMHF ;;
-*) echo "usage: deps.sh build|demo|check|coverage|analyze|armhf" >&2; exit 2 ;;
+*) echo "usage: deps.sh build|demo|check|bench|coverage|analyze|armhf" >&2; exit 2 ;;
 esac
 
 missing=
@@ -44,6 +46,15 @@ case " $missing " in
 		ln -s /dev/null /etc/systemd/system/lldpd.service
 		echo "lldpd.service is masked, so that lldpd does not start here;" \
 		    "'systemctl unmask lldpd' gives it back"
+	fi ;;
+esac
+case " $missing " in
+*" nginx-light "*)
+	# The bench starts one of its own, with its own configuration.
+	if [ -d /etc/systemd/system ] && [ ! -e /etc/systemd/system/nginx.service ]; then
+		ln -s /dev/null /etc/systemd/system/nginx.service
+		echo "nginx.service is masked, so that nginx does not start here;" \
+		    "'systemctl unmask nginx' gives it back"
 	fi ;;
 esac
 export DEBIAN_FRONTEND=noninteractive

@@ -6,6 +6,7 @@
 #   stopped  SIGSTOP of each daemon for HOLD (60) seconds
 #   relay    a wire that loses, delays, reorders and duplicates: HOLD seconds
 #            of each
+#   fleet    500 peers, then 5,000, that one program plays
 #
 # SEED repeats a sequence. What a part says is shown as it goes on and kept in
 # O/soak; the last lines are the sums. Exits 0 if nothing failed.
@@ -35,11 +36,14 @@ run() {
 	[ "$f" -eq 0 ] || BAD=1
 }
 
-for part in ${PART:-kills stopped relay}; do
+for part in ${PART:-kills stopped relay fleet}; do
 	case $part in
 	kills) run kills regress/system/kills.sh "N=${N:-1000}" ${SEED:+"SEED=$SEED"} ;;
 	stopped) run stopped regress/system/stopped.sh "HOLD=${HOLD:-60}" ;;
 	relay) run relay regress/system/relay.sh "HOLD=${HOLD:-60}" ${SEED:+"SEED=$SEED"} ;;
+	fleet)
+		run fleet500 regress/system/fleet.sh FLEET=500
+		run fleet5000 regress/system/fleet.sh FLEET=5000 ;;
 	*) echo "no part '$part'" >&2; exit 2 ;;
 	esac
 done

@@ -60,11 +60,10 @@ fleet() {
 }
 
 world_new
-NODE_VERBOSE=' '
 authority "$W/acme" ACME
 wire a f
 address a 192.0.2.1/24
-NODE_BACKEND=soft node_new a "$W/acme/root.pem"
+NODE_BACKEND=soft NODE_VERBOSE=' ' node_new a "$W/acme/root.pem"
 node_start a
 until_is 60 node_ready a
 memory idle

@@ -45,8 +45,9 @@ cold() {
 	until_is 60 node_ready a
 	until_is 60 node_ready b
 	ready+=($(($(clock) - from)))
-	node_identity a "$W/acme" >/dev/null && node_identity b "$W/acme" >/dev/null ||
-	    die "no identity"
+	for n in a b; do
+		node_identity $n "$W/acme" >/dev/null || die "no identity"
+	done
 	ctl a provision b >/dev/null 2>&1 &
 	until_is 60 both Connected
 	wait $!

@@ -3,7 +3,7 @@
 # Sourced first; JSON=1 is --json.
 . "$(dirname "${BASH_SOURCE[0]}")/../system/lib.sh"
 . "$TOP/regress/system/world.sh"
-. "$TOP/regress/system/load.sh"
+. "$TOP/regress/tools/load.sh"
 
 line() {	# line NAME VALUE UNIT [RATIO]
 	if [ -n "${JSON:-}" ]; then

@@ -5,7 +5,7 @@
 # serial numbers. Prints what each daemon spent; nothing of that is a check.
 . "$(dirname "$0")/lib.sh"
 . "$TOP/regress/system/world.sh"
-. "$TOP/regress/system/load.sh"
+. "$TOP/regress/tools/load.sh"
 need_root
 need ip runsv jq openssl
 

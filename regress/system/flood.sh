@@ -6,7 +6,7 @@
 # tables and no more, and the counters tell.
 . "$(dirname "$0")/lib.sh"
 . "$TOP/regress/system/world.sh"
-. "$TOP/regress/system/load.sh"
+. "$TOP/regress/tools/load.sh"
 need_root
 need ip runsv jq openssl
 
