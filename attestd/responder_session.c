@@ -105,6 +105,10 @@ void
 responder_expire(struct responder *r)
 {
 	responder_session_free(r);
+	/* Its last record went with it. */
+	if (r->secured)
+		r->out.len = 0;
+	r->secured = false;
 }
 
 /* ---- records ------------------------------------------------------------- */
