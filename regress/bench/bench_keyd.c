@@ -29,7 +29,7 @@
 
 #define ROUNDS	7
 #define FLIGHT	32
-#define SLOW_US	20000
+#define SLOW_MS	20
 
 /* ---- keyd in a process of its own ------------------------------------ */
 
@@ -49,11 +49,10 @@ struct way {
 	bool		 tpm;
 };
 
-/* Between a software TPM and whoever uses it: each command takes SLOW_US. */
+/* Between a software TPM and whoever uses it: each command takes SLOW_MS. */
 static void
 make_slow(struct swtpm *sw)
 {
-	const struct timespec	ts = { .tv_nsec = SLOW_US * 1000L };
 	uint8_t			buf[4096];
 	size_t			n;
 	int			sv[2];
@@ -69,7 +68,7 @@ make_slow(struct swtpm *sw)
 		while ((n = swtpm_record(sv[1], buf, sizeof(buf))) > 0 &&
 		    swtpm_full(sw->fd, buf, n, true) &&
 		    (n = swtpm_record(sw->fd, buf, sizeof(buf))) > 0) {
-			nanosleep(&ts, NULL);
+			poll(NULL, 0, SLOW_MS);
 			if (!swtpm_full(sv[1], buf, n, true))
 				break;
 		}

@@ -96,7 +96,7 @@ for r in $ROLES; do
 done
 moved_a=$(moves a b)
 moved_b=$(moves b a)
-before=$(records)
+had=$(records)
 from=$EPOCHREALTIME
 ticks=$(ticks_all)
 
@@ -145,7 +145,7 @@ ok "the flood has not ended before this" kill "$flood"
 wait "$flood"
 spent flood 1 "$from" "$ticks"
 diag "$(cat "$W/x.out")"
-ok "a's records of it are few: $(($(records) - before))" [ $(($(records) - before)) -le 60 ]
+ok "a's records of it are few: $(($(records) - had))" [ $(($(records) - had)) -le 60 ]
 diag "moves of b at a: $(($(moves a b) - moved_a)), of a at b: $(($(moves b a) - moved_b))"
 ok "a's audit log is whole" ctl a audit verify
 node_stop a
