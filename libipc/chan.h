@@ -23,4 +23,8 @@ int64_t	chan_next_deadline(const struct chan *, uint64_t now_ms);
 /* The peer broke a rule that is found above the channel: close, blame it. */
 void	chan_offend(struct chan *, enum reason, unsigned type);
 
+/* hub.c: ms until the next attempt to reach policyd. *next is 0 at first and
+   after a success; the wait doubles from 50 ms to half a second. */
+uint32_t hub_backoff(uint32_t *next);
+
 #endif

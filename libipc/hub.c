@@ -45,7 +45,7 @@ static struct hub {
 	size_t		 nhandlers;
 	bool		 running, stopping, lost, again, ready;
 	unsigned	 tries;		/* HELLOs refused in a row */
-	uint32_t	 delay;		/* ms, before connecting again */
+	uint32_t	 delay;		/* of hub_backoff() */
 	uv_timer_t	*retry;
 	uv_timer_t	*report;	/* NULL or closing: not armed */
 	uint64_t	 counts[R_COUNT];
@@ -82,6 +82,15 @@ hub_dial(const char *path, int flags)
 	return fd;
 }
 
+uint32_t
+hub_backoff(uint32_t *next)
+{
+	uint32_t	delay = *next < RETRY_MIN ? RETRY_MIN : *next;
+
+	*next = delay > RETRY_MAX / 2 ? RETRY_MAX : delay * 2;
+	return delay;
+}
+
 /* policyd is not there yet, or is coming back. */
 static bool
 hub_absent(int err)
@@ -93,7 +102,7 @@ hub_absent(int err)
 int
 hub_connect(const struct hub_conf *conf)
 {
-	uint32_t	delay = RETRY_MIN;
+	uint32_t	next = 0;
 	bool		said = false;
 	int		fd;
 
@@ -104,9 +113,7 @@ hub_connect(const struct hub_conf *conf)
 			log_warn("hub: waiting for policyd at %s%s", conf->path,
 			    conf->developer ? "" : " in this daemon's root");
 		said = true;
-		poll(NULL, 0, (int)delay);
-		if ((delay *= 2) > RETRY_MAX)
-			delay = RETRY_MAX;
+		poll(NULL, 0, (int)hub_backoff(&next));
 	}
 	return fd;
 }
@@ -235,9 +242,7 @@ hub_reconnect(uv_timer_t *t)
 static void
 hub_reconnect_later(void)
 {
-	timer_start(&hub.retry, hub_reconnect, hub.delay);
-	if ((hub.delay *= 2) > RETRY_MAX)
-		hub.delay = RETRY_MAX;
+	timer_start(&hub.retry, hub_reconnect, hub_backoff(&hub.delay));
 }
 
 static void
@@ -433,7 +438,7 @@ hub_welcome(const struct ipc_reply *r, void *arg)
 		fatalx("hub: %s: %s %s", reason_code(R_IPC_BUILD),
 		    reason_text(R_IPC_BUILD), reason_remedy(R_IPC_BUILD));
 	hub.tries = 0;
-	hub.delay = RETRY_MIN;
+	hub.delay = 0;
 	/* Another policyd numbers its links anew. */
 	for (i = 0; i < IPC_NROLES; i++)
 		hub.links[i].generation = 0;
@@ -489,7 +494,7 @@ hub_start(struct uv_loop_s *loop, int fd, const struct hub_conf *conf)
 	hub.running = true;
 	hub.stopping = hub.lost = hub.again = hub.ready = false;
 	hub.tries = 0;
-	hub.delay = RETRY_MIN;
+	hub.delay = 0;
 	hub.nhandlers = 0;
 	for (i = 0; i < sizeof(from_hub) / sizeof(from_hub[0]); i++)
 		hub.handlers[hub.nhandlers++] = from_hub[i];

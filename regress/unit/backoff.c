@@ -61,6 +61,29 @@ test_bounds(void **state)
 		assert_true(backoff_next(&b, UINT32_MAX) >= UINT32_MAX / 4 * 3);
 }
 
+/* A peer that is away for a day: whatever chance says, never longer between
+   two attempts than the bound and a quarter, nor more often than three
+   quarters of it. */
+static void
+test_day(void **state)
+{
+	const uint32_t	day = 86400000;
+	struct backoff	b;
+	uint32_t	now, wait, n, seed, r;
+
+	for (seed = 0; seed < 8; seed++) {
+		backoff_init(&b, 1000, 60000);
+		r = seed;
+		for (now = n = 0; now < day; now += wait, n++) {
+			r = r * 1664525u + 1013904223u;
+			wait = backoff_next(&b, seed == 0 ? 0 : seed == 1 ?
+			    UINT32_MAX : r >> 8);
+			assert_in_range(wait, n < 6 ? 750 : 45000, 75000);
+		}
+		assert_in_range(n, day / 75000, day / 45000 + 7);
+	}
+}
+
 int
 main(void)
 {
@@ -69,6 +92,7 @@ main(void)
 		cmocka_unit_test(test_jitter),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_day),
 	};
 
 	return cmocka_run_group_tests_name("backoff", tests, NULL, NULL);

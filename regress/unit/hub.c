@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <uv.h>
 
+#include "../../libipc/chan.h"
 #include "chan_pair.h"
 #include "child.h"
 #include "clock.h"
@@ -634,6 +635,24 @@ begin(void **state)
 	return 0;
 }
 
+/* policyd is away for an hour: never more than half a second between two
+   attempts to reach it, and not many more than two a second. */
+static void
+test_backoff(void **state)
+{
+	uint32_t	next = 0, wait, now, n = 0;
+
+	(void)state;
+	for (now = 0; now < 3600000; now += wait, n++) {
+		wait = hub_backoff(&next);
+		assert_in_range(wait, 50, 500);
+		assert_true(n < 4 || wait == 500);
+	}
+	assert_in_range(n, 7200, 7205);
+	next = 0;
+	assert_int_equal(hub_backoff(&next), 50);
+}
+
 static int
 end(void **state)
 {
@@ -667,6 +686,7 @@ main(void)
 		TEST(test_keep_refused),
 		TEST(test_connect_waits),
 		TEST(test_counters),
+		cmocka_unit_test(test_backoff),
 	};
 
 	return cmocka_run_group_tests_name("hub", tests, begin, end);
