@@ -199,17 +199,17 @@ add_portion(struct responder_encap *e, const struct spdm_certificate *c,
     size_t asked)
 {
 	size_t	total = e->len + c->length + c->remainder;
-	uint8_t	*p;
 
 	if (c->slot != e->slot || c->length == 0 || c->length > asked ||
 	    ++e->portions > PORTIONS_MAX)
 		return false;
 	if (e->len == 0) {
-		if (total > SPDM_CHAIN_MAX ||
-		    (p = realloc(e->buf, total)) == NULL)
+		/* The first one: there is no buffer yet. */
+		if (total > SPDM_CHAIN_MAX)
 			return false;
-		e->buf = p;
 		e->total = total;
+		if ((e->buf = malloc(total)) == NULL)
+			return false;
 	}
 	if (total != e->total)
 		return false;
