@@ -66,6 +66,7 @@ struct component {
 	struct step	 steps[COMPONENT_STEPS];
 	unsigned	 nsteps;
 	uint32_t	 last_job;
+	bool		 looked;	/* it only looked at the slot */
 };
 TAILQ_HEAD(componentq, component);
 extern struct componentq components;

@@ -184,6 +184,7 @@ job_open(struct component *c)
 	job.readback = m.readback;
 	job.deadline = peers_env.mono() + conf->attest_timeout + SLACK_MS;
 	c->last_job = m.job;
+	c->looked = m.readback;
 	log_debug("component %s: job %u", c->name, job.id);
 	return true;
 }

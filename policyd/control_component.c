@@ -4,11 +4,15 @@
 #include "component.h"
 #include "control.h"
 
-/* attestd/requester.c: the script of a component's job. */
-static const char *const	step_names[] = { "VERSION", "CAPABILITIES",
+/* attestd/requester_csr.c: the scripts of a component's jobs. */
+#define STEPS	14
+static const char *const	enrol_steps[STEPS] = { "VERSION", "CAPABILITIES",
     "ALGORITHMS", "DIGESTS", "CERTIFICATE, slot 0", "CHALLENGE",
     "MEASUREMENTS", "KEY_EXCHANGE", "FINISH", "CSR", "SET_CERTIFICATE",
     "DIGESTS", "CERTIFICATE of the slot", "END_SESSION" };
+static const char *const	look_steps[STEPS] = { "VERSION",
+    "CAPABILITIES", "ALGORITHMS", "DIGESTS", "CERTIFICATE, slot 0",
+    "CERTIFICATE of the slot", "CHALLENGE", "MEASUREMENTS" };
 
 static json_t *
 row_component(const struct component *c)
@@ -45,14 +49,14 @@ row_component(const struct component *c)
 static json_t *
 row_component_step(const struct component *c, const struct step *s)
 {
-	json_t	*o = row_new("step");
+	const char *const	*names = c->looked ? look_steps : enrol_steps;
+	json_t			*o = row_new("step");
 
 	row_null(o, "peer");
 	row_str(o, "component", c->name);
 	row_num(o, "job", c->last_job);
 	row_num(o, "step", s->step);
-	row_str(o, "name", s->step < sizeof(step_names) /
-	    sizeof(step_names[0]) ? step_names[s->step] : "");
+	row_str(o, "name", s->step < STEPS ? names[s->step] : "");
 	row_str(o, "detail", s->detail);
 	row_time(o, "time", s->time);
 	return o;

@@ -701,6 +701,66 @@ test_long_list(void **state)
 	close(fd);
 }
 
+static int
+c_setup_nic(void **state)
+{
+	static char	name[] = "nic0", serial[] = "ACME-77*",
+	    address[] = "192.0.2.9";
+	static struct conf_component	 nic = { .name = name, .slot = 2,
+	    .serial = serial, .address = address, .validity = 86400 };
+	struct identity	*me = (struct identity *)(uintptr_t)identity_get();
+
+	config.components = &nic;
+	me->certs[IDC_NODE_CA].have = true;
+	me->certs[IDC_NODE_CA].len = 1;
+	return c_setup(state);
+}
+
+static void
+test_components(void **state)
+{
+	struct msg_ctl_component_show	 show = { .name = "gpu0" };
+	struct msg_ctl_component_enrol	 m = { .name = "nic0", .wait = true };
+	struct msg_ctl_component_list	 list;
+	struct msg_component_csr	 csr = { .public = { .len = 65 } };
+	struct msg_job_step		 step = { .step = 8, .detail = "yes" };
+	int				 fd = greet(), second = greet();
+
+	assert_int_equal(ask(fd, MSG_CTL_COMPONENT_LIST, &list), MSG_DONE);
+	assert_string_equal(row_text("component", "state"), "NotEnrolled");
+	assert_string_equal(why_code("component", "reason"), "POL-051");
+	assert_int_equal(ask(fd, MSG_CTL_COMPONENT_SHOW, &show), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_COMPONENT_NONE);
+	assert_int_equal(ask(fd, MSG_CTL_COMPONENT_ENROL, &m), MSG_NONE);
+	assert_int_equal(ask(second, MSG_CTL_COMPONENT_ENROL, &m),
+	    MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_COMPONENT_BUSY);
+	rows_clear();
+	step.job = csr.job = w_job.job;
+	w_send(&w_attestq, MSG_JOB_STEP, &step);
+	w_identity(&proof_b);
+	w_measurement(1, 1, false, 1, 48);
+	w_end(1);
+	w_send(&w_attestq, MSG_COMPONENT_CSR, &csr);
+	w_pump();
+	/* There is no keyd here. */
+	assert_int_equal(hear(fd), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_IPC_NOLINK);
+	assert_string_equal(row_text("step", "component"), "nic0");
+	assert_string_equal(row_text("step", "name"), "FINISH");
+	assert_string_equal(row_text("component", "state"), "Unfinished");
+	IPC_SET_STR(show.name, "nic0");
+	assert_int_equal(ask(fd, MSG_CTL_COMPONENT_SHOW, &show), MSG_DONE);
+	assert_string_equal(row_text("component", "node"), NODE_B);
+	assert_string_equal(row_text("step", "detail"), "yes");
+	m.wait = false;
+	assert_int_equal(ask(fd, MSG_CTL_COMPONENT_ENROL, &m), MSG_DONE);
+	assert_string_equal(row_text("component", "state"), "Enrolling");
+	close(fd);
+	close(second);
+	config.components = NULL;
+}
+
 int
 main(void)
 {
@@ -723,6 +783,8 @@ main(void)
 		T(test_stalled),
 		T(test_sixteen),
 		T(test_long_list),
+		cmocka_unit_test_setup_teardown(test_components, c_setup_nic,
+		    c_teardown),
 	};
 
 	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
