@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/regress/system/world.sh"
 need_root
-need ip runsv jq openssl
+need ip runsv jq openssl python3
 
 world_new
 authority "$W/acme" ACME
@@ -40,6 +40,35 @@ make_code() {	# make_code NODE PEER: types nothing, prints the code, goes on
 counted() {	# counted NODE CODE: a refusal of this reason was counted
 	ctl "$1" --json status | jq -es --arg c "$2" \
 	    'flatten | any(.row == "counter" and .reason.code == $c)' >/dev/null
+}
+# A stranger's PSK_EXCHANGE to a's port, twice on one connection: the answers'
+# codes, 0 for PSK_EXCHANGE_RSP. The id is that of a code, or one as good.
+cat >"$W/stranger.py" <<'PY'
+import hashlib, os, socket, struct, sys
+AB = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+def code_id(text):
+    n = 0
+    for c in text.replace("-", "")[:26]:
+        n = n * 32 + AB.index(c)
+    return hashlib.sha256(b"provd code id" + n.to_bytes(16, "big")).digest()[:16]
+s = socket.create_connection((sys.argv[1], 4194))
+def ask(m):
+    s.sendall(struct.pack("<HBB", len(m) + 2, 1, 5) + m)
+    n = struct.unpack("<H", s.recv(2, socket.MSG_WAITALL))[0]
+    return s.recv(n, socket.MSG_WAITALL)[2:]
+ask(bytes([0x10, 0x84, 0, 0]))
+ask(bytes([0x13, 0xe1, 0, 0, 0, 0, 0, 0]) + struct.pack("<III", 0x4c6, 0x1200, 0x1200))
+tables = b"".join(struct.pack("<BBH", t, 0x20, v) for t, v in ((3, 2), (5, 1)))
+ask(bytes([0x13, 0xe3, 2, 0]) + struct.pack("<HBBII", 40, 1, 2, 0x10, 1) + bytes(12) + bytes(4) + tables)
+hint = code_id(sys.argv[2]) if len(sys.argv) > 2 else os.urandom(16)
+opaque = bytes.fromhex("0100000000000900010103001000110012000000")
+m = bytes([0x13, 0xe6, 0xff, 1]) + struct.pack("<HHHH", 9, 16, 32, len(opaque)) + hint + os.urandom(32) + opaque
+for i in range(2):
+    a = ask(m)
+    print(a[2] if a[1] == 0x7f else 0)
+PY
+stranger() {	# stranger [CODE]
+	in_ns b python3 "$W/stranger.py" 192.0.2.1 "$@" | tr '\n' ' '
 }
 bare() {
 	printf '%s' "$1" | tr -d -
@@ -87,6 +116,8 @@ cp "$W/a/conf.long" "$W/a/conf"
 node_start a
 ok "a is ready" await_ready a
 make_code a b
+is "a guess is no code, and there is one a connection" "$(stranger)" "1 4 "
+ok "which is counted" await 10 counted a ATT-075
 LOWER=$(bare "$CODE" | tr 'A-Z' 'a-z')
 ok "the other operator types it, in another spelling" type_code b a "$LOWER"
 wait $MAKER
@@ -103,6 +134,7 @@ ok "a's audit log is whole" ctl a audit verify
 out=$(type_code b a "$CODE" 2>&1)
 is "the same code a second time is refused" $? 1
 like "with its reason" "$out" 'KEY-033'
+is "nor does its id open anything any more" "$(stranger "$CODE")" "5 4 "
 ok "provision again needs no code" ctl a provision b
 
 ok "b revokes a" ctl b revoke a
