@@ -39,10 +39,12 @@ ok "b: Connected" await_peer b a connected Connected
 
 # sister ARGUMENT...: its lines of TAP are ours, what it did is kept
 sister() {
-	"$O/tools/sister" "$W/a" "$@" >"$W/out" 2>&1
+	local rc=0
+	"$O/tools/sister" "$W/a" "$@" >"$W/out" 2>&1 || rc=$?
 	grep -E '^# (offence|counted) ' "$W/out" >>"$W/said"
 	grep -vE '^# (offence|counted) ' "$W/out" >"$W/tap"
 	merge "$W/tap"
+	[ $rc -eq 0 ] || grep -q '^not ok' "$W/tap" || result 1 "sister $*: exit $rc"
 }
 
 CODES="IPC-003 IPC-004 IPC-005 IPC-007 IPC-008"

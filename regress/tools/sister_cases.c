@@ -300,6 +300,28 @@ cases_spdm(struct sister *s, const char *side)
 	    reason_code(R_KEY_SPDM_HASH));
 }
 
+/* Secrets of a code that nobody typed, whatever the key and the hash. */
+static void
+cases_code(struct sister *s)
+{
+	struct msg_psk_req	m = { .version = 0x12, .code = { .len = 16 },
+	    .th1 = { .len = 32 } };
+	struct heard		h;
+	enum reason		r;
+	unsigned		n = 0, known = 0;
+
+	IPC_SET_STR(m.node, "0123456789abcdef0123456789abcdef01234567");
+	for (m.key = 0; m.key < KEYS; m.key++) {
+		memset(m.code.data, (int)m.key, 16);
+		m.code.len = m.key == 7 ? 0 : 16;
+		r = sister_call(s, s->link[IPC_KEYD], MSG_PSK_REQ, &m, &h);
+		n += r == R_OK;
+		known += r == R_KEY_CODE_UNKNOWN;
+	}
+	tap(n == 0 && known >= 1, "%s: no secrets of a code that is not held,"
+	    " in %d tries", ipc_role_name(s->role), KEYS);
+}
+
 /* ---- every role that has a link with keyd ------------------------------- */
 
 /*
@@ -364,6 +386,8 @@ cases_keyd(const char *dir, enum ipc_role role)
 	else
 		cases_spdm(&s, role == IPC_ATTESTQ ? "requester-" :
 		    "responder-");
+	if (role != IPC_NETD)
+		cases_code(&s);
 	tap_alive(&s);
 	case_old_link(&s, dir, type, role == IPC_NETD ? tls_make(0) :
 	    spdm_make(0));
