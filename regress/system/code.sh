@@ -143,6 +143,22 @@ like "a code does not take that back" "$(type_code b a "" 2>&1)" 'POL-005'
 # Nothing of any code is on a disk, nor in a log.
 found=$(grep -rlaiE "$CODE|$(bare "$CODE")" "$W/a" "$W/b" 2>/dev/null)
 is "no file and no log has it" "$found" ""
+found=$(python3 - "$CODE" "$W/a" "$W/b" <<'PY'
+import os, sys
+n = 0
+for c in sys.argv[1].replace("-", "")[:26]:
+    n = n * 32 + "0123456789ABCDEFGHJKMNPQRSTVWXYZ".index(c)
+raw = n.to_bytes(16, "big")
+for top in sys.argv[2:]:
+    for d, _, files in os.walk(top):
+        for f in (os.path.join(d, f) for f in files):
+            if os.path.isfile(f):
+                b = open(f, "rb").read()
+                if raw in b or raw.hex().encode() in b.lower():
+                    print(f)
+PY
+)
+is "nor its bytes" "$found" ""
 node_stop a
 node_stop b
 ok "no sanitizer spoke" world_sanitized_clean
