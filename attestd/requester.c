@@ -21,16 +21,8 @@
 
 #define NEEDED_CAPS	(SPDM_CAP_CERT | SPDM_CAP_CHAL | SPDM_CAP_MEAS_SIG)
 
-/* DIGESTS come first, so that every transcript starts alike (spdm.md, 14). */
 static const struct spdm_step steps[] = {
-	{ SPDM_GET_VERSION, 0 },
-	{ SPDM_GET_CAPABILITIES, 0 },
-	{ SPDM_NEGOTIATE_ALGORITHMS, 0 },
-	{ SPDM_GET_DIGESTS, 0 },
-	{ SPDM_GET_CERTIFICATE, 0 },
-	{ SPDM_GET_CERTIFICATE, 1 },
-	{ SPDM_CHALLENGE, 0 },
-	{ SPDM_GET_MEASUREMENTS, 0 },
+	REQUESTER_ATTESTS,
 };
 
 void

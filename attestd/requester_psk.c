@@ -15,14 +15,7 @@
 #define POLICY_12	0x01	/* the responder may go on after an update */
 
 static const struct spdm_step steps[] = {
-	{ SPDM_GET_VERSION, 0 },
-	{ SPDM_GET_CAPABILITIES, 0 },
-	{ SPDM_NEGOTIATE_ALGORITHMS, 0 },
-	{ SPDM_GET_DIGESTS, 0 },
-	{ SPDM_GET_CERTIFICATE, 0 },
-	{ SPDM_GET_CERTIFICATE, 1 },
-	{ SPDM_CHALLENGE, 0 },
-	{ SPDM_GET_MEASUREMENTS, 0 },
+	REQUESTER_ATTESTS,
 	{ SPDM_PSK_EXCHANGE, 0 },
 	{ SPDM_PSK_FINISH, 0 },
 	{ SPDM_GET_MEASUREMENTS, 0 },

@@ -7,6 +7,16 @@
 #include "spdm_psk.h"
 #include "spdm_session.h"
 
+/*
+ * The steps of an attestation. DIGESTS come first, so that every transcript
+ * starts alike.
+ */
+#define REQUESTER_ATTESTS						\
+	{ SPDM_GET_VERSION, 0 }, { SPDM_GET_CAPABILITIES, 0 },		\
+	{ SPDM_NEGOTIATE_ALGORITHMS, 0 }, { SPDM_GET_DIGESTS, 0 },	\
+	{ SPDM_GET_CERTIFICATE, 0 }, { SPDM_GET_CERTIFICATE, 1 },	\
+	{ SPDM_CHALLENGE, 0 }, { SPDM_GET_MEASUREMENTS, 0 }
+
 /* How measurements are read: all at once or, when the record does not fit,
  * their number, then who they are, then one by one. */
 enum requester_reading { READ_ALL, READ_COUNT, READ_FIND, READ_EACH };
