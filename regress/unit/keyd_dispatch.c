@@ -63,6 +63,7 @@ static struct {
 	enum reason	 reason;
 	char		 field[65];
 	union ipc_any	 msg;
+	const uint8_t	*where;		/* it lay in the channel */
 } got;
 
 static void
@@ -73,6 +74,7 @@ replied(const struct ipc_reply *r, void *arg)
 	got.reason = r->reason;
 	if (r->refused != NULL)
 		IPC_SET_STR(got.field, r->refused->field);
+	got.where = r->msg;
 	if (r->msg != NULL)
 		memcpy(&got.msg, r->msg, ipc_size(r->type));
 }
@@ -283,6 +285,7 @@ test_code(void **state)
 	    .algorithm = KEY_P384 };
 	struct msg_psk_rep	 q;
 	struct msg_code_drop	 d = { .code = { .len = 16 } };
+	size_t			 i;
 
 	memset(p.code.data, 0x42, 16);
 	p.code.len = 16;
@@ -301,6 +304,9 @@ test_code(void **state)
 	assert_int_equal(got.type, MSG_PSK_REP);
 	q = got.msg.psk_rep;
 	assert_int_equal(q.master.len, 48);
+	/* The channel that brought it has nothing left of it. */
+	for (i = 0; i < sizeof(q); i++)
+		assert_int_equal(got.where[i], 0);
 	assert_int_equal(curve_node_id(curve_get(KEY_P384),
 	    key_point(key_byid(spdm)), m.node), 0);
 	assert_int_equal(call(&attestq, MSG_PSK_REQ, &m), R_OK);
