@@ -337,62 +337,77 @@ job_act(struct job *j, enum spdm_act act)
 	}
 }
 
-/* keyd's answer; the job may be over meanwhile. */
+/* ---- keyd ---------------------------------------------------------------- */
+
+/* Whose answer it is; NULL if the job is over meanwhile. */
+static struct job *
+answered(void *arg)
+{
+	struct job	*j = job_find(*(uint32_t *)arg);
+
+	free(arg);
+	if (j == NULL || j->requester == NULL)
+		return NULL;
+	conn_resume(j->conn);
+	/* What came meanwhile may have ended it. */
+	return j->open ? j : NULL;
+}
+
+/* The peer has nothing to say until keyd has answered. -1: it will not. */
+static int
+ask_keyd(struct job *j, enum ipc_type type, const void *msg, ipc_reply_fn done)
+{
+	uint32_t	*id;
+
+	if ((id = malloc(sizeof(*id))) == NULL)
+		fatal("job %u", j->id);
+	*id = j->id;
+	conn_pause(j->conn);
+	if (chan_call(hub_link(IPC_KEYD), type, msg, -1, KEYD_MS, done, id)
+	    == 0)
+		return 0;
+	free(id);
+	conn_resume(j->conn);
+	return -1;
+}
+
 static void
 key_signed(const struct ipc_reply *r, void *arg)
 {
 	const struct msg_spdm_sign_rep	*m = r->msg;
-	struct job			*j = job_find(*(uint32_t *)arg);
+	struct job			*j;
 
-	free(arg);
-	if (j == NULL || j->requester == NULL)
-		return;
-	conn_resume(j->conn);
-	/* What came meanwhile may have ended it. */
-	if (!j->open)
+	if ((j = answered(arg)) == NULL)
 		return;
 	job_act(j, requester_signed(j->requester, r->reason == R_OK &&
 	    m->signature.len == requester_sign(j->requester)->sig_len ?
 	    m->signature.data : NULL));
 }
 
-/* FINISH waits for keyd; the peer has nothing to say until then. */
+/* FINISH waits for its signature. */
 static void
 ask_signature(struct job *j)
 {
 	const struct responder_sign	*sg = requester_sign(j->requester);
 	struct msg_spdm_sign_req	 m = { .key = sg->key,
 	    .version = sg->version };
-	uint32_t			*id;
 
 	IPC_SET_STR(m.context, sg->context);
 	IPC_SET_BLOB(m.hash, sg->hash, sg->hash_len);
-	if ((id = malloc(sizeof(*id))) == NULL)
-		fatal("job %u", j->id);
-	*id = j->id;
-	conn_pause(j->conn);
-	if (chan_call(hub_link(IPC_KEYD), MSG_SPDM_SIGN_REQ, &m, -1, KEYD_MS,
-	    key_signed, id) == -1) {
-		free(id);
-		conn_resume(j->conn);
+	if (ask_keyd(j, MSG_SPDM_SIGN_REQ, &m, key_signed) == -1 && j->open)
 		job_act(j, requester_signed(j->requester, NULL));
-	}
 }
 
 static void
 key_derived(const struct ipc_reply *r, void *arg)
 {
 	const struct msg_psk_rep	*m = r->msg;
-	struct job			*j = job_find(*(uint32_t *)arg);
+	struct job			*j;
 	struct spdm_secrets		 s;
 	const char			*why = reason_code(r->reason);
 	size_t				 n;
 
-	free(arg);
-	if (j == NULL || j->requester == NULL)
-		return;
-	conn_resume(j->conn);
-	if (!j->open)
+	if ((j = answered(arg)) == NULL)
 		return;
 	n = requester_psk(j->requester)->hash_len;
 	if (r->reason != R_OK || m->request.len != n ||
@@ -412,23 +427,16 @@ ask_secrets(struct job *j)
 	const struct spdm_psk	*p = requester_psk(j->requester);
 	struct msg_psk_req	 m = { .version = p->version,
 	    .algorithm = p->algorithm };
-	uint32_t		*id;
 
 	IPC_SET_BLOB(m.code, p->hint, SPDM_HINT);
 	IPC_SET_STR(m.node, p->node);
 	IPC_SET_BLOB(m.th1, p->th1, p->hash_len);
-	if ((id = malloc(sizeof(*id))) == NULL)
-		fatal("job %u", j->id);
-	*id = j->id;
-	conn_pause(j->conn);
-	if (chan_call(hub_link(IPC_KEYD), MSG_PSK_REQ, &m, -1, KEYD_MS,
-	    key_derived, id) == -1) {
-		free(id);
-		conn_resume(j->conn);
+	if (ask_keyd(j, MSG_PSK_REQ, &m, key_derived) == -1 && j->open)
 		job_act(j, requester_secrets(j->requester, NULL,
 		    reason_code(R_IPC_NOLINK)));
-	}
 }
+
+/* ---- the connection ------------------------------------------------------ */
 
 static void
 job_message(void *arg, bool secured, const uint8_t *msg, size_t len)
