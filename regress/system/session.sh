@@ -36,6 +36,7 @@ connect() {
 requester anybody b 192.0.2.1
 requester known a 192.0.2.2
 requester unknown a 192.0.2.2
+echo 'peer "b" { address 192.0.2.2 }' >>"$W/a/conf"
 cat >>"$W/b/conf" <<EOF
 listen spdm mutual
 accept root "$W/known/root.pem"
@@ -47,7 +48,6 @@ ok "b is ready" await_ready b 120
 ok "a: identity" node_identity a "$W/acme"
 ok "b: identity" node_identity b "$W/acme"
 
-# Two files, boot id and device mode; there is no TPM.
 like "anybody has a session with a" "$(connect anybody)" '^session [0-9]+$'
 like "and another one" "$(connect anybody)" '^session [0-9]+$'
 like "who shows a chain of an accepted root has one with b" "$(connect known)" \
@@ -55,5 +55,7 @@ like "who shows a chain of an accepted root has one with b" "$(connect known)" \
 like "who shows another has none" "$(connect unknown)" '^ATT-008 .*Unspecified'
 like "who is known has one again" "$(connect known)" '^session [0-9]+$'
 like "b says why" "$(cat "$W"/b/log/attestd-r*)" 'requester root: expected an accepted root'
+# Without a session b is attested as ever.
+ok "a trusts b" ctl a provision b --identity "$(node_id b)"
 ok "no sanitizer spoke" world_sanitized_clean
 done_testing
