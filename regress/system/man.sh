@@ -8,7 +8,7 @@ for f in man/*.[1-9]; do
 	ok "$f: mandoc -Tlint" mandoc -Tlint -Wwarning "$f"
 done
 for p in provd.7 provd.conf.5 provctl.8 keyd.8 netd.8 attestd.8 policyd.8 \
-    ipc_messages.7 provd_reasons.7; do
+    ipc_messages.7 provd_performance.7 provd_reasons.7; do
 	ok "$p exists" test -s "man/$p"
 done
 
