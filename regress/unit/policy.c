@@ -307,8 +307,10 @@ test_transient(void **state)
 	assert_true(policy_transient(R_NET_TIMEOUT));
 	assert_true(policy_transient(R_IPC_CLOSED));
 	assert_true(policy_transient(R_ATT_TIMEOUT));
+	assert_true(policy_transient(R_ATT_SIGN));	/* keyd, not the peer */
 	assert_false(policy_transient(R_ATT_CHALLENGE));
 	assert_false(policy_transient(R_ATT_SUMMARY));
+	assert_false(policy_transient(R_ATT_KEY_EXCHANGE));
 	assert_false(policy_transient(R_ATT_VERSION));
 	assert_false(policy_transient(R_ATT_ANCHOR_KEY));
 	assert_true(policy_doubtful(R_TLS_EXPIRED));
