@@ -1,8 +1,9 @@
 #!/bin/bash
-# kill -9 of each daemon of either node at random moments, in the middle of a
-# pairing and while Connected: N of them, in a sequence that SEED repeats. The
-# pair comes back by itself every time; store and audit log are whole every
-# time; no certificate is without its record, and no record is there twice.
+# kill -9 of each daemon of either node, and of all of a node at once, at random
+# moments, in the middle of a pairing and while Connected: N of them, in a
+# sequence that SEED repeats. The pair comes back by itself every time; store
+# and audit log are whole every time; no certificate is without its record, and
+# no record is there twice.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/world.sh"
 . "$(dirname "$0")/../tools/storecheck.sh"
@@ -15,14 +16,15 @@ SEED=${SEED:-$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')}
 DEADLINE=120	# s; far from what it takes, for loaded machines
 diag "N=$N SEED=$SEED"
 
-# The whole sequence, before anything else draws: each daemon of each node
-# once in ten, in a new order each time; every other time during a pairing.
+# The whole sequence, before anything else draws: each daemon of each node, and
+# all of a node at once, once in twelve, in a new order each time; every other
+# time during a pairing.
 PLAN=()
 plan() {
 	local pairs=() n r i j t
 	RANDOM=$SEED
 	for n in a b; do
-		for r in $ROLES; do
+		for r in $ROLES all; do
 			pairs+=("$n $r")
 		done
 	done
@@ -84,12 +86,18 @@ pairing() {
 	    await 30 ctl b provision a --no-wait
 }
 
-strike() {	# strike NODE SERVICE MS
-	local old
+strike() {	# strike NODE SERVICE|all MS
+	local roles=$2 r old=()
+	[ "$2" != all ] || roles=$ROLES
 	read -r -t "$(printf '0.%03d' "$3")" <>"$W/never"
-	old=$(pid_of "$1" "$2")
-	[ -n "$old" ] && kill -9 "$old" &&
-	    await $DEADLINE started_anew "$1" "$2" "$old"
+	for r in $roles; do
+		old+=("$(pid_of "$1" "$r")")
+	done
+	kill -9 "${old[@]}" || return
+	for r in $roles; do
+		await $DEADLINE started_anew "$1" "$r" "${old[0]}" || return
+		old=("${old[@]:1}")
+	done
 }
 
 whole() {
