@@ -289,6 +289,7 @@ static SSL_CTX *
 client(void)
 {
 	SSL_CTX	*c = SSL_CTX_new(TLS_client_method());
+	char	 groups[] = "X25519:P-256";
 
 	if (c == NULL || !SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) ||
 	    SSL_CTX_use_certificate_file(c, in_dir("leaf.pem"),
@@ -296,7 +297,7 @@ client(void)
 	    SSL_CTX_use_PrivateKey_file(c, in_dir("key.pem"),
 	    SSL_FILETYPE_PEM) != 1 ||
 	    SSL_CTX_load_verify_file(c, in_dir("ca.pem")) != 1 ||
-	    !SSL_CTX_set1_groups_list(c, "X25519:P-256"))
+	    !SSL_CTX_set1_groups_list(c, groups))
 		errx(1, "client");
 	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_CLIENT |

@@ -317,6 +317,7 @@ make_hello(void)
 {
 	SSL_CTX	*ctx = SSL_CTX_new(TLS_client_method());
 	SSL	*ssl = SSL_new(ctx);
+	char	 groups[] = "P-256";
 	BIO	*in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
 	int	 n;
 
@@ -324,7 +325,7 @@ make_hello(void)
 		errx(1, "openssl");
 	SSL_set_bio(ssl, in, out);
 	SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION);
-	SSL_set1_groups_list(ssl, "P-256");
+	SSL_set1_groups_list(ssl, groups);
 	SSL_connect(ssl);
 	if ((n = BIO_read(out, hello, sizeof(hello))) <= 0)
 		errx(1, "no hello");
