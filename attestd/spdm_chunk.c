@@ -8,11 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "spdm_chunk.h"
 
 void
 spdm_chunk_drop(struct spdm_chunk *c)
 {
+	/* What was said in a session stays in it. */
+	if (c->secured && c->msg != NULL)
+		OPENSSL_cleanse(c->msg, c->size);
 	free(c->msg);
 	*c = (struct spdm_chunk){ .state = CHUNK_IDLE };
 }
