@@ -525,6 +525,25 @@ test_device_checks(void **state)
 	assert_int_equal(sets, 1);
 }
 
+/* A device that takes no whole chain takes it in chunks, or not at all. */
+static void
+test_small_device(void **state)
+{
+	unsigned	whole;
+
+	assert_int_equal(talk_run(&t), R_OK);
+	whole = t.messages;
+	t.rc.caps.data_transfer = t.qc.caps.data_transfer = 330;
+	assert_int_equal(talk_run(&t), R_OK);
+	holds(chain, chain_len);
+	assert_true(t.messages > whole + 4);
+	t.rc.caps.flags &= ~SPDM_CAP_CHUNK;
+	t.rc.caps.max_msg = t.rc.caps.data_transfer;
+	t.qc.caps.data_transfer = REQUESTER_TRANSFER;
+	assert_int_equal(talk_run(&t), R_ATT_REQUEST_SIZE);
+	assert_int_equal(sets, 2);
+}
+
 /* With several keys each request names its key pair and model. */
 static void
 test_multi_key(void **state)
@@ -579,6 +598,7 @@ main(void)
 		T(test_reset_unannounced),
 		T(test_look_at_nothing),
 		T(test_device_checks),
+		T(test_small_device),
 		T(test_multi_key),
 	};
 
