@@ -267,7 +267,8 @@ tables_put(struct spdm_buf *b, const struct spdm_algs *a)
 static uint8_t
 tables_count(const struct spdm_algs *a)
 {
-	uint8_t	i, n = 0;
+	unsigned	i;
+	uint8_t		n = 0;
 
 	for (i = 0; i < SPDM_NTABLES; i++)
 		if (a->tables >> i & 1)

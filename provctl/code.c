@@ -85,7 +85,7 @@ const char *
 code_parse(const char *text, uint8_t code[CODE_LEN])
 {
 	const char	*bad = NULL;
-	uint8_t		 v[CHARS];
+	uint8_t		 v[CHARS] = { 0 };
 	unsigned	 n = 0, i, bit;
 	int		 d;
 
