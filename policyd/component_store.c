@@ -4,20 +4,6 @@
 #include "component.h"
 
 static void
-load_why(sqlite3_stmt *st, int col, struct why *why)
-{
-	char	code[16];
-	int	r;
-
-	store_text(st, col, code, sizeof(code));
-	r = reason_find(code);
-	why->reason = r < 0 ? R_OK : (enum reason)r;
-	store_text(st, col + 1, why->field, sizeof(why->field));
-	store_text(st, col + 2, why->expected, sizeof(why->expected));
-	store_text(st, col + 3, why->seen, sizeof(why->seen));
-}
-
-static void
 load_cert(int64_t id, struct component_cert *c)
 {
 	static struct store_sql	 get = STORE_SQL("SELECT serial, not_before,"
@@ -69,7 +55,7 @@ component_load(struct component *c)
 		next = sqlite3_column_int64(st, 7);
 		c->reset_set = sqlite3_column_int(st, 8) != 0;
 		c->tag = (uint8_t)sqlite3_column_int(st, 9);
-		load_why(st, 10, &c->why);
+		store_why(st, 10, &c->why);
 	} else if (there)
 		why_set(&c->why, R_POL_COMPONENT_CHANGED, "slot", NULL, NULL);
 	sqlite3_reset(st);

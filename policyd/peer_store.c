@@ -180,20 +180,6 @@ peer_store_revoke(const char *node, const char *name, bool on)
 /* ---- at start ----------------------------------------------------------- */
 
 static void
-load_why(sqlite3_stmt *st, int col, struct why *why)
-{
-	char	code[16];
-	int	r;
-
-	store_text(st, col, code, sizeof(code));
-	r = reason_find(code);
-	why->reason = r < 0 ? R_OK : (enum reason)r;
-	store_text(st, col + 1, why->field, sizeof(why->field));
-	store_text(st, col + 2, why->expected, sizeof(why->expected));
-	store_text(st, col + 3, why->seen, sizeof(why->seen));
-}
-
-static void
 load_peers(void)
 {
 	static struct store_sql	 sql = STORE_SQL("SELECT id, name, origin, "
@@ -217,7 +203,7 @@ load_peers(void)
 		n = fsm_state_find(state);
 		p->stored = n < 0 ? P_NOTDETERMINED : (enum peer_state)n;
 		p->since = (uint64_t)sqlite3_column_int64(st, 8);
-		load_why(st, 9, &p->why);
+		store_why(st, 9, &p->why);
 		p->pinned = sqlite3_column_int(st, 13) == PIN_CODE ?
 		    PIN_CODE : PIN_OPERATOR;
 		peer_leave(p);

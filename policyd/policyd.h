@@ -106,6 +106,8 @@ enum reason	 store_write(sqlite3_stmt *);
 /* Columns: cut to the buffer; NULL is empty. */
 void		 store_text(sqlite3_stmt *, int col, char *buf, size_t size);
 size_t		 store_blob(sqlite3_stmt *, int col, void *buf, size_t size);
+/* A reason and its check: four columns from col on. */
+void		 store_why(sqlite3_stmt *, int col, struct why *);
 /* Small values by name (table meta). */
 int64_t		 store_meta_int(const char *name, int64_t missing);
 enum reason	 store_meta_set_int(const char *name, int64_t);

@@ -577,6 +577,20 @@ store_blob(sqlite3_stmt *st, int col, void *buf, size_t size)
 	return n;
 }
 
+void
+store_why(sqlite3_stmt *st, int col, struct why *why)
+{
+	char	code[16];
+	int	r;
+
+	store_text(st, col, code, sizeof(code));
+	r = reason_find(code);
+	why->reason = r < 0 ? R_OK : (enum reason)r;
+	store_text(st, col + 1, why->field, sizeof(why->field));
+	store_text(st, col + 2, why->expected, sizeof(why->expected));
+	store_text(st, col + 3, why->seen, sizeof(why->seen));
+}
+
 /* ---- meta ---- */
 
 static struct store_sql meta_get = STORE_SQL(
