@@ -57,5 +57,8 @@ like "who is known has one again" "$(connect known)" '^session [0-9]+$'
 like "b says why" "$(cat "$W"/b/log/attestd-r*)" 'requester root: expected an accepted root'
 # Without a session b is attested as ever.
 ok "a trusts b" ctl a provision b --identity "$(node_id b)"
+# What leaked is told at the end.
+node_stop a
+node_stop b
 ok "no sanitizer spoke" world_sanitized_clean
 done_testing
