@@ -10,6 +10,7 @@
 
 #include <sys/capability.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
@@ -547,6 +548,36 @@ test_directories(void **state)
 	}
 }
 
+/* 77: such a mount is not permitted here. */
+static void
+on_read_only(void)
+{
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    mount(top, top, NULL, MS_BIND, NULL) == -1 ||
+	    mount(NULL, top, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY,
+	    NULL) == -1)
+		_exit(77);
+	start_dirs(&row, conf);
+	_exit(0);
+}
+
+/* Directories that are as they must be are not touched: a daemon starts on a
+   read-only file system. */
+static void
+test_read_only(void **state)
+{
+	int	status;
+
+	(void)state;
+	if (!suite_users())
+		return;
+	start_dirs(&row, conf);
+	if ((status = child_exit(on_read_only)) == 77)
+		skip();
+	assert_int_equal(status, 0);
+}
+
 static void
 through_link(void)
 {
@@ -652,6 +683,7 @@ main(void)
 		cmocka_unit_test(test_rows),
 		cmocka_unit_test(test_symlink),
 		cmocka_unit_test(test_directories),
+		cmocka_unit_test(test_read_only),
 	};
 
 	return cmocka_run_group_tests_name("confine", tests, setup, teardown);
