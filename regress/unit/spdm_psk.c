@@ -544,15 +544,19 @@ wrong_finish(struct talk *talk, uint8_t *p, size_t *len)
 {
 	struct spdm_session	s;
 	uint8_t			msg[64] = { 0 };
+	size_t			n = talk->requester->req.len;
 
 	if (talk->requester->asked != SPDM_PSK_FINISH)
 		return;
 	s = *talk->requester->ses.s;
 	s.dir[SPDM_SIDE_REQ].seq = 0;
-	memcpy(msg, talk->requester->req.data, talk->requester->req.len);
-	msg[talk->at] ^= 1;
+	memcpy(msg, talk->requester->req.data, n);
+	if (talk->at < n)
+		msg[talk->at] ^= 1;
+	else
+		n = talk->at;
 	*len = spdm_record_seal(&s, SPDM_SIDE_REQ, &talk->binding,
-	    talk_random, talk, msg, talk->requester->req.len, p, TALK_MSG);
+	    talk_random, talk, msg, n, p, TALK_MSG);
 	talk->hits++;
 }
 
@@ -568,6 +572,39 @@ test_wrong_finish(void **state)
 	expect(R_ATT_SESSION_ENDED);
 	t.at = 1;		/* FINISH, in a session of a code */
 	expect(R_ATT_ERROR);
+	t.at = 37;		/* a byte too long */
+	expect(R_ATT_ERROR);
+}
+
+/* PSK_FINISH where keys were exchanged otherwise. */
+static void
+test_other_session(void **state)
+{
+	static const struct spdm_step	steps[] = {
+		REQUESTER_ATTESTS,
+		{ SPDM_KEY_EXCHANGE, 0 }, { SPDM_PSK_FINISH, 0 },
+	};
+
+	requester_offer_session(&t.qc, false);
+	t.qc.steps = steps;
+	t.qc.nsteps = sizeof(steps) / sizeof(steps[0]);
+	expect(R_ATT_ERROR);
+	assert_int_equal(k.used[0] + k.used[1], 0);
+}
+
+/* Without a challenge that was answered there is nobody to lend it to. */
+static void
+test_no_identity(void **state)
+{
+	static const struct spdm_step	steps[] = {
+		{ SPDM_GET_VERSION, 0 }, { SPDM_GET_CAPABILITIES, 0 },
+		{ SPDM_NEGOTIATE_ALGORITHMS, 0 }, { SPDM_GET_DIGESTS, 0 },
+		{ SPDM_GET_CERTIFICATE, 0 }, { SPDM_PSK_EXCHANGE, 0 },
+	};
+
+	t.qc.steps = steps;
+	t.qc.nsteps = sizeof(steps) / sizeof(steps[0]);
+	expect(R_ATT_NO_IDENTITY);
 }
 
 int
@@ -592,6 +629,8 @@ main(void)
 		CODE(test_one_guess),
 		CODE(test_no_finish),
 		CODE(test_wrong_finish),
+		CODE(test_other_session),
+		CODE(test_no_identity),
 	};
 
 	return cmocka_run_group_tests_name("spdm_psk", tests, setup,
