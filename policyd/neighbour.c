@@ -36,6 +36,17 @@ find_free(void)
 	return NULL;
 }
 
+/* The newer one, but nobody without an address before one with it. */
+static bool
+better(const struct neighbour *n, const struct neighbour *than)
+{
+	bool	reached = *neighbour_address(n) != '\0';
+
+	if (reached != (*neighbour_address(than) != '\0'))
+		return reached;
+	return n->order > than->order;
+}
+
 const struct neighbour *
 neighbour_byname(const char *name)
 {
@@ -45,7 +56,7 @@ neighbour_byname(const char *name)
 	for (i = 0; i < NEIGHBOURS_MAX; i++) {
 		n = &table[i];
 		if (n->used && strcmp(n->m.system_name, name) == 0 &&
-		    (best == NULL || n->order > best->order))
+		    (best == NULL || better(n, best)))
 			best = n;
 	}
 	return best;

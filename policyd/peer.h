@@ -442,7 +442,7 @@ struct neighbour {
 
 void		 neighbours_up(void);
 void		 neighbours_clear(void);
-/* The newest of this system name, or NULL. */
+/* The newest of this system name that has an address, or none of them has. */
 const struct neighbour *neighbour_byname(const char *);
 const struct neighbour *neighbour_of(const struct peer *);
 const char	*neighbour_address(const struct neighbour *);

@@ -28,7 +28,7 @@ net_address(const struct peer *p, const char **from)
 		*from = p->origin == FROM_CONF ? "configuration" : "operator";
 		return p->address;
 	}
-	if ((n = neighbour_of(p)) != NULL) {
+	if ((n = neighbour_of(p)) != NULL && *neighbour_address(n) != '\0') {
 		*from = "lldp";
 		return neighbour_address(n);
 	}

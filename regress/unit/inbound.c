@@ -142,6 +142,33 @@ test_address_from_lldp(void **state)
 	assert_string_equal(w_dial.address, "192.0.2.66");
 }
 
+/*
+ * Whoever shouts a name and gives no address hides nobody; and a peer that is
+ * not heard at all is asked where it proved itself.
+ */
+static void
+test_nowhere(void **state)
+{
+	struct msg_neighbour_gone	gone = { .neighbour = 5 };
+	const char			*from;
+	struct peer			*p;
+	struct why			 why;
+
+	w_all_up();
+	p = peer_new("bmc-n", FROM_OPERATOR, NODE_B, "", "", &why);
+	w_neighbour(5, "bmc-n", "192.0.2.50");
+	w_neighbour(6, "bmc-n", "");
+	w_provision("bmc-n", &proof_b);
+	assert_string_equal(w_dial.address, "192.0.2.50");
+	assert_int_equal(p->state, P_PROVISIONED);
+	w_send(&w_netd, MSG_NEIGHBOUR_GONE, &gone);
+	w_pump();
+	assert_string_equal(net_address(p, &from), "192.0.2.50");
+	assert_string_equal(from, "last attestation");
+	w_until_job(86460);
+	assert_string_equal(w_dial.address, "192.0.2.50");
+}
+
 /* Nor does whoever shouts its name divert us from a peer that is trusted. */
 static void
 test_twin(void **state)
@@ -333,6 +360,7 @@ main(void)
 		T(test_unlisted),
 		T(test_knocking),
 		T(test_address_from_lldp),
+		T(test_nowhere),
 		T(test_twin),
 		T(test_configured_address_wins),
 		T(test_knock_before_lldp),
