@@ -11,8 +11,10 @@
 
 #include "component.h"
 
-#define RENEW_MIN	60000	/* ms between two renewals that fail */
-#define RESET_MIN	1000	/* ms until the first look after a reset */
+#define RENEW_MIN	60000	/* ms between two renewals that fail, */
+#define RENEW_MAX	3600000	/* each of which is a record */
+#define RESET_MIN	1000	/* ms until the first look after a reset, */
+#define RESET_MAX	900000	/* and at most between two of them */
 
 struct componentq	components = TAILQ_HEAD_INITIALIZER(components);
 
@@ -165,10 +167,8 @@ act_failed(struct component *c, const struct why *why)
 }
 
 static void
-retry(struct component *c, uint64_t min)
+retry(struct component *c, uint64_t min, uint64_t max)
 {
-	uint64_t	max = min > conf->retry_max ? min : conf->retry_max;
-
 	c->due = peers_env.mono() + peer_backoff(c->attempts, min, max);
 	if (c->attempts < 16)
 		c->attempts++;
@@ -181,14 +181,14 @@ act_look(struct component *c, const struct why *why)
 		c->why = *why;
 	else	/* it is being reset, perhaps */
 		c->trouble = *why;
-	retry(c, RESET_MIN);
+	retry(c, RESET_MIN, RESET_MAX);
 }
 
 static void
 act_later(struct component *c, const struct why *why)
 {
 	c->trouble = *why;
-	retry(c, RENEW_MIN);
+	retry(c, RENEW_MIN, RENEW_MAX);
 }
 
 /* ---- the one that moves -------------------------------------------------- */
