@@ -160,7 +160,7 @@ endef
 $(foreach c,$(COMPONENTS),$(eval $(call component,$(c))))
 
 # The hostile sisters share files.
-SISTER	 = $(patsubst %,$(O)/regress/tools/sister_%.o,list wire cases)
+SISTER	 = $(patsubst %,$(O)/regress/tools/sister_%.o,list wire keyd cases)
 $(O)/tools/sister: $(O)/regress/tools/sister.o $(SISTER) $(O)/libipc.a $(BASE)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SISTER) $(BASE) $(BASE) $(LIBS)

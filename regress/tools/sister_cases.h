@@ -6,12 +6,20 @@
 
 void	tap(bool good, const char *fmt, ...)
 	    __attribute__((format(printf, 2, 3)));
+void	tap_reason(enum reason got, enum reason want, const char *who,
+	    const char *what);
+/* The hub still talks to us: we did nothing that counts as an offence. */
+void	tap_alive(const struct sister *);
 unsigned tap_failed(void);
-/* Connected to the hub, not greeted. */
+/* Connected to the hub, not greeted; and greeted, or the process ends. */
 void	sister_new(struct sister *, const char *dir, enum ipc_role);
-/* netd or attestd asks keyd for what it may not have. */
+void	sister_greeted(struct sister *, const char *dir, enum ipc_role);
+
+/* sister_keyd.c: netd or attestd asks keyd for what it may not have. */
 void	cases_keyd(const char *dir, enum ipc_role);
-/* A link is greeted as of an older generation, or of another build. */
+
+/* sister_cases.c: a link is greeted as of an older generation, or of another
+ * build. */
 void	case_link_hello(const char *dir, enum ipc_role, enum ipc_role to,
 	    bool old);
 /* attestd -Q lies about its jobs; policyd must want to attest somebody. */
