@@ -77,7 +77,9 @@ seal(const struct spdm_session *s, enum spdm_side side,
 		out[4 + i] = (uint8_t)(d->seq >> 8 * i);
 	out[head - 2] = (uint8_t)(len + SPDM_AEAD_TAG);
 	out[head - 1] = (uint8_t)((len + SPDM_AEAD_TAG) >> 8);
-	if (c == NULL || EVP_EncryptInit_ex2(c, aes, d->key, iv, NULL) != 1 || EVP_EncryptUpdate(c, NULL, &n, out, (int)head) != 1 ||
+	if (c == NULL ||
+	    EVP_EncryptInit_ex2(c, aes, d->key, iv, NULL) != 1 ||
+	    EVP_EncryptUpdate(c, NULL, &n, out, (int)head) != 1 ||
 	    EVP_EncryptUpdate(c, out + head, &n, p, (int)len) != 1 ||
 	    EVP_EncryptFinal_ex(c, out + head + n, &n) != 1 ||
 	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, SPDM_AEAD_TAG,

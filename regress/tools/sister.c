@@ -7,7 +7,8 @@
  *   sister DIR evidence		lie, as attestd -Q, about its jobs
  *   sister DIR claims			lie, as netd, about the network
  *   sister DIR hello ROLE PEER		greet a link wrongly
- *   sister DIR list ROLE PEER start|run SHARE	how many attempts there are
+ *   sister DIR list ROLE PEER start|run SHARE
+ *					how many attempts there are
  *   sister DIR try ROLE PEER start|run SHARE FIRST N
  *					the generated ones, N from FIRST
  *
@@ -25,7 +26,7 @@
 
 #include "sister_cases.h"
 
-/* As much of the patience as one attempt may take before the next begins. */
+/* What is to be attempted on one link, in one phase. */
 struct plan {
 	const char	*dir;
 	struct attempt	*a;

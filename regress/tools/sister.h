@@ -66,7 +66,7 @@ const char *attempt_blame(const struct attempt *);
 struct heard {
 	enum ipc_type	 type;
 	uint32_t	 id;
-	int		 fd;		/* -1 if none came; the reader's */
+	int		 fd;	/* -1 if none came; the reader's */
 	union ipc_any	 msg;
 };
 
@@ -77,7 +77,7 @@ struct sister {
 	int		 link[IPC_NROLES];	/* -1: none yet */
 	uint32_t	 generation[IPC_NROLES];
 	uint32_t	 next_id;
-	struct heard	 job;		/* JOB_OPEN that came meanwhile */
+	struct heard	 job;	/* JOB_OPEN that came meanwhile */
 };
 
 /* Become the user of a role; the group may be another role's. Ends the process
@@ -100,7 +100,7 @@ int	sister_link(struct sister *, enum ipc_role);
 /* Reads until the other end has closed; false if it did not in time. *replies
  * counts what is an answer other than REFUSED. */
 bool	sister_closed(int fd, unsigned *replies);
-/* A call and its answer in h: R_OK, the reason of a refusal, or R_IPC_CLOSED. */
+/* A call and its answer in h: R_OK, why it was refused, or R_IPC_CLOSED. */
 enum reason sister_call(struct sister *, int fd, enum ipc_type,
 	    const void *msg, struct heard *h);
 

@@ -107,7 +107,7 @@ case_link_hello(const char *dir, enum ipc_role role, enum ipc_role to, bool old)
 	    R_IPC_BUILD));
 }
 
-/* ---- attestd -Q tells policyd --------------------------------------------- */
+/* ---- attestd -Q tells policyd ------------------------------------------- */
 
 /* The next job, accepted. */
 static uint32_t
@@ -302,7 +302,7 @@ cases_evidence(const char *dir)
 		in_child(lie_child, dir, lie);
 }
 
-/* ---- what its handler in policyd refuses to netd ---------------------------- */
+/* ---- what its handler in policyd refuses to netd ------------------------ */
 
 static void
 one_handler(const char *dir, int which)
@@ -427,7 +427,7 @@ cases_netd(const char *dir)
 		in_child(one_handler, dir, i);
 }
 
-/* ---- strangers at the hub ---------------------------------------------------- */
+/* ---- strangers at the hub ----------------------------------------------- */
 
 static void
 stranger_child(const char *dir, int arg)

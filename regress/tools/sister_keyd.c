@@ -30,7 +30,7 @@ tls_content(struct msg_tls_sign_req *m, uint32_t key)
 
 static const struct {
 	const char	*name, *prefix;
-	size_t		 at, len;	/* where the prefix goes; 0: all of it */
+	size_t		 at, len;	/* where the prefix goes */
 	enum reason	 reason;
 } contents[] = {
 	{ "a bare SHA-256 digest", "", 0, 32, R_KEY_TLS_LENGTH },
@@ -164,7 +164,8 @@ spdm_make(uint32_t key)
 /* DSP0274, signature generation: every context of both sides. */
 static const char *const	contexts[] = {
 	"responder-challenge_auth signing", "responder-measurements signing",
-	"responder-key_exchange_rsp signing", "requester-challenge_auth signing",
+	"responder-key_exchange_rsp signing",
+	"requester-challenge_auth signing",
 	"requester-finish signing", "responder-endpoint_info signing",
 	"requester-endpoint_info signing", "", "x", "signing",
 	"responder-challenge_auth signin", "TLS 1.3, server CertificateVerify",
@@ -201,7 +202,8 @@ cases_contexts(struct sister *s, uint32_t key, const char *side)
 static void
 cases_spdm(struct sister *s, const char *side)
 {
-	static const uint32_t	 versions[] = { 0, 0x10, 0x11, 0x14, 0x22, 0xff };
+	static const uint32_t	 versions[] = { 0, 0x10, 0x11, 0x14, 0x22,
+	    0xff };
 	static const uint32_t	 lengths[] = { 0, 1, 31, 33, 47, 48 };
 	const char		*who = ipc_role_name(s->role);
 	struct msg_spdm_sign_req m;
