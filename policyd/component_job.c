@@ -400,6 +400,21 @@ cert_right(const struct msg_cert_rep *m, struct why *why)
 	return cert_check(m->certificate.data, m->certificate.len, &w, why);
 }
 
+/* Which key, of which device, and what it called itself. */
+static void
+issued_note(const struct component *c)
+{
+	const struct msg_component_csr	*q = &job.csr;
+	const uint8_t			*s = job.cert.serial;
+	char				 key[NODE_ID_LEN + 1] = "";
+
+	(void)cert_node_id(q->public.data, q->public.len, key);
+	audit_record(AUDIT_CERT, c->name, R_OK, "component leaf issued, serial "
+	    "%02x%02x%02x%02x..., for slot %u of %s, over key %s, asked for as "
+	    "\"%s\"%s%s", s[0], s[1], s[2], s[3], c->conf->slot, c->node, key,
+	    q->name, *q->device != '\0' ? ", serial " : "", q->device);
+}
+
 static void
 got_cert(const struct ipc_reply *rep, void *arg)
 {
@@ -430,10 +445,7 @@ got_cert(const struct ipc_reply *rep, void *arg)
 		job_refuse(CE_LOST, r, "store", NULL, NULL);
 		return;
 	}
-	audit_record(AUDIT_CERT, c->name, R_OK, "component leaf issued, serial "
-	    "%02x%02x%02x%02x..., for slot %u", job.cert.serial[0],
-	    job.cert.serial[1], job.cert.serial[2], job.cert.serial[3],
-	    c->conf->slot);
+	issued_note(c);
 	store_after_commit(cert_stored, arg);
 }
 
@@ -493,8 +505,6 @@ attestq_component_csr(struct chan *ch, const struct ipc_call *call,
 		job_over(true, CE_LOST, &why);
 		return 0;
 	}
-	log_debug("component %s: asks as \"%s\", serial \"%s\"", job.c->name,
-	    m->name, m->device);
 	store_after_commit(intent_stored, (void *)(uintptr_t)job.id);
 	return 0;
 }

@@ -93,6 +93,8 @@ is "and shown is what it holds" "$(ctl a --json component show nic0 |
     "$(sed '1,/END/d' "$W/nic0/slot2.pem")"
 like "component list" "$(ctl a component list)" \
     'nic0 +Enrolled +yes +2 +127.0.0.1'
+like "the record names device and key" "$(ctl a audit show)" \
+    'slot 2 of [0-9a-f]{40}, over key [0-9a-f]{40}, asked for as "a device", serial ACME-7712'
 first=$(field nic0 certificate)
 ok "enrolled again" ctl a component enrol nic0
 nok "with another certificate" field_is nic0 certificate "$first"
