@@ -1,6 +1,6 @@
 #!/bin/bash
 # kill -9 of each daemon of either node, and of all of a node at once, at random
-# moments, in the middle of a pairing and while Connected: N of them, in a
+# moments, while Connected, pairing, and issuing certificates: N of them, in a
 # sequence that SEED repeats. The pair comes back by itself every time; store
 # and audit log are whole every time; no certificate is without its record, and
 # no record is there twice.
@@ -17,9 +17,10 @@ DEADLINE=120	# s; far from what it takes, for loaded machines
 diag "N=$N SEED=$SEED"
 
 # The whole sequence, before anything else draws: each daemon of each node, and
-# all of a node at once, once in twelve, in a new order each time; every other
-# time during a pairing.
+# all of a node at once, once in twelve, in a new order each time; in two of six
+# while Connected, in three during a pairing, in one while leafs are issued.
 PLAN=()
+WHEN=(Connected Connected pairing pairing pairing issuing)
 plan() {
 	local pairs=() n r i j t
 	RANDOM=$SEED
@@ -36,7 +37,7 @@ plan() {
 			pairs[j]=$t
 		done
 		for t in "${pairs[@]}"; do
-			PLAN+=("$t $((RANDOM % 2)) $((RANDOM % 600))")
+			PLAN+=("$t ${WHEN[RANDOM % 6]} $((RANDOM % 600))")
 		done
 	done
 }
@@ -48,8 +49,12 @@ wire a b
 address a 192.0.2.1/24
 address b 192.0.2.2/24
 for n in a b; do
-	node_new $n "$W/acme/root.pem"
-	echo "accept root \"$W/acme/root.pem\" serial \"SN-?\"" >>"$W/$n/conf"
+	NODE_SHIM=1 node_new $n "$W/acme/root.pem"
+	clock_shift $n 0
+	cat >>"$W/$n/conf" <<-EOF2
+	accept root "$W/acme/root.pem" serial "SN-?"
+	leaf lifetime 1 d
+	EOF2
 done
 echo 'peer "b" { }' >>"$W/a/conf"
 echo 'peer "a" { }' >>"$W/b/conf"
@@ -86,6 +91,19 @@ pairing() {
 	    await 30 ctl b provision a --no-wait
 }
 
+# It is another day, and both nodes have just started to issue their leafs.
+issuing() {
+	local old n
+	for n in a b; do
+		clock_shift $n $((i * 2 * 86400)) step
+	done
+	for n in a b; do
+		old=$(pid_of $n policyd)
+		kill -9 "$old" || return
+		await $DEADLINE started_anew $n policyd "$old" || return
+	done
+}
+
 strike() {	# strike NODE SERVICE|all MS
 	local roles=$2 r old=()
 	[ "$2" != all ] || roles=$ROLES
@@ -109,10 +127,11 @@ recorded() {
 	certificates_recorded a b 192.0.2.1 && certificates_recorded b a 192.0.2.2
 }
 
-# one NODE SERVICE PAIRING MS
+# one NODE SERVICE WHEN MS
 one() {
-	if [ "$3" = 1 ]; then
-		pairing || { echo "no pairing could be asked for"; return 1; }
+	if [ "$3" != Connected ] && ! "$3"; then
+		echo "$3 could not be begun"
+		return 1
 	fi
 	strike "$1" "$2" "$4" || { echo "$2 of $1 did not start again"; return 1; }
 	await $DEADLINE together >"$W/together" || {
@@ -121,20 +140,20 @@ one() {
 		ctl b peer list
 		return 1
 	}
-	whole && { [ $((i % 10)) -ne 0 ] || recorded; }
+	whole && { [ "$3" = Connected ] || recorded; }
 }
 
 longest=0
 for ((i = 1; i <= N; i++)); do
-	read -r n r p ms <<<"${PLAN[i - 1]}"
+	read -r n r when ms <<<"${PLAN[i - 1]}"
 	t=$SECONDS
-	ok "$i: $r of $n, ${ms} ms into $([ "$p" = 1 ] && echo "a pairing" ||
-	    echo Connected)" one "$n" "$r" "$p" "$ms"
+	ok "$i: $r of $n, $ms ms into $when" one "$n" "$r" "$when" "$ms"
 	t=$((SECONDS - t))
 	[ $t -le $longest ] || longest=$t
 	[ "$TAP_FAILED" -eq 0 ] || break
 done
-diag "the longest took $longest s"
+diag "the longest took $longest s; a has issued $(store_sql a 'SELECT count(*)
+    FROM issued WHERE certificate IS NOT NULL') certificates"
 ok "certificates in use are recorded" recorded
 for n in a b; do
 	node_stop $n
