@@ -118,7 +118,9 @@ wanting=$!
 sister evidence
 kill $wanting
 wait $wanting 2>/dev/null
+sister attested
 is "nobody is not trusted" "$(peer_field a nobody provisioned)" false
+is "no peer was made of a claim" "$(ctl a --json peer list | jq -rs 'flatten | map(.name) | sort | join(" ")')" "b nobody"
 is "the others lived on" "$(pids attestd-q attestd-r)" "$was"
 is "and the peer is on the same connection" "$(cables)" "$cables"
 netd=$(pid_of a netd)

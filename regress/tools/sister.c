@@ -6,6 +6,7 @@
  *   sister DIR written ROLE		ask keyd for what it may not have
  *   sister DIR evidence		lie, as attestd -Q, about its jobs
  *   sister DIR claims			lie, as netd, about the network
+ *   sister DIR attested		lie, as attestd -R, about who came
  *   sister DIR hello ROLE PEER		greet a link wrongly
  *   sister DIR list ROLE PEER start|run SHARE
  *					how many attempts there are
@@ -148,6 +149,8 @@ run(int argc, char **argv)
 		cases_evidence(p.dir);
 	else if (argc == 3 && strcmp(what, "claims") == 0)
 		cases_netd(p.dir);
+	else if (argc == 3 && strcmp(what, "attested") == 0)
+		cases_attested(p.dir);
 	else if (argc == 4 && strcmp(what, "written") == 0)
 		cases_keyd(p.dir, role_of(argv[3]));
 	else if (argc == 6 && strcmp(what, "hello") == 0)

@@ -427,6 +427,26 @@ cases_netd(const char *dir)
 		in_child(one_handler, dir, i);
 }
 
+/* ---- attestd -R tells policyd ------------------------------------------- */
+
+/* Who attested us is nobody's identity, however often it is said. */
+void
+cases_attested(const char *dir)
+{
+	struct msg_attested	m;
+	struct sister		s;
+	unsigned		i;
+
+	sister_user(IPC_ATTESTR, IPC_ATTESTR);
+	sister_greeted(&s, dir, IPC_ATTESTR);
+	for (i = 0; i < 400; i++) {
+		snprintf(m.address, sizeof(m.address), i % 2 == 0 ?
+		    "192.0.2.99" : "198.51.100.%u", i / 2 + 1);
+		sister_say(s.hub, MSG_ATTESTED, 0, &m);
+	}
+	tap_alive(&s);
+}
+
 /* ---- strangers at the hub ----------------------------------------------- */
 
 static void

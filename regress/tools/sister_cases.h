@@ -24,8 +24,9 @@ void	case_link_hello(const char *dir, enum ipc_role, enum ipc_role to,
 	    bool old);
 /* attestd -Q lies about its jobs; policyd must want to attest somebody. */
 void	cases_evidence(const char *dir);
-/* netd claims and accuses. */
+/* netd claims and accuses; attestd -R claims. */
 void	cases_netd(const char *dir);
+void	cases_attested(const char *dir);
 /* Processes that are no daemon of this node, while all of them live. */
 void	cases_stranger(const char *dir);
 
