@@ -396,6 +396,7 @@ keyd_spdm_sign(struct chan *c, const struct ipc_call *call, const void *arg)
 /*
  * Secrets of one session: for -Q as requester of the node that it names, for
  * -R as responder with the key of slot 0, whose node id is not its to say.
+ * Named by -Q, this node's own id would give it the secrets of -R's session.
  */
 static int
 keyd_psk(struct chan *c, const struct ipc_call *call, const void *arg)
@@ -423,7 +424,9 @@ keyd_psk(struct chan *c, const struct ipc_call *call, const void *arg)
 			    NULL);
 		a.dir = CODE_RESPONDER;
 		a.node = node;
-	}
+	} else if (node_is_ours(req->node))
+		return refuse_for(c, call, R_KEY_CODE_FORM, "node",
+		    "another node", req->node);
 	if (code_use(&a, clock_mono_ms(), &s, &w) == -1)
 		return refuse(c, call, &w);
 	log_info("a one-time code opens a session of %s",

@@ -345,6 +345,9 @@ int	checkpoint_build(const struct msg_checkpoint_req *, uint8_t *out,
  */
 int	profile_build(const struct msg_cert_req *, const struct key *issuer,
 	    uint8_t *out, size_t size, size_t *len, struct why *);
+/* Is this the id of a node whose SPDM key we hold? */
+bool	node_is_ours(const char *node);
+
 /* CertificationRequestInfo (RFC 2986, 4.1) over the key. 0 or -1. */
 int	csr_build(const struct msg_csr_req *, const struct key *, uint8_t *out,
 	    size_t size, size_t *len, struct why *);

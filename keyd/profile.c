@@ -96,8 +96,7 @@ zeroes(const uint8_t *p, size_t len)
 	return len == 0;
 }
 
-/* Is this the id of a node whose SPDM key we hold? */
-static bool
+bool
 node_is_ours(const char *node)
 {
 	const struct key	*k;

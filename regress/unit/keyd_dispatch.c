@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "clock.h"
 #include "keyd_dir.h"
 #include "chan_pair.h"
 
@@ -285,6 +286,10 @@ test_code(void **state)
 	    .algorithm = KEY_P384 };
 	struct msg_psk_rep	 q;
 	struct msg_code_drop	 d = { .code = { .len = 16 } };
+	struct code_secrets	 s;
+	struct code_ask		 a = { .idlen = 16, .dir = CODE_REQUESTER,
+	    .version = 0x13, .algorithm = KEY_P384, .th1len = 48 };
+	struct why		 w;
 	size_t			 i;
 
 	memset(p.code.data, 0x42, 16);
@@ -307,14 +312,29 @@ test_code(void **state)
 	/* The channel that brought it has nothing left of it. */
 	for (i = 0; i < sizeof(q); i++)
 		assert_int_equal(got.where[i], 0);
+	assert_int_equal(call(&attestr, MSG_PSK_REQ, &m), R_KEY_CODE_USED);
+	assert_int_equal(call(&attestq, MSG_PSK_REQ, &m), R_OK);
+	assert_memory_not_equal(q.master.data, got.msg.psk_rep.master.data,
+	    48);
+	assert_int_equal(call(&attestq, MSG_PSK_REQ, &m), R_KEY_CODE_USED);
+
+	/* The same secrets are not for -Q to have, which names this node. */
+	p.code.data[0] ^= 1;
+	assert_int_equal(call(&policyd, MSG_CODE_PUT, &p), R_OK);
+	IPC_SET_BLOB(m.code, got.msg.code_held.code.data, 16);
+	assert_int_equal(call(&attestr, MSG_PSK_REQ, &m), R_OK);
+	q = got.msg.psk_rep;
 	assert_int_equal(curve_node_id(curve_get(KEY_P384),
 	    key_point(key_byid(spdm)), m.node), 0);
-	assert_int_equal(call(&attestq, MSG_PSK_REQ, &m), R_OK);
-	assert_memory_equal(q.master.data, got.msg.psk_rep.master.data, 48);
-	assert_int_equal(call(&attestq, MSG_PSK_REQ, &m), R_KEY_CODE_USED);
-	assert_int_equal(call(&attestr, MSG_PSK_REQ, &m), R_KEY_CODE_USED);
+	assert_int_equal(call(&attestq, MSG_PSK_REQ, &m), R_KEY_CODE_FORM);
+	assert_string_equal(got.field, "node");
+	a.id = m.code.data;
+	a.node = m.node;
+	a.th1 = m.th1.data;
+	assert_int_equal(code_use(&a, clock_mono_ms(), &s, &w), 0);
+	assert_memory_equal(s.master, q.master.data, 48);
 
-	p.code.data[0] ^= 1;
+	p.code.data[0] ^= 3;
 	assert_int_equal(call(&policyd, MSG_CODE_PUT, &p), R_OK);
 	IPC_SET_BLOB(d.code, got.msg.code_held.code.data, 16);
 	assert_int_equal(chan_send(policyd.peer, MSG_CODE_DROP, &d, -1), 0);
