@@ -377,7 +377,7 @@ responder_feed(struct responder *r, bool secured, const uint8_t *msg,
 	static const uint8_t	none[4];
 	enum responder_act	act;
 
-	spdm_buf_init(&r->out, r->out_data, sizeof(r->out_data));
+	spdm_buf_init(&r->out, r->out_data, RESPONSE_MAX);
 	r->error = 0;
 	r->attested = r->secured = false;
 	r->why.reason = R_OK;

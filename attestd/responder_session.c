@@ -58,6 +58,9 @@ responder_session_end(struct responder *r)
 	ses->s = NULL;
 	responder_encap_free(&ses->encap);
 	OPENSSL_cleanse(ses->plain, sizeof(ses->plain));
+	/* A message that is half there, or half gone, goes with it. */
+	if (r->chunk.one.secured)
+		spdm_chunk_drop(&r->chunk.one);
 	/* Nobody is there any more for what was asked of keyd. */
 	if (r->sign_secured || r->request == SPDM_KEY_EXCHANGE ||
 	    r->request == SPDM_PSK_EXCHANGE)

@@ -104,7 +104,9 @@ struct responder {
 	uint8_t				 hint[SPDM_HINT];
 	bool				 guessed;	/* PSK_EXCHANGE came */
 
-	uint8_t				 out_data[RESPONSE_MAX];
+	/* With room for the header of CHUNK_SEND_ACK before a response. */
+	uint8_t				 out_data[RESPONSE_MAX +
+					     SPDM_CHUNK_ACK];
 	uint8_t				 held_data[RESPONSE_MAX];
 };
 

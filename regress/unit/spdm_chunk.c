@@ -708,6 +708,30 @@ test_send(void **state)
 	expect("127f0100");
 }
 
+/* An answer as long as any still has the acknowledgement before it. */
+static void
+test_longest(void **state)
+{
+	struct responder	*r;
+	size_t			 i;
+
+	begin();
+	r = t.responder;
+	r->peer_transfer = 2 * RESPONSE_MAX;
+	r->out.len = RESPONSE_MAX;
+	memset(r->out.data, 0x5a, RESPONSE_MAX);
+	memset(r->held_data, 0, RESPONSE_MAX);
+	r->chunk.final = false;
+	r->chunk.ack = true;
+	responder_chunk_answer(r);
+	assert_int_equal(r->out.len, RESPONSE_MAX + SPDM_CHUNK_ACK);
+	assert_int_equal(r->out.data[1], SPDM_CHUNK_SEND_ACK);
+	for (i = 0; i < RESPONSE_MAX; i++) {
+		assert_int_equal(r->out.data[SPDM_CHUNK_ACK + i], 0x5a);
+		assert_int_equal(r->held_data[i], 0);
+	}
+}
+
 /* The answer to a large request is large itself. */
 static void
 test_both_ways(void **state)
@@ -977,6 +1001,7 @@ main(void)
 		TRIAL(test_session_outside),
 		TRIAL(test_get),
 		TRIAL(test_send),
+		TRIAL(test_longest),
 		TRIAL(test_both_ways),
 		TRIAL(test_no_capability),
 		PLAIN(test_recorded_responder),

@@ -692,6 +692,35 @@ test_forgotten(void **state)
 	client_session();
 }
 
+/* Nor a message of which a piece came, however the session ends. */
+static void
+test_forgotten_pieces(void **state)
+{
+	const struct spdm_chunk	*one;
+	uint8_t			 msg[SPDM_MIN_TRANSFER + 4] = { SPDM_V13,
+	    SPDM_CHUNK_SEND, 0, 1, [8] = SPDM_MIN_TRANSFER + 4 -
+	    SPDM_CHUNK_HDR - SPDM_CHUNK_SIZE, [12] = 100 };
+	unsigned		 i;
+
+	c.caps |= SPDM_CAP_CHUNK;
+	for (i = 0; i < 3; i++) {
+		client_session();
+		one = &t.responder->chunk.one;
+		assert_int_equal(sec(msg, sizeof(msg)), SPDM_CHUNK_SEND_ACK);
+		assert_int_equal(one->state, CHUNK_IN);
+		assert_non_null(one->msg);
+		if (i == 0)
+			responder_expire(t.responder);
+		else if (i == 1) {
+			client_seal(msg, sizeof(msg));
+			c.rec[c.rec_len - 1] ^= 1;
+			client_feed(true, c.rec, c.rec_len);
+		} else
+			(void)sec4(SPDM_END_SESSION, 0, 0);
+		assert_null(one->msg);
+	}
+}
+
 int
 main(void)
 {
@@ -707,7 +736,7 @@ main(void)
 		CLIENT(test_record_changed), CLIENT(test_record_replayed),
 		CLIENT(test_record_garbage), CLIENT(test_key_update),
 		CLIENT(test_key_update_old), CLIENT(test_plain_beside),
-		CLIENT(test_forgotten),
+		CLIENT(test_forgotten), CLIENT(test_forgotten_pieces),
 	};
 
 	return cmocka_run_group_tests_name("spdm_session_rsp", tests,
