@@ -288,6 +288,23 @@ test_beat(void **state)
 	assert_int_equal(requester_why(t.requester)->reason, R_ATT_ANSWER);
 }
 
+/* After the last record that a key may seal. */
+static void
+use_up(struct talk *k, uint8_t *msg, size_t *len)
+{
+	if (k->requester->asked == SPDM_HEARTBEAT && k->hits++ == 0)
+		k->requester->ses.s->dir[SPDM_SIDE_REQ].seq = 1U << 24;
+}
+
+static void
+test_used_up(void **state)
+{
+	SCRIPT(whole);
+	t.request = use_up;
+	run_expect(R_ATT_RECORD_LIMIT);
+	assert_int_equal(t.hits, 1);
+}
+
 /* keyd is slow: ResponseNotReady, in the clear and inside. */
 static void
 test_not_ready(void **state)
@@ -346,6 +363,7 @@ main(void)
 		TRIAL(test_no_session),
 		TRIAL(test_capabilities),
 		TRIAL(test_beat),
+		TRIAL(test_used_up),
 		TRIAL(test_not_ready),
 		TRIAL(test_busy),
 		TRIAL(test_wiped),
