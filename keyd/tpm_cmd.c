@@ -261,7 +261,8 @@ pcr_finish(struct tpm *t, struct job *j)
 	for (i = 0; i < values->count && i < 8; i++) {
 		if (values->digests[i].size != 32)
 			break;
-		memcpy(j->result.data + (size_t)32 * i, values->digests[i].buffer, 32);
+		memcpy(j->result.data + (size_t)32 * i,
+		    values->digests[i].buffer, 32);
 	}
 	if (i == 8)
 		j->result.len = PCR_LEN;

@@ -1,9 +1,9 @@
 /*
  * How much may come from outside: each class has a bound in all and a bound
  * for one address; a part of the bound in all is kept for those that are no
- * strangers, whatever the strangers do. An IPv6 address counts whole, not by its /64: several BMCs
- * share the prefix of one management network, and the bound in all holds
- * whatever addresses a stranger makes up.
+ * strangers, whatever the strangers do. An IPv6 address counts whole, not by
+ * its /64: several BMCs share the prefix of one management network, and the
+ * bound in all holds whatever addresses a stranger makes up.
  */
 #include <stdlib.h>
 #include <string.h>

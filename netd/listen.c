@@ -1,7 +1,8 @@
 /*
  * The two ports that strangers may connect to, and the socket of bridges to
  * MCTP, if there is one. A connection on the mtls port becomes a peerlink; one
- * on the others is handed to attestd -R, which says when it is over. Limits come first, before anything is read.
+ * on the others is handed to attestd -R, which says when it is over. Limits
+ * come first, before anything is read.
  */
 #include <errno.h>
 #include <fcntl.h>
