@@ -119,6 +119,7 @@ test_identity(void **state)
 	    upper = { .san = "URI:urn:provd:node:"
 		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA" },
 	    longer = { .san = "URI:urn:provd:node:" NODE_A "a" },
+	    component = { .san = "URI:urn:provd:component:" NODE_A ":nic0" },
 	    shorter = { .san = "URI:urn:provd:node:abcd" };
 
 	REFUSED(leaf_a(&none), false, NULL, R_TLS_NO_IDENTITY);
@@ -129,6 +130,8 @@ test_identity(void **state)
 	REFUSED(leaf_a(&upper), false, NULL, R_TLS_BAD_IDENTITY);
 	REFUSED(leaf_a(&longer), false, NULL, R_TLS_BAD_IDENTITY);
 	REFUSED(leaf_a(&shorter), false, NULL, R_TLS_BAD_IDENTITY);
+	/* Of a device whose slot that node fills. */
+	REFUSED(leaf_a(&component), false, NULL, R_TLS_BAD_IDENTITY);
 }
 
 /* An extension that occurs twice hides one of the two from somebody. */
