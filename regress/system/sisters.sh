@@ -81,6 +81,31 @@ anew() {
 	await 30 keyd_ready >"$W/ready"
 }
 
+# tries FIRST PEER ROLE...: the next of what each may not say to this peer. The
+# rest, each batch in the life of another policyd.
+BATCH=44
+tries() {
+	local first=$1 peer=$2 r
+	shift 2
+	for r; do
+		[ "$first" -ge "$(many "$r" "$peer")" ] ||
+		    sister try "$r" "$peer" run 7 "$first" $BATCH
+	done
+}
+the_rest() {
+	local peer=$1 first=$BATCH n r
+	shift
+	n=$(for r; do many "$r" "$peer"; done | sort -n | tail -n 1)
+	while [ "$first" -lt "$n" ]; do
+		anew
+		tries "$first" "$peer" "$@"
+		first=$((first + BATCH))
+	done
+}
+many() {	# many ROLE PEER: attempts that there are
+	"$O/tools/sister" "$W/a" list "$1" "$2" run 7
+}
+
 keyd_ready() {
 	ctl a --json status | jq -es 'flatten | any(.row == "daemon" and .role == "keyd" and .state == "ready")'
 }
@@ -109,8 +134,8 @@ was=$(pids attestd-q attestd-r)
 node_stop a attestd-q attestd-r
 for r in attestd-q attestd-r; do
 	counted $r start
-	sister try $r policyd run 7 0 44
 done
+tries 0 policyd attestd-q attestd-r
 while :; do
 	timeout 30 "$O/bin/provctl" -s "$W/a/run/control.sock" provision nobody
 done >"$W/nobody" 2>&1 &
@@ -124,15 +149,12 @@ is "no peer was made of a claim" "$(ctl a --json peer list | jq -rs 'flatten | m
 is "the others lived on" "$(pids attestd-q attestd-r)" "$was"
 is "and the peer is on the same connection" "$(cables)" "$cables"
 netd=$(pid_of a netd)
-anew
-for r in attestd-q attestd-r; do
-	sister try $r policyd run 7 44 50
-done
+the_rest policyd attestd-q attestd-r
 anew
 was=$(pids attestd-q attestd-r)
 for r in attestd-q attestd-r; do
 	sister written $r
-	sister try $r keyd run 30 0 40
+	tries 0 keyd $r
 	sister try $r keyd start 30 40 5
 	sister hello $r keyd old
 	sister hello $r keyd build
@@ -141,6 +163,7 @@ for r in attestd-q attestd-r; do
 	sister hello $r netd old
 done
 is "the others lived on" "$(pids attestd-q attestd-r)" "$was"
+the_rest keyd attestd-q attestd-r
 is "netd is the one from before" "$(pid_of a netd)" "$netd"
 is "and the peer is on the same connection" "$(cables)" "$cables"
 node_start a attestd-q attestd-r
@@ -161,14 +184,13 @@ jobs_refused() {
 ok "attestd -Q counts each socket for a job that is none" await 10 jobs_refused
 is "nobody is trusted by a claim" "$(peer_field a nobody provisioned)" false
 unlike "nor does its state say so" "$(peer_field a nobody state)" 'Provisioned|InProgress|Connected'
-sister try netd policyd run 7 0 50
+tries 0 policyd netd
 is "the others lived on" "$(pids netd)" "$was"
-anew
-sister try netd policyd run 7 50 58
+the_rest policyd netd
 anew
 was=$(pids netd)
 sister written netd
-sister try netd keyd run 30 0 40
+tries 0 keyd netd
 sister try netd keyd start 30 40 5
 sister hello netd keyd old
 sister hello netd keyd build
@@ -180,6 +202,7 @@ sister hello netd attestd-q old
 sister try netd attestd-r run 30 60 1
 sister hello netd attestd-r build
 is "and so did keyd and both attestd" "$(pids netd)" "$was"
+the_rest keyd netd
 node_start a netd
 ok "a is ready again" await_ready a 60
 ok "Connected again, by itself" await_peer a b connected Connected
