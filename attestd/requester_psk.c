@@ -65,6 +65,17 @@ requester_psk_algs(struct requester *r)
 
 /* ---- PSK_EXCHANGE -------------------------------------------------------- */
 
+/* Our own responder holds the code, too: somebody plays our messages back. */
+static bool
+ourselves(const struct requester *r)
+{
+	const struct spdm_slot	*own = r->conf.slots;
+
+	return own != NULL && own->content != NULL &&
+	    spdm_alg(own->algorithm) == r->alg &&
+	    memcmp(own->digest, r->slot[0].digest, r->alg->hash_len) == 0;
+}
+
 void
 ask_psk_exchange(struct requester *r)
 {
@@ -75,6 +86,11 @@ ask_psk_exchange(struct requester *r)
 	if (!r->slot[0].whole || !r->summed) {
 		requester_bad(r, R_ATT_NO_IDENTITY, "PSK_EXCHANGE",
 		    "a key that answered our challenge", "none");
+		return;
+	}
+	if (ourselves(r)) {
+		requester_bad(r, R_POL_SELF, "identity", "another node",
+		    "our own slot 0");
 		return;
 	}
 	spdm_buf_init(&o, opaque, sizeof(opaque));

@@ -607,6 +607,15 @@ test_no_identity(void **state)
 	expect(R_ATT_NO_IDENTITY);
 }
 
+/* Our own responder, to which somebody passes our requests on. */
+static void
+test_ourselves(void **state)
+{
+	t.qc.slots = t.slots;
+	expect(R_POL_SELF);
+	assert_int_equal(k.used[0] + k.used[1], 0);
+}
+
 int
 main(void)
 {
@@ -631,6 +640,7 @@ main(void)
 		CODE(test_wrong_finish),
 		CODE(test_other_session),
 		CODE(test_no_identity),
+		CODE(test_ourselves),
 	};
 
 	return cmocka_run_group_tests_name("spdm_psk", tests, setup,
