@@ -112,8 +112,14 @@ hubd_listen(const char *path, gid_t gid)
 	memcpy(sun.sun_path, path, strlen(path));
 	if (socket_alive(&sun))
 		fatalx("%s: another policyd listens there", path);
-	if (unlink(path) == -1 && errno != ENOENT)
+	if (unlink(path) == -1 && errno != ENOENT) {
+		if (errno == EROFS)
+			fatalx("%s: %s %s %s", path,
+			    reason_code(R_SYS_STORE_READONLY),
+			    reason_text(R_SYS_STORE_READONLY),
+			    reason_remedy(R_SYS_STORE_READONLY));
 		fatal("unlink %s", path);
+	}
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd == -1)
 		fatal("socket");

@@ -38,6 +38,7 @@ chown _policyd:_policyd "$DISK"
 unmount() {
 	node_stop b
 	umount "$DISK"
+	umount "$W/b/state/keyd" 2>/dev/null
 	world_end
 }
 trap unmount EXIT
@@ -126,6 +127,25 @@ ok "writable again: b is well by itself" await 60 well
 ok "writable again: a change is acknowledged" await 60 added fourth
 nok "the one that was refused is not there" kept no
 ok "the audit log is whole" await 60 ctl b audit verify
+
+# ---- all of the state directory is read-only: keyd's socket cannot be made
+
+KEYD=$W/b/state/keyd
+read_only() {
+	: >"$W/b/log/policyd"
+	mount --bind "$KEYD" "$KEYD" && mount -o remount,bind,ro "$KEYD"
+}
+waits() {
+	grep -q 'hub.sock: SYS-053' "$W/b/log/policyd"
+}
+c=$(connection)
+between_lives read_only
+ok "no socket can be made: policyd says why" await 60 waits
+is "no socket can be made: a is still Connected" \
+    "$(peer_field a b connected)" Connected
+is "no socket can be made: by the same connection" "$(connection)" "$c"
+mount -o remount,bind,rw "$KEYD"
+ok "writable again: b is well by itself" await 60 well
 
 # ---- a log that a crash cut
 
