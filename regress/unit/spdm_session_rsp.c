@@ -718,6 +718,8 @@ test_forgotten_pieces(void **state)
 		} else
 			(void)sec4(SPDM_END_SESSION, 0, 0);
 		assert_null(one->msg);
+		spdm_session_free(c.s);
+		c.s = NULL;
 	}
 }
 
