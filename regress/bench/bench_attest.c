@@ -213,7 +213,6 @@ tpm(const char *argv0)
 	    median(ratio, ROUNDS));
 	talk_free(&talk);
 	soft_free(&soft);
-	kill(run.pid, SIGTERM);
 	close(run.fd);
 	keyd_run_end(&run);
 }

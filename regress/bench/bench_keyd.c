@@ -369,7 +369,10 @@ bare_only(const char *backend)
 	swtpm_remove(&raw.sw);
 }
 
-/* keyd itself is a child, so that somebody puts away what it made. */
+/*
+ * keyd itself is a child, which ends with its channel, so that somebody puts
+ * away what it made.
+ */
 static void
 serve_only(const char *purpose, const char *backend)
 {
@@ -377,7 +380,6 @@ serve_only(const char *purpose, const char *backend)
 
 	w.peer = strcmp(purpose, "spdm") == 0 ? IPC_ATTESTR : IPC_NETD;
 	w.tpm = strcmp(backend, "soft") != 0;
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (test_dir_make(NULL) == -1 || (w.tpm && swtpm_start(&w.sw) == -1))
 		errx(1, "directory or software TPM");
 	if (strcmp(backend, "slow") == 0)
