@@ -13,6 +13,7 @@
 #include "spdm_responder.h"
 
 #define DELIVER_HDR	4	/* before the encapsulated response */
+#define CLOCK_SKEW	300	/* s, as policyd's: a chain may be new */
 
 void
 responder_encap_free(struct responder_encap *e)
@@ -67,7 +68,8 @@ chain_check(struct responder *r, const uint8_t *p, size_t len)
 		return spdm_fail(&r->why, R_ATT_CHAIN_ROOT, "requester root",
 		    "an accepted root", "%s", got);
 	}
-	if (r->conf->now != 0 && (r->conf->now < e->chain.not_before ||
+	if (r->conf->now != 0 &&
+	    (r->conf->now + CLOCK_SKEW < e->chain.not_before ||
 	    r->conf->now > e->chain.not_after))
 		return spdm_fail(&r->why, R_ATT_SESSION_MUTUAL,
 		    "requester certificates", "valid now", "another time");

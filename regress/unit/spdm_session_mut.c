@@ -349,6 +349,15 @@ test_chain(void **state)
 	begin();
 	assert_int_equal(authenticate(), SPDM_ENCAPSULATED_ACK);
 	end();
+	like = soft_leaf;
+	like.from = 100;		/* by a clock before ours */
+	leaf(&like, soft.key);
+	begin();
+	assert_int_equal(authenticate(), SPDM_ENCAPSULATED_ACK);
+	end();
+	like.from = 3600;
+	leaf(&like, soft.key);
+	chain_refused(R_ATT_SESSION_MUTUAL);
 	/* Another maker's. */
 	soft_new(&other, KEY_P256);
 	NEED(spdm_slot_set(&shown, 0, KEY_P256, other.chain0, other.len0)
