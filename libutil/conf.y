@@ -445,6 +445,9 @@ conf_parse_buf(const char *buf, size_t len, const char *name,
 		fprintf(err, "%s: %u more errors\n", name,
 		    p.errors - CONF_MAX_ERRORS);
 	free(p.included);
+	conf_index_free(&p.names);
+	conf_index_free(&p.identities);
+	conf_index_free(&p.serials);
 	if (p.errors == 0)
 		return p.conf;
 	conf_free(p.conf);

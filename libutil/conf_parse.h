@@ -29,8 +29,23 @@ enum conf_set {
 };
 
 /* Where the parser is. */
+/* ---- conf_index.c: peers by one of their values ------------------------- */
+
+struct conf_index {
+	const struct conf_peer **slot;
+	size_t		 size, n;
+	size_t		 offset;	/* of the value in struct conf_peer */
+};
+
+/* The peer that has this value already, or NULL: then peer is the one. */
+const struct conf_peer *conf_index_add(struct conf_index *, size_t offset,
+	    const struct conf_peer *peer);
+void	conf_index_free(struct conf_index *);
+
 struct parse {
 	struct conf	*conf;
+	struct conf_index names, identities, serials;
+	struct conf_peer **last;	/* where the next peer goes, or NULL */
 	struct conf_peer *peer;		/* inside of peer { } */
 	struct conf_component *component;	/* inside of component { } */
 	int		 peer_line;	/* where either begins */

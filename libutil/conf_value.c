@@ -532,21 +532,21 @@ conf_measure(struct parse *p, char *path)
 void
 conf_peer_begin(struct parse *p, char *name)
 {
-	struct conf_peer	*peer, **end = &p->conf->peers;
+	struct conf_peer	*peer;
 	const char		*what;
 	int			 set;
 
 	if ((what = check_name(name)) != NULL)
 		conf_error(p, p->line, "peer \"%s\": %s", name, what);
-	for (; *end != NULL; end = &(*end)->next)
-		if (same((*end)->name, name))
-			conf_error(p, p->line, "peer \"%s\" stands here twice",
-			    name);
 	for (set = SET_PEER_IDENTITY; set < SET_COUNT; set++)
 		p->seen[set] = 0;
 	peer = zalloc(sizeof(*peer));
 	peer->name = name;
-	*end = peer;
+	if (conf_index_add(&p->names, offsetof(struct conf_peer, name), peer)
+	    != NULL)
+		conf_error(p, p->line, "peer \"%s\" stands here twice", name);
+	*(p->last != NULL ? p->last : &p->conf->peers) = peer;
+	p->last = &peer->next;
 	p->peer = peer;
 	p->peer_line = p->line;
 }
@@ -554,16 +554,17 @@ conf_peer_begin(struct parse *p, char *name)
 void
 conf_peer_end(struct parse *p)
 {
-	struct conf_peer	*o, *peer = p->peer;
+	const struct conf_peer	*o;
+	struct conf_peer	*peer = p->peer;
 
-	for (o = p->conf->peers; o != peer; o = o->next) {
-		if (o->identity != NULL && same(o->identity, peer->identity))
-			conf_error(p, p->peer_line, "peer \"%s\" has the "
-			    "identity of \"%s\"", peer->name, o->name);
-		if (o->serial != NULL && same(o->serial, peer->serial))
-			conf_error(p, p->peer_line, "peer \"%s\" has the "
-			    "serial of \"%s\"", peer->name, o->name);
-	}
+	if ((o = conf_index_add(&p->identities, offsetof(struct conf_peer,
+	    identity), peer)) != NULL)
+		conf_error(p, p->peer_line, "peer \"%s\" has the "
+		    "identity of \"%s\"", peer->name, o->name);
+	if ((o = conf_index_add(&p->serials, offsetof(struct conf_peer,
+	    serial), peer)) != NULL)
+		conf_error(p, p->peer_line, "peer \"%s\" has the "
+		    "serial of \"%s\"", peer->name, o->name);
 	/* Defaults may stand below: see conf_finish(). */
 	peer->line = p->peer_line;
 	p->peer = NULL;
