@@ -8,10 +8,7 @@ need_root
 need ip runsv jq openssl
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	NODE_BACKEND=soft node_new $n "$W/acme/root.pem"
 	cat >>"$W/$n/conf" <<-EOF
@@ -21,12 +18,7 @@ for n in a b; do
 done
 echo 'peer "b" { address 192.0.2.2 }' >>"$W/a/conf"
 echo 'peer "a" { address 192.0.2.1 }' >>"$W/b/conf"
-node_start a
-node_start b
-ok "a is ready" await_ready a 120
-ok "b is ready" await_ready b 120
-ok "a: identity" node_identity a "$W/acme"
-ok "b: identity" node_identity b "$W/acme"
+pair_start
 # Somebody who connects and says nothing, to the end of this test.
 in_ns b bash -c 'exec 3<>/dev/tcp/192.0.2.1/4194 && cat <&3' >/dev/null 2>&1 &
 silent=$!

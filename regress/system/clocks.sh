@@ -8,10 +8,7 @@ need ip runsv jq openssl
 
 TEN=$((3653 * 86400))
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	NODE_SHIM=1 NODE_BACKEND=soft node_new $n "$W/acme/root.pem"
 	cat >>"$W/$n/conf" <<-EOF

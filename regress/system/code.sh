@@ -8,10 +8,7 @@ need_root
 need ip runsv jq openssl python3
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	NODE_BACKEND=soft node_new $n "$W/acme/root.pem"
 done
@@ -19,12 +16,7 @@ echo 'peer "b" { address 192.0.2.2 }' >>"$W/a/conf"
 echo 'peer "a" { address 192.0.2.1 }' >>"$W/b/conf"
 sed 's/^code lifetime.*//' "$W/a/conf" >"$W/a/conf.long"
 echo 'code lifetime 4 s' >>"$W/a/conf"
-node_start a
-node_start b
-ok "a is ready" await_ready a 120
-ok "b is ready" await_ready b 120
-ok "a: identity" node_identity a "$W/acme"
-ok "b: identity" node_identity b "$W/acme"
+pair_start
 
 type_code() {	# type_code NODE PEER CODE [OPTION...]
 	local n=$1 p=$2 c=$3

@@ -17,10 +17,7 @@ fi
 
 DEADLINE=120
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	NODE_SHIM=1 NODE_BACKEND=soft node_new $n "$W/acme/root.pem"
 	clock_shift $n 0
@@ -64,12 +61,7 @@ kept() {	# kept NAME: is it still there?
 	ctl b peer list | grep -q "^$1 "
 }
 
-node_start a
-node_start b
-ok "a is ready" await_ready a 120
-ok "b is ready" await_ready b 120
-ok "a: identity" node_identity a "$W/acme"
-ok "b: identity" node_identity b "$W/acme"
+pair_start
 ok "provision" await 60 ctl a provision b
 ok "Connected" await $DEADLINE together
 

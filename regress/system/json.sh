@@ -7,10 +7,7 @@ need_root
 need ip runsv jq openssl
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	NODE_BACKEND=soft node_new $n "$W/acme/root.pem"
 	echo "accept root \"$W/acme/root.pem\" serial \"SN-?\"" >>"$W/$n/conf"

@@ -44,10 +44,7 @@ plan() {
 plan
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	NODE_SHIM=1 node_new $n "$W/acme/root.pem"
 	clock_shift $n 0

@@ -9,10 +9,7 @@ need ip runsv jq openssl
 
 NODE_BACKEND=soft
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	node_new $n "$W/acme/root.pem"
 done

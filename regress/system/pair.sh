@@ -8,10 +8,7 @@ need_root
 need ip runsv swtpm jq openssl ss
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	node_new $n "$W/acme/root.pem"
 done

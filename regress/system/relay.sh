@@ -113,12 +113,7 @@ regime() {
 # ---- from nothing, one frame of five lost each way
 
 wire_is loss 20
-node_start a
-node_start b
-ok "a is ready" await_ready a 120
-ok "b is ready" await_ready b 120
-ok "a: identity" node_identity a "$W/acme"
-ok "b: identity" node_identity b "$W/acme"
+pair_start
 heard() {
 	ctl "$1" --json neighbours | jq -es "flatten | any(.name == \"$2\")" >/dev/null
 }

@@ -8,22 +8,14 @@ need_root
 need ip runsv swtpm jq openssl ss
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	node_new $n "$W/acme/root.pem"
 	echo "accept root \"$W/acme/root.pem\" serial \"SN-?\"" >>"$W/$n/conf"
 done
 echo 'peer "b" { }' >>"$W/a/conf"
 echo 'peer "a" { }' >>"$W/b/conf"
-node_start a
-node_start b
-ok "a is ready" await_ready a 120
-ok "b is ready" await_ready b 120
-ok "a: identity" node_identity a "$W/acme"
-ok "b: identity" node_identity b "$W/acme"
+pair_start
 ok "provision" await 60 ctl a provision b
 
 connected() {

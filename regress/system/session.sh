@@ -7,10 +7,7 @@ need_root
 need ip runsv jq openssl
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 NODE_BACKEND=soft node_new a "$W/acme/root.pem"
 NODE_BACKEND=soft node_new b "$W/acme/root.pem"
 
@@ -41,12 +38,7 @@ cat >>"$W/b/conf" <<EOF
 listen spdm mutual
 accept root "$W/known/root.pem"
 EOF
-node_start a
-node_start b
-ok "a is ready" await_ready a 120
-ok "b is ready" await_ready b 120
-ok "a: identity" node_identity a "$W/acme"
-ok "b: identity" node_identity b "$W/acme"
+pair_start
 
 like "anybody has a session with a" "$(connect anybody)" '^session [0-9]+$'
 like "and another one" "$(connect anybody)" '^session [0-9]+$'

@@ -11,10 +11,7 @@ need_root
 need ip runsv jq openssl ss
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 for n in a b; do
 	NODE_BACKEND=soft NODE_VERBOSE=-d node_new $n "$W/acme/root.pem"
 	sed -i 's/^retry .*/retry 50 ms to 100 ms/' "$W/$n/conf"

@@ -13,10 +13,7 @@ DEADLINE=120
 diag "HOLD=$HOLD"
 
 world_new
-authority "$W/acme" ACME
-wire a b
-address a 192.0.2.1/24
-address b 192.0.2.2/24
+pair_wire
 NODE_BACKEND=soft node_new a "$W/acme/root.pem"
 node_new b "$W/acme/root.pem"
 for n in a b; do
@@ -28,12 +25,7 @@ for n in a b; do
 done
 echo 'peer "b" { keepalive 500 ms  silence 2 s }' >>"$W/a/conf"
 echo 'peer "a" { keepalive 500 ms  silence 2 s }' >>"$W/b/conf"
-node_start a
-node_start b
-ok "a is ready" await_ready a 120
-ok "b is ready" await_ready b 120
-ok "a: identity" node_identity a "$W/acme"
-ok "b: identity" node_identity b "$W/acme"
+pair_start
 
 together() {
 	peer_is a b connected Connected && peer_is b a connected Connected &&

@@ -99,6 +99,27 @@ device_certificate() {
 	rm -f "$out.ext" "$out.leaf"
 }
 
+# pair_wire: a maker, and a and b on a cable
+pair_wire() {
+	authority "$W/acme" ACME
+	wire a b
+	address a 192.0.2.1/24
+	address b 192.0.2.2/24
+}
+
+# pair_start: a and b run and have the maker's certificates; four checks
+pair_start() {
+	local n
+	node_start a
+	node_start b
+	for n in a b; do
+		ok "$n is ready" await_ready $n 120
+	done
+	for n in a b; do
+		ok "$n: identity" node_identity $n "$W/acme"
+	done
+}
+
 # node_new NAME ROOT.PEM: directories, TPM, services (down); then add peers to
 # $W/NAME/conf. NODE_BACKEND chooses tpm (the default), sealed or soft.
 node_new() {
