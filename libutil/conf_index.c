@@ -45,7 +45,7 @@ grow(struct conf_index *x)
 	size_t			 i;
 
 	x->size = old.size == 0 ? 64 : old.size * 2;
-	if ((x->slot = calloc(x->size, sizeof(*x->slot))) == NULL)
+	if ((x->slot = calloc(x->size, sizeof(void *))) == NULL)
 		fatal("conf");
 	for (i = 0; i < old.size; i++)
 		if (old.slot[i] != NULL)
