@@ -311,7 +311,8 @@ resume(struct component *c)
 	case C_NSTATES:
 		return;
 	}
-	/* The slot that it had is no longer ours to fill. */
+	/* The slot that it had is no longer ours to fill, or it is another
+	 * device, for which nobody asked. */
 	if (c->why.reason == R_POL_COMPONENT_CHANGED)
 		c->state = C_NOTENROLLED;
 	/* A row that lost its certificate is believed nothing. */

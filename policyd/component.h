@@ -100,6 +100,9 @@ void		 component_job_down(enum ipc_role);
 void		 component_job_end(void);
 /* Has it a job now? */
 bool		 component_job_of(const struct component *);
+/* SHA-256 over what tells the device in provd.conf: identity, serial, root. */
+void		 component_rules(const struct component *,
+		    uint8_t out[HASH_LEN]);
 /* SHA-256 of our node CA, which must be there. */
 void		 component_ca(uint8_t out[HASH_LEN]);
 /* Reports of attestd -Q; false if the job is none of a component's. */

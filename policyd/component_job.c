@@ -271,6 +271,24 @@ root_hash(const char *path)
 	return NULL;
 }
 
+/* A root is what it is, wherever its file lies. */
+void
+component_rules(const struct component *c, uint8_t out[HASH_LEN])
+{
+	const struct conf_component	*k = c->conf;
+	const char			*identity, *serial;
+	const uint8_t			*root = root_hash(k->root);
+	uint8_t				 all[3 * HASH_LEN] = { 0 };
+
+	identity = k->identity != NULL ? k->identity : "";
+	serial = k->serial != NULL ? k->serial : "";
+	sha256(identity, strlen(identity), all);
+	sha256(serial, strlen(serial), all + HASH_LEN);
+	if (root != NULL)
+		memcpy(all + (size_t)2 * HASH_LEN, root, HASH_LEN);
+	sha256(all, sizeof(all), out);
+}
+
 /* Is this the device of the configuration? */
 static enum reason
 judge(const struct component *c, struct why *why)

@@ -27,14 +27,31 @@ load_cert(int64_t id, struct component_cert *c)
 	sqlite3_reset(st);
 }
 
+/* What of its entry is not as it was when this row was written, or NULL. */
+static const char *
+changed(const struct component *c, int64_t slot, const uint8_t *rules,
+    size_t len)
+{
+	uint8_t	now[HASH_LEN];
+
+	if (slot != c->conf->slot)
+		return "slot";
+	component_rules(c, now);
+	return len == HASH_LEN && memcmp(rules, now, HASH_LEN) != 0 ?
+	    "identity, serial or root" : NULL;
+}
+
 void
 component_load(struct component *c)
 {
 	static struct store_sql	 get = STORE_SQL("SELECT state, since, slot,"
 	    " node, device, attested, cert, next, reset_set, tag, reason,"
-	    " field, expected, seen FROM component WHERE name = ?1");
+	    " field, expected, seen, rules FROM component WHERE name = ?1");
 	sqlite3_stmt		*st = store_stmt(&get);
 	int64_t			 cert = 0, next = 0;
+	uint8_t			 rules[HASH_LEN];
+	const char		*what = NULL;
+	size_t			 len = 0;
 	char			 state[32];
 	bool			 there;
 	int			 n;
@@ -46,8 +63,10 @@ component_load(struct component *c)
 		n = component_state_find(state);
 		c->state = n < 0 ? C_NOTENROLLED : (enum component_state)n;
 		c->since = (uint64_t)sqlite3_column_int64(st, 1);
+		len = store_blob(st, 14, rules, sizeof(rules));
+		what = changed(c, sqlite3_column_int64(st, 2), rules, len);
 	}
-	if (there && sqlite3_column_int64(st, 2) == c->conf->slot) {
+	if (there && what == NULL) {
 		store_text(st, 3, c->node, sizeof(c->node));
 		store_text(st, 4, c->device, sizeof(c->device));
 		c->attested = (uint64_t)sqlite3_column_int64(st, 5);
@@ -57,10 +76,13 @@ component_load(struct component *c)
 		c->tag = (uint8_t)sqlite3_column_int(st, 9);
 		store_why(st, 10, &c->why);
 	} else if (there)
-		why_set(&c->why, R_POL_COMPONENT_CHANGED, "slot", NULL, NULL);
+		why_set(&c->why, R_POL_COMPONENT_CHANGED, what, NULL, NULL);
 	sqlite3_reset(st);
 	load_cert(cert, &c->cert);
 	load_cert(next, &c->next);
+	/* A store from before this was kept: from now on it is. */
+	if (there && what == NULL && len == 0)
+		(void)component_save(c);
 }
 
 enum reason
@@ -68,16 +90,18 @@ component_save(const struct component *c)
 {
 	static struct store_sql	 put = STORE_SQL("INSERT OR REPLACE INTO"
 	    " component (name, state, since, slot, node, device, attested,"
-	    " cert, next, reset_set, tag, reason, field, expected, seen)"
-	    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	    " cert, next, reset_set, tag, reason, field, expected, seen,"
+	    " rules) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	sqlite3_stmt		*st = store_stmt(&put);
+	uint8_t			 rules[HASH_LEN];
 
-	store_bind(st, "ssiissiiiiissss", c->name,
+	component_rules(c, rules);
+	store_bind(st, "ssiissiiiiissssb", c->name,
 	    component_state_name(c->state), (int64_t)c->since,
 	    (int64_t)c->conf->slot, c->node, c->device, (int64_t)c->attested,
 	    c->cert.id, c->next.id, (int64_t)c->reset_set, (int64_t)c->tag,
 	    reason_code(c->why.reason), c->why.field, c->why.expected,
-	    c->why.seen);
+	    c->why.seen, rules, sizeof(rules));
 	return store_write(st);
 }
 

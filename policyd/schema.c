@@ -139,5 +139,8 @@ const char *const store_schema[] = {
 
 	/* 3 -> 4: who confirmed the identity: 0 an operator, 1 a code */
 	"ALTER TABLE peer ADD COLUMN pinned INTEGER NOT NULL DEFAULT 0;",
+
+	/* 4 -> 5: which device it was (component_rules()); x'': not known */
+	"ALTER TABLE component ADD COLUMN rules BLOB NOT NULL DEFAULT x'';",
 	NULL
 };

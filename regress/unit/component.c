@@ -205,6 +205,7 @@ setup(void **state)
 	conf_nic.slot = 2;
 	conf_nic.identity = listed;
 	conf_nic.serial = NULL;
+	conf_nic.root = NULL;
 	config.components = &conf_nic;
 	config.peers = NULL;
 	k_asked = k_chains = 0;
@@ -799,6 +800,85 @@ test_slot_changed(void **state)
 }
 
 static void
+assert_put_back(void)
+{
+	unsigned	asked = k_asked;
+
+	restart();
+	assert_int_equal(nic()->state, C_NOTENROLLED);
+	assert_int_equal(nic()->why.reason, R_POL_COMPONENT_CHANGED);
+	assert_string_equal(nic()->why.field, "identity, serial or root");
+	assert_int_equal(nic()->cert.id, 0);
+	assert_string_equal(nic()->node, "");
+	pass(40 * DAY, DAY);		/* it would have been renewed */
+	assert_int_equal(nic()->state, C_NOTENROLLED);
+	assert_int_equal(k_asked, asked);
+}
+
+static void
+test_device_changed(void **state)
+{
+	static char	other[] = NODE_A;
+
+	enrolled();
+	restart();
+	assert_int_equal(nic()->state, C_ENROLLED);
+	conf_nic.identity = other;
+	assert_put_back();
+	restart();			/* and so it stays */
+	assert_int_equal(nic()->why.reason, R_POL_COMPONENT_CHANGED);
+	conf_nic.identity = listed;
+	enrolled();
+	conf_nic.serial = of_77;	/* one more rule */
+	assert_put_back();
+	conf_nic.serial = NULL;
+	enrolled();
+	conf_nic.identity = NULL;	/* and the same text elsewhere */
+	conf_nic.serial = listed;
+	assert_put_back();
+}
+
+static void
+with_root(char *path)
+{
+	conf_nic.root = path;
+	settings_read(&config);
+}
+
+static void
+test_root_changed(void **state)
+{
+	enrolled();
+	with_root((char []){ "regress/data/upgrade/root.pem" });
+	assert_put_back();
+	component_step(nic(), CE_ENROL, NULL);
+	restart();
+	assert_int_equal(nic()->state, C_UNFINISHED);
+	/* the same certificate in another file */
+	with_root((char []){ "regress/data/./upgrade/root.pem" });
+	restart();
+	assert_int_equal(nic()->state, C_UNFINISHED);
+	with_root(NULL);
+	assert_put_back();
+}
+
+/* A store from before the rules were kept: not changed, and kept from then. */
+static void
+test_rules_unknown(void **state)
+{
+	static struct store_sql	 forget = STORE_SQL(
+	    "UPDATE component SET rules = x''");
+
+	enrolled();
+	assert_int_equal(store_write(store_stmt(&forget)), R_OK);
+	restart();
+	assert_int_equal(nic()->state, C_ENROLLED);
+	assert_int_not_equal(nic()->cert.id, 0);
+	conf_nic.serial = of_77;
+	assert_put_back();
+}
+
+static void
 test_taken_out(void **state)
 {
 	static struct store_sql	 get = STORE_SQL(
@@ -838,6 +918,9 @@ main(void)
 		T(test_reset_set),
 		T(test_reset_again),
 		T(test_slot_changed),
+		T(test_device_changed),
+		T(test_root_changed),
+		T(test_rules_unknown),
 		T(test_taken_out),
 	};
 
