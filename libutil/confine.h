@@ -57,6 +57,8 @@ struct confine {
 	unsigned	 nofile;
 	const struct filter_row *filter;	/* beside the base that all have */
 	size_t		 nfilter;
+	const struct filter_row *more;	/* what the configuration asks for */
+	size_t		 nmore;
 };
 
 /* ---- start.c ----------------------------------------------------------- */

@@ -186,6 +186,7 @@ confine_filter(const struct confine *c)
 		fatalx("filter: %s", strerror(-r));
 	add_rows(ctx, filter_base, filter_nbase);
 	add_rows(ctx, c->filter, c->nfilter);
+	add_rows(ctx, c->more, c->nmore);
 #ifdef PROVD_SANITIZED
 	add_rows(ctx, filter_sanitized,
 	    sizeof(filter_sanitized) / sizeof(filter_sanitized[0]));

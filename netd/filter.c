@@ -9,6 +9,7 @@
 #include <seccomp.h>
 #include <stdint.h>
 
+#include "mctp.h"
 #include "netd.h"
 
 /*
@@ -24,10 +25,6 @@ static const struct filter_row	rows[] = {
 	    "dial.c: a connection to a peer"),
 	FILTER_BOTH(socket, 0, AF_UNIX, 1, TYPE, SOCK_SEQPACKET,
 	    "hub: policyd was started anew; mctp.c: a bridge"),
-	FILTER_BOTH(socket, 0, AF_MCTP, 1, TYPE, SOCK_DGRAM,
-	    "mctp.c: a peer over the kernel's MCTP"),
-	FILTER_BOTH(socketpair, 0, AF_UNIX, 1, TYPE, SOCK_SEQPACKET,
-	    "mctp.c: attestd's end of it"),
 	FILTER_ANY(connect, "dial.c, mctp.c; hub: policyd was started anew"),
 	FILTER_ANY(accept4, "listen.c"),
 	FILTER_BOTH(setsockopt, 1, IPPROTO_TCP, 2, UINT32_MAX, TCP_NODELAY,
@@ -47,6 +44,14 @@ static const struct filter_row	rows[] = {
 	    "listen.c: the descriptor in reserve"),
 };
 
+/* Only where the configuration has the kernel's MCTP: most have not. */
+static const struct filter_row	mctp_rows[] = {
+	FILTER_BOTH(socket, 0, AF_MCTP, 1, TYPE, SOCK_DGRAM,
+	    "mctp.c: a peer over the kernel's MCTP"),
+	FILTER_BOTH(socketpair, 0, AF_UNIX, 1, TYPE, SOCK_SEQPACKET,
+	    "mctp.c: attestd's end of it"),
+};
+
 const struct confine	netd_confine = {
 	.role = "netd",
 	.user = "_netd",
@@ -57,3 +62,15 @@ const struct confine	netd_confine = {
 	.filter = rows,
 	.nfilter = sizeof(rows) / sizeof(rows[0]),
 };
+
+struct confine
+netd_confine_for(const struct conf *conf)
+{
+	struct confine	c = netd_confine;
+
+	if (mctp_wanted(conf)) {
+		c.more = mctp_rows;
+		c.nmore = sizeof(mctp_rows) / sizeof(mctp_rows[0]);
+	}
+	return c;
+}

@@ -54,6 +54,7 @@ static LIST_HEAD(, relay)	 relays = LIST_HEAD_INITIALIZER(relays);
 static unsigned			 nrelays;
 static uv_loop_t		*loop;
 static char			 root[PATH_MAX];	/* ours, or "": no chroot */
+static bool			 wanted;	/* the kernel's */
 static uint8_t			 buf[MESSAGE_MAX];
 
 /* ---- the kernel's MCTP --------------------------------------------------- */
@@ -418,10 +419,16 @@ mctp_listen(const char *path)
 
 /* ---- what dial.c asks for ------------------------------------------------ */
 
+static bool
+of_kernel(const char *where)
+{
+	return where != NULL && strncmp(where, "mctp:", 5) == 0;
+}
+
 bool
 mctp_is(const char *address)
 {
-	return *address == '/' || strncmp(address, "mctp:", 5) == 0;
+	return *address == '/' || of_kernel(address);
 }
 
 /* "mctp:NET:EID" */
@@ -453,13 +460,32 @@ mctp_dial(const char *address, int *fd)
 	*fd = -1;
 	if (*address == '/')
 		return bridge_connect(address, fd);
-	return parse(address, &to) ? kernel_dial(&to, fd) : R_NET_ADDRESS;
+	if (!parse(address, &to))
+		return R_NET_ADDRESS;
+	/* policyd may have read another provd.conf since: our filter stays */
+	return wanted ? kernel_dial(&to, fd) : R_NET_MCTP_UNUSED;
+}
+
+bool
+mctp_wanted(const struct conf *conf)
+{
+	const struct conf_peer		*p;
+	const struct conf_component	*c;
+
+	for (p = conf->peers; p != NULL; p = p->next)
+		if (of_kernel(p->mctp))
+			return true;
+	for (c = conf->components; c != NULL; c = c->next)
+		if (of_kernel(c->address))
+			return true;
+	return of_kernel(conf->spdm_mctp);
 }
 
 void
-mctp_init(struct uv_loop_s *l, const char *chrooted)
+mctp_init(struct uv_loop_s *l, const char *chrooted, bool kernel)
 {
 	loop = l;
+	wanted = kernel;
 	ipc_set_str(root, sizeof(root), chrooted);
 }
 

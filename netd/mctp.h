@@ -10,6 +10,7 @@
 
 #include "reason.h"
 
+struct conf;
 struct sockaddr_storage;
 struct uv_loop_s;
 
@@ -37,9 +38,13 @@ struct mctp_kernel {
 };
 extern struct mctp_kernel	mctp_kernel;
 
-/* chrooted: where our root is, so that bridges are found in it; "": it is
- * the root of everybody. */
-void	mctp_init(struct uv_loop_s *, const char *chrooted);
+/* Does a line of the configuration use the kernel's MCTP? */
+bool	mctp_wanted(const struct conf *);
+/*
+ * chrooted: where our root is, so that bridges are found in it; "": it is
+ * the root of everybody. kernel: its MCTP may be used, as the filter lets us.
+ */
+void	mctp_init(struct uv_loop_s *, const char *chrooted, bool kernel);
 void	mctp_stop(void);
 /* Is the address one of MCTP: a path, or "mctp:NET:EID"? */
 bool	mctp_is(const char *address);

@@ -8,7 +8,7 @@
  *           descriptors of SPDM, over TCP or MCTP, to attestd.
  * Refuses:  private keys, files, decisions; to parse SPDM; to open any
  *           socket but TCP or MCTP to a peer, and the one to policyd's hub,
- *           once it has started.
+ *           once it has started; the kernel's MCTP, if provd.conf has none.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -78,7 +78,7 @@ serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 	    sizeof(root)) == -1)
 		fatalx("path of the root is too long");
 	dial_init(&loop);
-	mctp_init(&loop, root);
+	mctp_init(&loop, root, mctp_wanted(conf));
 	if (peers_init(&loop, conf) == -1 || link_start(&loop) == -1 ||
 	    lldp_start(&loop, conf) == -1 || listen_start(&loop) == -1)
 		fatalx("start failed");
@@ -97,15 +97,17 @@ main(int argc, char **argv)
 {
 	struct start_opts	 opts;
 	struct hub_conf		 hc;
+	struct confine		 row;
 	struct conf		*conf;
 	char			 path[108];	/* sun_path */
 	int			 hub;
 
 	start_options(argc, argv, NULL, &opts);
 	conf = start_conf(&opts);
+	row = netd_confine_for(conf);
 	open_all(conf);
-	start_dirs(&netd_confine, conf);
-	confine_user(&netd_confine, conf, &opts, path, sizeof(path));
+	start_dirs(&row, conf);
+	confine_user(&row, conf, &opts, path, sizeof(path));
 	hc = (struct hub_conf){
 		.self = IPC_NETD,
 		.path = path,
@@ -118,7 +120,7 @@ main(int argc, char **argv)
 	};
 	if ((hub = hub_connect(&hc)) == -1)
 		fatal("hub: %s", path);
-	confine_filter(&netd_confine);
+	confine_filter(&row);
 	serve(conf, hub, &hc);
 	conf_free(conf);
 	return 0;

@@ -36,6 +36,8 @@ int	netd_dial_spdm(struct chan *, const struct ipc_call *, const void *);
 /* ---- filter.c ---------------------------------------------------------- */
 
 extern const struct confine	netd_confine;
+/* The same, with what this configuration needs beside it. */
+struct confine	netd_confine_for(const struct conf *);
 
 /* ---- addr.c: addresses as text and as sockaddr, pure ------------------- */
 

@@ -104,7 +104,7 @@ setup(void **state)
 	if (mkdtemp(dir) == NULL)
 		return -1;
 	snprintf(path, sizeof(path), "%s/x.sock", dir);
-	mctp_init(&loop, "");
+	mctp_init(&loop, "", true);
 	mctp_kernel = (struct mctp_kernel){ fake_open, fake_bind, fake_send,
 	    fake_recv };
 	no_mctp = eacces = 0;
@@ -179,13 +179,13 @@ test_bridge_names(void **state)
 	assert_int_equal(fd, -1);
 	/* Inside of a root, only what is in it. */
 	assert_true((l = mctp_listen(path)) != -1);
-	mctp_init(&loop, "/nowhere");
+	mctp_init(&loop, "/nowhere", true);
 	assert_int_equal(mctp_dial(path, &fd), R_NET_ADDRESS);
 	/* "/tmp" is taken off: "/provd-mctp.../x.sock" is nowhere here. */
-	mctp_init(&loop, "/tmp");
+	mctp_init(&loop, "/tmp", true);
 	assert_int_equal(mctp_dial(path, &fd), R_NET_NO_BRIDGE);
 	close(fd);
-	mctp_init(&loop, "/tm");
+	mctp_init(&loop, "/tm", true);
 	assert_int_equal(mctp_dial(path, &fd), R_NET_ADDRESS);
 	close(l);
 }
@@ -218,6 +218,38 @@ test_no_kernel(void **state)
 	no_mctp = EMFILE;
 	assert_int_equal(mctp_dial("mctp:1:9", &fd), R_NET_RESOURCES);
 	assert_int_equal(fd, -1);
+}
+
+/* Only a line for the kernel is one; a bridge needs nothing of it. */
+static void
+test_wanted(void **state)
+{
+	static char		 bridge[] = "/run/x.sock", nic[] = "mctp:1:9",
+	    net[] = "mctp:1";
+	struct conf_peer	 p[] = { { .next = &p[1] }, { .mctp = bridge } };
+	struct conf_component	 c[] = { { .next = &c[1], .address = bridge },
+	    { .address = (char []){ "192.0.2.1" } } };
+	struct conf		 conf = { .peers = p, .components = c,
+	    .spdm_mctp = bridge };
+	int			 fd;
+
+	assert_false(mctp_wanted(&conf));
+	conf.spdm_mctp = net;
+	assert_true(mctp_wanted(&conf));
+	conf.spdm_mctp = NULL;
+	p[1].mctp = nic;
+	assert_true(mctp_wanted(&conf));
+	p[1].mctp = NULL;
+	assert_false(mctp_wanted(&conf));
+	c[1].address = nic;
+	assert_true(mctp_wanted(&conf));
+
+	/* The filter would end us: no socket is asked for. */
+	mctp_init(&loop, "", false);
+	no_mctp = EMFILE;
+	assert_int_equal(mctp_dial(nic, &fd), R_NET_MCTP_UNUSED);
+	assert_int_equal(fd, -1);
+	assert_int_equal(mctp_dial("mctp:1", &fd), R_NET_ADDRESS);
 }
 
 /* The type byte is the kernel's on one side and a byte on the other. */
@@ -410,6 +442,7 @@ main(void)
 		T(test_bridge_names),
 		T(test_addresses),
 		T(test_no_kernel),
+		T(test_wanted),
 		T(test_relay),
 		T(test_relay_short),
 		T(test_relay_limit),

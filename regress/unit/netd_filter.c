@@ -25,11 +25,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../../netd/mctp.h"
 #include "../../netd/netd.h"
 
 #define TCP	(SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC)
 
 static int	tcp = -1;	/* a socket from before the filter */
+static struct confine	row;	/* of a configuration */
 
 /* How a child ends that calls f under the filter: 0, or the signal. */
 static int
@@ -39,7 +41,7 @@ under_filter(void (*f)(void))
 	pid_t	pid;
 
 	if ((pid = fork()) == 0) {
-		confine_filter(&netd_confine);
+		confine_filter(&row);
 		f();
 		syscall(SYS_exit_group, 0);
 	}
@@ -268,6 +270,49 @@ test_forbidden(void **state)
 			fail_msg("%s: ended with %d", calls[i].name, sig);
 }
 
+/* ---- what it may if the configuration says so -------------------------- */
+
+/* The kernel may not have it: that is an error, and not the end. */
+static void
+speaks_mctp(void)
+{
+	close(socket(AF_MCTP, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+}
+
+static void
+makes_a_pair(void)
+{
+	int	fd[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd) == -1)
+		syscall(SYS_exit_group, 1);
+}
+
+static void
+mctp_stream(void)
+{
+	socket(AF_MCTP, SOCK_STREAM, 0);
+}
+
+static void
+test_mctp(void **state)
+{
+	struct conf_peer	peer = { .mctp = (char []){ "/x.sock" } };
+	struct conf		conf = { .peers = &peer };
+
+	row = netd_confine_for(&conf);
+	assert_int_equal(under_filter(speaks_mctp), SIGSYS);
+	assert_int_equal(under_filter(makes_a_pair), SIGSYS);
+
+	peer.mctp = (char []){ "mctp:1:9" };
+	row = netd_confine_for(&conf);
+	assert_int_equal(under_filter(speaks_mctp), 0);
+	assert_int_equal(under_filter(makes_a_pair), 0);
+	assert_int_equal(under_filter(mctp_stream), SIGSYS);
+	test_needed(state);
+	test_forbidden(state);
+}
+
 /* The capabilities are for the start: of LLDP and, where a unit lends it, of
  * the kernel's MCTP. */
 static void
@@ -282,6 +327,7 @@ test_row(void **state)
 static int
 setup(void **state)
 {
+	row = netd_confine_for(&(struct conf){ 0 });
 	return (tcp = socket(AF_INET, TCP, 0)) == -1 ? -1 : 0;
 }
 
@@ -297,6 +343,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(test_needed),
 		cmocka_unit_test(test_forbidden),
+		cmocka_unit_test(test_mctp),
 		cmocka_unit_test(test_row),
 	};
 
