@@ -178,7 +178,7 @@ jobs_refused() {
 	[ "$(ctl a --json status | jq -s 'flatten | map(select(.row == "counter" and
 	    .role == "attestd-q" and .reason.code == "ATT-036").count) | add // 0')" -ge 100 ]
 }
-ok "attestd -Q counts each socket for a job that is none" await 10 jobs_refused
+ok "attestd -Q counts each socket for a job that is none" await 60 jobs_refused
 is "nobody is trusted by a claim" "$(peer_field a nobody provisioned)" false
 unlike "nor does its state say so" "$(peer_field a nobody state)" 'Provisioned|InProgress|Connected'
 tries 0 policyd netd
