@@ -4,7 +4,7 @@
  * context, signing the digest), and ESYS over the same kind of descriptor to
  * a software TPM. In turns, so that a drifting machine drifts for all.
  *
- * For other benches: "--serve tls|spdm soft|tpm|slow" is such a keyd on
+ * For other benches: "--serve tls|spdm sealed|tpm|slow" is such a keyd on
  * descriptor 3, its key's public point goes to 4; "--bare tpm|slow" prints the
  * rate of ESYS. A slow TPM takes 20 ms for each command, as chips do.
  */
@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "bench.h"
+#include "secret.h"
 #include "../../keyd/keyd.h"
 #include "../unit/keyd_dir.h"
 #include "../unit/keyd_swtpm.h"
@@ -46,7 +47,7 @@ struct way {
 	enum key_algorithm algorithm;
 	enum ipc_role	 peer;		/* whom it serves */
 	int		 tell;		/* where the key's point goes, or 0 */
-	bool		 tpm;
+	unsigned	 backend;	/* KEY_BACKEND_*; soft needs no TPM */
 };
 
 /* Between a software TPM and whoever uses it: each command takes SLOW_MS. */
@@ -98,6 +99,12 @@ peer_of(enum ipc_role role)
 	errx(1, "no such peer");
 }
 
+static bool
+has_tpm(const struct way *w)
+{
+	return w->backend != KEY_BACKEND_SOFT;
+}
+
 static void
 serve(struct chan *c, struct tpm *t)
 {
@@ -130,20 +137,23 @@ keyd_main(struct way *w, int fd)
 		.handlers = p->handlers, .nhandlers = p->nhandlers,
 	};
 	struct key_conf		 ring = { .dir = test_dir, .kek = test_kek };
-	struct keyd_conf	 kc = { .backend = KEY_BACKEND_SOFT };
+	struct keyd_conf	 kc = { .backend = w->backend };
 	struct test_made	 m = { .calls = 0 };
 	struct chan		*c;
 	struct why		 why;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	ring.backend = KEY_BACKEND_SOFT;
-	if (w->tpm) {
-		kc.backend = ring.backend = KEY_BACKEND_TPM;
+	ring.backend = w->backend;
+	if (has_tpm(w)) {
 		if ((ring.tpm = tpm_new(w->sw.fd, TEST_PATIENCE)) == NULL ||
 		    tpm_start(ring.tpm, test_dir, &why) != R_OK)
 			errx(1, "software TPM");
 		kc.tpm = ring.tpm;
 	}
+	if (w->backend == KEY_BACKEND_SEALED &&
+	    ((ring.kek = secret_alloc(KEK_LEN)) == NULL ||
+	    seal_open(ring.tpm, test_dir, false, ring.kek, &why) != R_OK))
+		errx(1, "sealed key");
 	keyd_serve(&kc);
 	if (key_open(&ring, &why) == -1)
 		errx(1, "keys");
@@ -151,7 +161,8 @@ keyd_main(struct way *w, int fd)
 		key_make("spdm", KEY_SPDM, w->algorithm, test_made_cb, &m);
 	else
 		key_make("tls", KEY_TLS, w->algorithm, test_made_cb, &m);
-	if (w->tpm && !swtpm_serve(ring.tpm, &m.calls))
+	if (w->backend == KEY_BACKEND_TPM &&
+	    !swtpm_serve(ring.tpm, &m.calls))
 		errx(1, "key");
 	if (m.key == NULL || (c = chan_new(fd, &cc)) == NULL)
 		errx(1, "key");
@@ -173,14 +184,14 @@ way_open(struct way *w)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv) == -1)
 		err(1, "socketpair");
 	if (test_dir_make(NULL) == -1 ||
-	    (w->tpm && swtpm_start(&w->sw) == -1))
+	    (has_tpm(w) && swtpm_start(&w->sw) == -1))
 		errx(1, "directory or software TPM");
 	if ((w->pid = fork()) == 0) {
 		close(sv[0]);
 		keyd_main(w, sv[1]);
 	}
 	close(sv[1]);
-	if (w->tpm) {
+	if (has_tpm(w)) {
 		close(w->sw.fd);
 		w->sw.fd = -1;
 	}
@@ -342,17 +353,26 @@ round_esys(struct way *w)
 
 static struct way	 ways[] = {
 	{ .name = "openssl_p256", .round = round_openssl, .signatures = 4000,
-	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 0 },
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 0,
+	    .backend = KEY_BACKEND_SOFT },
 	{ .name = "keyd_soft_p256", .round = round_keyd, .signatures = 4000,
-	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 0 },
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 0,
+	    .backend = KEY_BACKEND_SOFT },
 	{ .name = "openssl_p384", .round = round_openssl, .signatures = 200,
-	    .peer = IPC_NETD, .algorithm = KEY_P384, .below = 2 },
+	    .peer = IPC_NETD, .algorithm = KEY_P384, .below = 2,
+	    .backend = KEY_BACKEND_SOFT },
 	{ .name = "keyd_soft_p384", .round = round_keyd, .signatures = 200,
-	    .peer = IPC_NETD, .algorithm = KEY_P384, .below = 2 },
+	    .peer = IPC_NETD, .algorithm = KEY_P384, .below = 2,
+	    .backend = KEY_BACKEND_SOFT },
 	{ .name = "esys_p256", .round = round_esys, .signatures = 300,
-	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 4 },
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 4,
+	    .backend = KEY_BACKEND_SOFT },
 	{ .name = "keyd_tpm_p256", .round = round_keyd, .signatures = 300,
-	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 4, .tpm = true },
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 4,
+	    .backend = KEY_BACKEND_TPM },
+	{ .name = "keyd_sealed_p256", .round = round_keyd, .signatures = 4000,
+	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 0,
+	    .backend = KEY_BACKEND_SEALED },
 };
 #define NWAYS	(sizeof(ways) / sizeof(ways[0]))
 
@@ -379,8 +399,9 @@ serve_only(const char *purpose, const char *backend)
 	struct way	w = { .algorithm = KEY_P256, .tell = 4 };
 
 	w.peer = strcmp(purpose, "spdm") == 0 ? IPC_ATTESTR : IPC_NETD;
-	w.tpm = strcmp(backend, "soft") != 0;
-	if (test_dir_make(NULL) == -1 || (w.tpm && swtpm_start(&w.sw) == -1))
+	w.backend = strcmp(backend, "sealed") == 0 ? KEY_BACKEND_SEALED :
+	    KEY_BACKEND_TPM;
+	if (test_dir_make(NULL) == -1 || swtpm_start(&w.sw) == -1)
 		errx(1, "directory or software TPM");
 	if (strcmp(backend, "slow") == 0)
 		make_slow(&w.sw);
@@ -389,10 +410,8 @@ serve_only(const char *purpose, const char *backend)
 	close(3);
 	close(4);
 	waitpid(w.pid, NULL, 0);
-	if (w.tpm) {
-		swtpm_stop(&w.sw);
-		swtpm_remove(&w.sw);
-	}
+	swtpm_stop(&w.sw);
+	swtpm_remove(&w.sw);
 	test_dir_empty(test_dir);
 	rmdir(test_dir);
 }
@@ -438,7 +457,7 @@ main(int argc, char **argv)
 		waitpid(ways[i].pid, NULL, 0);
 		test_dir_empty(dirs[i]);
 		rmdir(dirs[i]);
-		if (ways[i].tpm) {
+		if (has_tpm(&ways[i])) {
 			swtpm_stop(&ways[i].sw);
 			swtpm_remove(&ways[i].sw);
 		}

@@ -180,7 +180,7 @@ start_ours(const char *argv0)
 	static struct keyd_run	run;
 	int			s = listener(&servers[OURS].port);
 
-	keyd_run(&run, argv0, "tls", "soft");
+	keyd_run(&run, argv0, "tls", "sealed");
 	keyd_pid = keyd_run_child(&run);
 	if ((ours = fork()) == -1)
 		err(1, "fork");

@@ -290,7 +290,7 @@ bench_handshakes(const char *argv0)
 	double		here[ROUNDS], there[ROUNDS], ratio[ROUNDS];
 	double		cpu[ROUNDS], kcpu[ROUNDS], hcpu[ROUNDS], t;
 	struct keyd_run	run;
-	struct leaf	remote = keyd_start(&run, argv0, "soft");
+	struct leaf	remote = keyd_start(&run, argv0, "sealed");
 	pid_t		child = keyd_run_child(&run);
 	int		i;
 

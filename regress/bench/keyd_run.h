@@ -29,8 +29,8 @@ keyd_run_path(const char *argv0, char *path, size_t size)
 }
 
 /*
- * purpose is "tls" or "spdm"; backend "soft", "tpm" (a software TPM) or "slow"
- * (one that takes its time).
+ * purpose is "tls" or "spdm"; backend "sealed" or "tpm" (to a software TPM),
+ * or "slow" (one that takes its time).
  */
 static inline void
 keyd_run(struct keyd_run *k, const char *argv0, const char *purpose,
@@ -62,7 +62,7 @@ keyd_run(struct keyd_run *k, const char *argv0, const char *purpose,
 	close(pub[0]);
 }
 
-/* keyd itself, which is a child of what was started. */
+/* keyd itself: the last child of what was started, after its software TPM. */
 static inline pid_t
 keyd_run_child(const struct keyd_run *k)
 {
@@ -72,8 +72,12 @@ keyd_run_child(const struct keyd_run *k)
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)k->pid,
 	    (int)k->pid);
-	if ((f = fopen(path, "r")) == NULL || fscanf(f, "%d", &child) != 1)
-		errx(1, "%s", path);
+	if ((f = fopen(path, "r")) == NULL)
+		err(1, "%s", path);
+	while (fscanf(f, "%d", &child) == 1)
+		;
+	if (child == 0)
+		errx(1, "%s: no keyd", path);
 	fclose(f);
 	return child;
 }
