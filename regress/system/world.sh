@@ -238,7 +238,9 @@ kill9() {
 started_anew() {
 	local new
 	new=$(pid_of "$1" "$2")
-	[ -n "$new" ] && [ "$new" != "$3" ]
+	# In between, the pid is that of the script that notes how it ended.
+	[ -n "$new" ] && [ "$new" != "$3" ] &&
+	    grep -q '^run' "$W/$1/service/$2/supervise/stat"
 }
 
 # ctl NODE ARGUMENT...
