@@ -1,7 +1,7 @@
 /*
  * One-time codes: what they open, once in each direction, and for how long.
  * The secrets are computed here a second time, from HMAC alone (RFC 5869;
- * DSP0274, key schedule), and once by the openssl(1) of another day.
+ * DSP0274, key schedule).
  */
 #include <setjmp.h>
 #include <stdarg.h>
