@@ -53,13 +53,14 @@ SRC_netd    = netd.c addr.c limit.c listen.c dial.c mctp.c netlink.c lldp.c lldp
 SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys.c responder_chunk.c spdm_alg.c spdm_lib.c spdm_der.c spdm_cert.c spdm_csr.c spdm_tcp.c spdm_tables.c transcript.c \
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c requester_csr.c responder_csr.c requester_session.c requester_psk.c responder_psk.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
+SRC_enrold  = enrold.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c
 SRC_provctl = provctl.c command.c code.c client.c row.c check.c
 
-PROGRAMS = keyd netd attestd policyd provctl
+PROGRAMS = keyd netd attestd enrold policyd provctl
 
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
@@ -68,6 +69,7 @@ UNIT_libutil = reason clock secret log conf confine start spki x509time
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile tls13_content keyd_spdm keyd_code keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit dial mctp netd_filter
 UNIT_attestd = measure spdm_session spdm_replay_req spdm_session_talk spdm_session_hostile spdm_tcp spdm_chunk spdm_chunk_replay spdm_keys spdm_mctp spdm_psk spdm_replay spdm_rsp_replay spdm_session_rsp spdm_session_mut spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr spdm_component attestd_proc attestd_component attestd_session attestd_code
+UNIT_enrold  =
 UNIT_policyd = policyd_store policyd_schema policyd_upgrade policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings peer_fsm peer peer_life evidence policy policyd_code reference inbound peer_many component control
 UNIT_provctl = provctl provctl_code
 
@@ -78,6 +80,7 @@ FUZZ_libutil = conf
 FUZZ_keyd    = keyfile
 FUZZ_netd    = token verify lldp
 FUZZ_attestd = spdm_req spdm_rsp spdm_chunk spdm_record spdm_session spdm_chain spdm_csr spdm_psk spdm_component
+FUZZ_enrold  =
 FUZZ_policyd = pem_chain reference control
 
 # ---- benches and tools --------------------------------------------------------------
@@ -86,12 +89,14 @@ BENCH_libipc = bench_ipc
 BENCH_keyd   = bench_keyd
 BENCH_netd   = bench_tls bench_nginx
 BENCH_attestd = bench_attest
+BENCH_enrold =
 BENCH_policyd = bench_store
 TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc relay
 TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer flood mctpbridge
 TOOLS_attestd = fleet spdmdev spdmreq
+TOOLS_enrold =
 TOOLS_policyd = fsmdoc
 
 # ---- rules ------------------------------------------------------------------------------

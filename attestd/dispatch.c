@@ -25,15 +25,15 @@ static const struct ipc_handler r_from_netd[] = {
 };
 
 const struct hub_peer	attestq_peers[] = {
-	{ IPC_POLICYD,	q_from_policyd, N(q_from_policyd) },
-	{ IPC_NETD,	q_from_netd, N(q_from_netd) },
-	{ IPC_KEYD,	NULL, 0 },
+	{ IPC_POLICYD,	q_from_policyd, N(q_from_policyd), false },
+	{ IPC_NETD,	q_from_netd, N(q_from_netd), false },
+	{ IPC_KEYD,	NULL, 0, false },
 };
 const size_t		attestq_npeers = N(attestq_peers);
 
 const struct hub_peer	attestr_peers[] = {
-	{ IPC_POLICYD,	r_from_policyd, N(r_from_policyd) },
-	{ IPC_NETD,	r_from_netd, N(r_from_netd) },
-	{ IPC_KEYD,	NULL, 0 },
+	{ IPC_POLICYD,	r_from_policyd, N(r_from_policyd), false },
+	{ IPC_NETD,	r_from_netd, N(r_from_netd), false },
+	{ IPC_KEYD,	NULL, 0, false },
 };
 const size_t		attestr_npeers = N(attestr_peers);

@@ -245,7 +245,7 @@ ask_algorithms(struct requester *r)
 	if (r->version < SPDM_V12)
 		r->offered.other = 0;		/* reserved */
 	requester_keys_offer(r);
-	for (i = 0; i < KEY_NALGORITHMS; i++) {
+	for (i = 0; i < KEY_NCURVES; i++) {
 		if ((r->conf.algorithms & 1U << i) == 0)
 			continue;
 		r->offered.base_asym |= spdm_alg(i)->asym;

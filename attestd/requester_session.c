@@ -32,7 +32,7 @@ requester_offer_session(struct requester_conf *c, bool mutual)
 		c->caps.flags |= MUTUAL_CAPS;
 		c->algs.tables |= 1U << SPDM_T_REQ_ASYM;
 	}
-	for (i = 0; i < KEY_NALGORITHMS; i++) {
+	for (i = 0; i < KEY_NCURVES; i++) {
 		if ((c->algorithms & 1U << i) == 0)
 			continue;
 		c->algs.table[SPDM_T_DHE] |= i == KEY_P384 ? SPDM_DHE_P384 :

@@ -9,7 +9,7 @@
 #include "spdm.h"
 #include "spdm_session.h"
 
-static const struct spdm_alg algs[KEY_NALGORITHMS] = {
+static const struct spdm_alg algs[KEY_NCURVES] = {
 	[KEY_P256] = { "ECDSA P-256 with SHA-256", 0x10, 0x01, "SHA256",
 	    "prime256v1", 32, 64 },
 	[KEY_P384] = { "ECDSA P-384 with SHA-384", 0x80, 0x02, "SHA384",
@@ -26,7 +26,7 @@ static const struct {
 };
 
 /* Fetched once: a fetch by name costs more than the hash of a message. */
-static EVP_MD	*mds[KEY_NALGORITHMS];
+static EVP_MD	*mds[KEY_NCURVES];
 
 int
 spdm_init(void)
@@ -35,7 +35,7 @@ spdm_init(void)
 
 	if (spdm_lib_init() == -1)
 		return -1;
-	for (i = 0; i < KEY_NALGORITHMS; i++)
+	for (i = 0; i < KEY_NCURVES; i++)
 		if (mds[i] == NULL && (mds[i] = EVP_MD_fetch(spdm_lib(),
 		    algs[i].md_name, NULL)) == NULL)
 			return -1;
@@ -53,7 +53,7 @@ spdm_alg_selected(uint32_t asym, uint32_t hash)
 {
 	unsigned	i;
 
-	for (i = 0; i < KEY_NALGORITHMS; i++)
+	for (i = 0; i < KEY_NCURVES; i++)
 		if (algs[i].asym == asym && algs[i].hash == hash)
 			return &algs[i];
 	return NULL;

@@ -13,7 +13,7 @@
 #include "keyd.h"
 #include "spki.h"
 
-static const struct curve curves[KEY_NALGORITHMS] = {
+static const struct curve curves[KEY_NCURVES] = {
 	[KEY_P256] = {
 		.group = "P-256", .nid = NID_X9_62_prime256v1,
 		.sig_nid = NID_ecdsa_with_SHA256, .md_name = "SHA2-256",
@@ -30,9 +30,9 @@ static const struct curve curves[KEY_NALGORITHMS] = {
 
 /* Fetched once by curve_init(): a fetch costs more than the digest. */
 static struct {
-	EVP_MD		*md[KEY_NALGORITHMS];
+	EVP_MD		*md[KEY_NCURVES];
 	EVP_MD_CTX	*ctx;
-	EC_GROUP	*group[KEY_NALGORITHMS];
+	EC_GROUP	*group[KEY_NCURVES];
 } fetched;
 
 const struct curve *
@@ -59,7 +59,7 @@ curve_init(void)
 	    RAND_priv_bytes(b, sizeof(b)) != 1 ||
 	    (fetched.ctx = EVP_MD_CTX_new()) == NULL)
 		return -1;
-	for (i = 0; i < KEY_NALGORITHMS; i++) {
+	for (i = 0; i < KEY_NCURVES; i++) {
 		fetched.md[i] = EVP_MD_fetch(NULL, curves[i].md_name, NULL);
 		fetched.group[i] = EC_GROUP_new_by_curve_name(curves[i].nid);
 		if (fetched.md[i] == NULL || fetched.group[i] == NULL)

@@ -145,6 +145,9 @@ keyd_key_make(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if (condition() != R_OK)
 		return refuse_for(c, call, condition(), "keyd", NULL, NULL);
+	if (req->algorithm >= KEY_NCURVES)
+		return refuse_for(c, call, R_KEY_ALGORITHM, "algorithm", NULL,
+		    NULL);
 	key_make(req->label, req->purpose, req->algorithm, made,
 	    asked_new(call, NULL));
 	return 0;
@@ -501,10 +504,11 @@ static const struct ipc_handler from_attestr[] = {
 };
 
 const struct hub_peer keyd_peers[] = {
-	{ IPC_POLICYD,	from_policyd,	N(from_policyd) },
-	{ IPC_NETD,	from_netd,	N(from_netd) },
-	{ IPC_ATTESTQ,	from_attestq,	N(from_attestq) },
-	{ IPC_ATTESTR,	from_attestr,	N(from_attestr) },
+	{ IPC_POLICYD,	from_policyd,	N(from_policyd), false },
+	{ IPC_NETD,	from_netd,	N(from_netd), false },
+	{ IPC_ATTESTQ,	from_attestq,	N(from_attestq), false },
+	{ IPC_ATTESTR,	from_attestr,	N(from_attestr), false },
+	{ IPC_ENROLD,	NULL,		0, true },
 };
 const size_t keyd_npeers = N(keyd_peers);
 

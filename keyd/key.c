@@ -30,7 +30,8 @@ static struct {
 
 static const char *const purpose_names[KEY_NPURPOSES] = {
 	[KEY_TLS] = "tls", [KEY_SPDM] = "spdm", [KEY_CA] = "ca",
-	[KEY_AUDIT] = "audit",
+	[KEY_AUDIT] = "audit", [KEY_ENROL] = "enrol", [KEY_ROOT] = "root",
+	[KEY_ISSUING] = "issuing", [KEY_OCSP] = "ocsp",
 };
 
 const char *

@@ -169,7 +169,7 @@ store_parse(const uint8_t *buf, size_t len, struct key_file *f)
 		return -1;
 	f->id = (uint8_t)get_uint(&g, 1, KEY_MAX - 1);
 	f->purpose = (uint8_t)get_uint(&g, 1, KEY_NPURPOSES - 1);
-	f->algorithm = (uint8_t)get_uint(&g, 1, KEY_NALGORITHMS - 1);
+	f->algorithm = (uint8_t)get_uint(&g, 1, KEY_NCURVES - 1);
 	f->backend = (uint8_t)get_uint(&g, 1, KEY_BACKEND_SOFT);
 	n = get_uint(&g, 1, KEY_LABEL_MAX);
 	get_bytes(&g, f->label, n);

@@ -19,10 +19,13 @@
 #define ROLES_NETD	BIT(IPC_NETD)
 #define ROLES_ATTESTQ	BIT(IPC_ATTESTQ)
 #define ROLES_ATTESTR	BIT(IPC_ATTESTR)
+#define ROLES_ENROLD	BIT(IPC_ENROLD)
 #define ROLES_PROVCTL	BIT(IPC_PROVCTL)
 #define ROLES_ATTESTDS	(ROLES_ATTESTQ | ROLES_ATTESTR)
+/* Those whose TLS is signed by keyd. */
+#define ROLES_TLSDS	(ROLES_NETD | ROLES_ENROLD)
 /* Those who greet policyd; links among them begin with LINK_HELLO. */
-#define ROLES_DAEMONS	(ROLES_KEYD | ROLES_NETD | ROLES_ATTESTDS)
+#define ROLES_DAEMONS	(ROLES_KEYD | ROLES_TLSDS | ROLES_ATTESTDS)
 #define ROLES_ANYONE	(BIT(IPC_NROLES) - 1)
 
 #define PHASES_START	BIT(IPC_START)
@@ -105,7 +108,8 @@ static const struct {
 static const uint8_t catalogue[] = { IPC_CATALOGUE };
 
 static const char *const role_names[IPC_NROLES] = {
-	"policyd", "keyd", "netd", "attestd-q", "attestd-r", "provctl"
+	"policyd", "keyd", "netd", "attestd-q", "attestd-r",
+	"enrold", "provctl"
 };
 
 /* ---- what the catalogue says ---- */

@@ -203,7 +203,8 @@ hub_ready(void)
 	if (hub.ready)
 		return false;
 	for (i = 0; i < hub.conf.npeers; i++)
-		if (hub_link(hub.conf.peers[i].role) == NULL)
+		if (!hub.conf.peers[i].optional &&
+		    hub_link(hub.conf.peers[i].role) == NULL)
 			return false;
 	hub.ready = true;
 	chan_send(hub_link(IPC_POLICYD), MSG_READY, NULL, -1);

@@ -23,6 +23,7 @@ enum ipc_role {
 	IPC_NETD,
 	IPC_ATTESTQ,
 	IPC_ATTESTR,
+	IPC_ENROLD,
 	IPC_PROVCTL,
 	IPC_NROLES
 };
@@ -33,13 +34,66 @@ enum ipc_phase { IPC_START, IPC_RUN };
 /* What a key is for; it never changes (DESIGN: one purpose a key). */
 enum key_purpose {
 	KEY_TLS, KEY_SPDM, KEY_CA, KEY_AUDIT,
+	KEY_ENROL,	/* TLS of enrold's listeners */
+	KEY_ROOT,	/* the root CA of the certificate service */
+	KEY_ISSUING,	/* its issuing CAs */
+	KEY_OCSP,	/* its delegated OCSP signers (RFC 6960, 4.2.2.2) */
 	KEY_NPURPOSES
 };
 
 enum key_algorithm {
 	KEY_P256,	/* ECDSA P-256 with SHA-256 */
 	KEY_P384,	/* ECDSA P-384 with SHA-384 */
+	KEY_NCURVES,
+	KEY_RSA2048 = KEY_NCURVES, /* RSASSA-PSS with SHA-256, of KEY_ENROL only */
 	KEY_NALGORITHMS
+};
+
+/* The keys that devices bring; a profile allows some of them. */
+enum subject_key {
+	SUBJECT_P256, SUBJECT_P384,
+	SUBJECT_RSA2048, SUBJECT_RSA3072, SUBJECT_RSA4096,
+	SUBJECT_NKEYS
+};
+
+/* What keyd issues for the certificate service itself. */
+enum ca_profile {
+	CA_ROOT,		/* self-signed */
+	CA_ISSUING,		/* below a root: pathLenConstraint 0 */
+	CA_OCSP,		/* EKU OCSPSigning, no-check */
+	CA_ENROL,		/* TLS server of enrold, under its DNS names */
+	CA_NPROFILES
+};
+
+/* What a listener of the certificate service is for. */
+enum enrol_door {
+	DOOR_TLS,		/* JSON and EST, a client certificate if there is one */
+	DOOR_MUTUAL,		/* the same, none without a certificate */
+	DOOR_PLAIN,		/* JSON without TLS, where the configuration wants it */
+	DOOR_STATUS,		/* OCSP, CRLs and CA certificates, plain HTTP, no more */
+	DOOR_NDOORS
+};
+
+/* RFC 5280, 5.3.1: these numbers, 7 is not used. */
+enum crl_reason {
+	CRL_UNSPECIFIED, CRL_KEY_COMPROMISE, CRL_CA_COMPROMISE,
+	CRL_AFFILIATION_CHANGED, CRL_SUPERSEDED, CRL_CESSATION,
+	CRL_HOLD, CRL_REMOVE = 8, CRL_PRIVILEGE_WITHDRAWN, CRL_AA_COMPROMISE,
+	CRL_NREASONS
+};
+
+/* Who a client of enrold has shown to be, in its TLS handshake. */
+enum enrol_client {
+	CLIENT_NONE,
+	CLIENT_OURS,		/* a certificate that our issuing CA signed */
+	CLIENT_MAKER,		/* one below an accepted manufacturer root */
+	CLIENT_NKINDS
+};
+
+/* What OCSP says of a certificate (RFC 6960, 2.2), and EXPIRED beside it. */
+enum cert_status {
+	CERT_GOOD, CERT_REVOKED, CERT_UNKNOWN, CERT_EXPIRED,
+	CERT_NSTATUS
 };
 
 /* What keyd issues: see keyd/profile.c and keyd(8). */
@@ -58,6 +112,14 @@ enum job_kind {
 	JOB_COMPONENT,		/* then a session in which a slot is filled */
 	JOB_NKINDS
 };
+
+/* Bounds of the certificate service's tables. */
+#define ENROL_LISTENERS	8
+#define ENROL_CAS	8	/* issuing CAs that still count */
+#define ENROL_PROFILES	16
+
+/* The one subjectAltName that a request may have. */
+enum san_kind { SAN_NONE, SAN_DNS, SAN_URI, SAN_NKINDS };
 
 #define KEY_BACKEND_TPM		0
 #define KEY_BACKEND_SEALED	1
@@ -227,6 +289,7 @@ struct hub_peer {
 	enum ipc_role	 role;
 	const struct ipc_handler *handlers;
 	size_t		 nhandlers;
+	bool		 optional;	/* READY does not wait for it */
 };
 
 struct hub_conf {

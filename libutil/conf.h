@@ -12,6 +12,9 @@
 
 #define CONF_PATH	"/etc/provd.conf"
 
+enum conf_backend { BACKEND_TPM, BACKEND_SEALED, BACKEND_SOFT };
+enum conf_curve { CURVE_P256, CURVE_P384 };
+
 struct conf_peer {
 	struct conf_peer *next;
 	char		*name;		/* local label; also the LLDP system name */
@@ -54,8 +57,56 @@ struct conf_path {
 	char		*path;
 };
 
-enum conf_backend { BACKEND_TPM, BACKEND_SEALED, BACKEND_SOFT };
-enum conf_curve { CURVE_P256, CURVE_P384 };
+struct conf_name {			/* a DNS name, or an address for a SAN */
+	struct conf_name *next;
+	char		*name;
+};
+
+struct conf_listener {			/* a door of the certificate service */
+	struct conf_listener *next;
+	unsigned	 door;		/* enum enrol_door */
+	uint16_t	 port;
+	unsigned	 key;		/* KEY_P256 or KEY_RSA2048; not of a plain one */
+	int		 line;
+};
+
+struct conf_ca {			/* the certificate service's authority */
+	char		*name;		/* "ACME": first word of its CAs' names;
+					   NULL: there is no certificate service */
+	enum conf_curve	 curve;		/* of root, issuing CAs, OCSP signers */
+	uint64_t	 root_validity, issuing_validity;	/* SECONDS */
+	uint64_t	 crl_every;	/* SECONDS from thisUpdate to nextUpdate */
+	char		*url;		/* "http://ca.example.org:8080", of the status
+					   door, for AIA and CRL distribution points,
+					   or NULL: certificates have neither */
+	struct conf_name *server;	/* names and addresses in the SAN of enrold */
+	struct conf_name *permitted;	/* dNSName constraints of issuing CAs */
+	int		 line;
+};
+
+enum conf_usage { USAGE_CLIENT = 1, USAGE_SERVER = 2 };	/* EKU, a mask */
+enum conf_name_kind {			/* what a profile's names are */
+	NAME_MAC,			/* "24:0a:c4:12:34:56" */
+	NAME_DNS,			/* a host name, also as dNSName */
+	NAME_TEXT,			/* a label: letters, digits, -_. */
+	NAME_SERIAL			/* the serialNumber in its maker's certificate */
+};
+
+struct conf_profile {			/* profile "iot" { ... } */
+	struct conf_profile *next;
+	char		*name;		/* at most 32 characters */
+	uint32_t	 keys;		/* mask of 1 << enum subject_key */
+	uint64_t	 validity;	/* SECONDS */
+	uint64_t	 renew;		/* SECONDS before its end from which a
+					   certificate may be renewed */
+	uint32_t	 usage;		/* mask of enum conf_usage */
+	enum conf_name_kind names;
+	struct conf_path *makers;	/* roots whose certificates let in */
+	bool		 open;		/* whoever asks is let in: a warning */
+	bool		 server_keygen;	/* EST's /serverkeygen is served */
+	bool		 operators;	/* its certificates may revoke others' */
+	int		 line;
+};
 
 struct conf {
 	char		*node;		/* name this node announces */
@@ -77,6 +128,11 @@ struct conf {
 	struct conf_accept *accepts;
 	struct conf_peer *peers;
 	struct conf_component *components;
+	struct conf_ca	 ca;
+	struct conf_listener *listeners;	/* in the order of the file: their number */
+	struct conf_profile *profiles;
+	uint32_t	 max_enrol;		/* connections to enrold, of all doors */
+	uint32_t	 request_timeout;	/* ms; for one whole HTTP request */
 	char		*reference;	/* default reference file, or NULL */
 	uint32_t	 versions;	/* SPDM: bit 0: 1.2, 1: 1.3, 2: 1.1 */
 	uint32_t	 algorithms;	/* bit KEY_P256, bit KEY_P384 */

@@ -32,6 +32,7 @@ const struct confine_dir confine_dirs[] = {
 	{ false, "netd",	"_policyd", "_netd",	02750 },
 	{ false, "attestd-q",	"_policyd", "_attestq",	02750 },
 	{ false, "attestd-r",	"_policyd", "_attestr",	02750 },
+	{ false, "enrold",	"_policyd", "_enrold",	02750 },
 	{ true,  "",		"root",	    "root",	0755 },
 	{ true,  "keyd",	"_policyd", "_keyd",	02750 },
 	{ true,  "keyd/keys",	"_keyd",    "_keyd",	0700 },
@@ -48,6 +49,7 @@ static const struct {
 	{ "netd",      "_netd",	   false },
 	{ "attestd-q", "_attestq", false },
 	{ "attestd-r", "_attestr", false },
+	{ "enrold",    "_enrold",  false },
 };
 
 static bool	developer;

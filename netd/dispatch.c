@@ -15,9 +15,10 @@ static const struct ipc_handler from_policyd[] = {
 };
 
 const struct hub_peer	netd_peers[] = {
-	{ IPC_POLICYD,	from_policyd, N(from_policyd) },
-	{ IPC_KEYD,	NULL, 0 },
-	{ IPC_ATTESTQ,	NULL, 0 },
-	{ IPC_ATTESTR,	NULL, 0 },
+	{ IPC_POLICYD,	from_policyd, N(from_policyd), false },
+	{ IPC_KEYD,	NULL, 0, false },
+	{ IPC_ATTESTQ,	NULL, 0, false },
+	{ IPC_ATTESTR,	NULL, 0, false },
+	{ IPC_ENROLD,	NULL, 0, true },
 };
 const size_t		netd_npeers = N(netd_peers);

@@ -33,7 +33,7 @@ struct curve {
 	uint16_t	 scheme;
 };
 
-static const struct curve curves[KEY_NALGORITHMS] = {
+static const struct curve curves[KEY_NCURVES] = {
 	[KEY_P256] = { "prime256v1", "P-256", "SHA256", "SHA2-256", 256, 128,
 	    65, 72, 0x0403 },
 	[KEY_P384] = { "secp384r1", "P-384", "SHA384", "SHA2-384", 384, 192,
@@ -113,7 +113,7 @@ curve_find(const char *name)
 {
 	size_t i;
 
-	for (i = 0; i < KEY_NALGORITHMS; i++)
+	for (i = 0; i < KEY_NCURVES; i++)
 		if (strcmp(curves[i].name, name) == 0 ||
 		    strcmp(curves[i].other, name) == 0)
 			return &curves[i];

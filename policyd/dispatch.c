@@ -47,6 +47,11 @@ const struct ipc_handler from_attestr[] = {
 };
 const size_t nfrom_attestr = COUNT(from_attestr);
 
+const struct ipc_handler from_enrold[] = {
+	FROM_DAEMON,
+};
+const size_t nfrom_enrold = COUNT(from_enrold);
+
 const struct ipc_handler from_provctl[] = {
 	{ MSG_CTL_HELLO,		ctl_hello },
 	{ MSG_CTL_STATUS,		ctl_status },

@@ -70,6 +70,7 @@ static const struct {
 	[IPC_NETD] = { from_netd, &nfrom_netd },
 	[IPC_ATTESTQ] = { from_attestq, &nfrom_attestq },
 	[IPC_ATTESTR] = { from_attestr, &nfrom_attestr },
+	[IPC_ENROLD] = { from_enrold, &nfrom_enrold },
 };
 
 static const struct ipc_handler from_stranger[] = {
@@ -150,7 +151,8 @@ hubd_bind(const struct conf *c, bool developer)
 		TAILQ_INIT(&roles[r].pending);
 		roles[r].fd = -1;
 		roles[r].row.log_level = LOG_LVL_INFO;
-		if (!is_daemon(r))
+		if (!is_daemon(r) ||
+		    (r == IPC_ENROLD && c->listeners == NULL))
 			continue;
 		gid = (gid_t)-1;
 		roles[r].uid = geteuid();

@@ -358,9 +358,9 @@ void		 settings_up(enum ipc_role);
 
 /* Handler tables, one for each peer. */
 extern const struct ipc_handler from_keyd[], from_netd[], from_attestq[],
-    from_attestr[], from_provctl[];
+    from_attestr[], from_enrold[], from_provctl[];
 extern const size_t nfrom_keyd, nfrom_netd, nfrom_attestq, nfrom_attestr,
-    nfrom_provctl;
+    nfrom_enrold, nfrom_provctl;
 
 /* Answer DONE after this turn's commit, or REFUSED if it failed. */
 void		 ack_call(const struct ipc_call *);

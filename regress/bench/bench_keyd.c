@@ -242,7 +242,7 @@ round_keyd(struct way *w)
 static double
 round_openssl(struct way *w)
 {
-	static struct local	*keys[KEY_NALGORITHMS];
+	static struct local	*keys[KEY_NCURVES];
 	const struct curve	*c = curve_get(w->algorithm);
 	uint8_t			 scalar[SCALAR_MAX], point[KEY_POINT_MAX];
 	uint8_t			 digest[48], der[SIG_DER_MAX];

@@ -59,7 +59,8 @@ static const struct {
 	{ "POLICYD", "policyd" }, { "KEYD", "keyd" }, { "NETD", "netd" },
 	{ "ATTESTQ", "attestd-q" }, { "ATTESTR", "attestd-r" },
 	{ "PROVCTL", "provctl" }, { "DAEMONS", "every other daemon" },
-	{ "ATTESTDS", "attestd" },
+	{ "ATTESTDS", "attestd" }, { "ENROLD", "enrold" },
+	{ "TLSDS", "netd or enrold" },
 	{ "ANYONE", "anyone" },
 };
 

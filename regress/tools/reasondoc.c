@@ -20,6 +20,8 @@ static const struct {
 	{ "LLD", "LLDP" },
 	{ "ATT", "Attestation" },
 	{ "POL", "Policy" },
+	{ "CRT", "The certificate service: what policyd decides" },
+	{ "ENR", "The certificate service: what enrold reads" },
 	{ "CTL", "The operator's commands" },
 	{ "AUD", "The audit log" },
 	{ "CFG", "Configuration" },

@@ -97,7 +97,7 @@ test_reply_once(void **state)
 static void
 test_reply_unencodable(void **state)
 {
-	struct msg_tls_sign_rep	rep = { .signature.len = 113 };
+	struct msg_tls_sign_rep	rep = { .signature.len = 257 };
 
 	pair_make(keeps);
 	call(pair.netd, 1000);

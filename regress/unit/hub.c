@@ -190,8 +190,8 @@ static const struct ipc_handler from_policyd[] = {
 };
 
 static const struct hub_peer peers[] = {
-	{ IPC_POLICYD, from_policyd, 1 },
-	{ IPC_KEYD, NULL, 0 },
+	{ IPC_POLICYD, from_policyd, 1, false },
+	{ IPC_KEYD, NULL, 0, false },
 };
 
 static struct hub_conf	conf = { .self = IPC_NETD, .path = path, .peers = peers,

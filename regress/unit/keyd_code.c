@@ -147,7 +147,7 @@ test_secrets(void **state)
 {
 	unsigned	 a, minor;
 
-	for (a = 0; a < KEY_NALGORITHMS; a++)
+	for (a = 0; a < KEY_NCURVES; a++)
 		for (minor = 2; minor <= 3; minor++) {
 			fresh();
 			assert_int_equal(put(MINUTES_5), R_OK);

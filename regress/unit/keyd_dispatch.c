@@ -516,6 +516,7 @@ test_routes(void **state)
 
 	for (i = 0; i < sizeof(for_policyd) / sizeof(for_policyd[0]); i++) {
 		forbidden(IPC_NETD, for_policyd[i]);
+		forbidden(IPC_ENROLD, for_policyd[i]);
 		forbidden(IPC_ATTESTQ, for_policyd[i]);
 		forbidden(IPC_ATTESTR, for_policyd[i]);
 	}
@@ -528,7 +529,7 @@ test_routes(void **state)
 	forbidden(IPC_ATTESTR, MSG_TLS_SIGN_REQ);
 	forbidden(IPC_POLICYD, MSG_TLS_SIGN_REQ);
 	forbidden(IPC_POLICYD, MSG_SPDM_SIGN_REQ);
-	assert_int_equal(keyd_npeers, 4);
+	assert_int_equal(keyd_npeers, 5);
 }
 
 static void

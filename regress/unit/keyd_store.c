@@ -101,7 +101,7 @@ test_fields(void **state)
 } while (0)
 	BAD(a.id = KEY_MAX);
 	BAD(a.purpose = KEY_NPURPOSES);
-	BAD(a.algorithm = KEY_NALGORITHMS);
+	BAD(a.algorithm = KEY_NCURVES);
 	BAD(a.algorithm = KEY_P256);
 	BAD(a.backend = 3);
 	BAD(a.label[0] = '\0');
@@ -345,7 +345,7 @@ test_no_copies(void **state)
 	skip();
 #endif
 	assert_int_equal(CRYPTO_secure_malloc_init(131072, 32), 1);
-	for (a = 0; a < KEY_NALGORITHMS; a++) {
+	for (a = 0; a < KEY_NCURVES; a++) {
 		k = test_key(a == 0 ? "a" : "b", KEY_TLS, a);
 		assert_non_null(k);
 		key_close();

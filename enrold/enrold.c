@@ -1,0 +1,71 @@
+/*
+ * enrold speaks HTTP with devices that want certificates.
+ *
+ * Holds:    connected descriptors from netd; channels to policyd, netd and
+ *           keyd; the certificates and CRLs that anybody may read.
+ * Does:     terminates TLS, with signatures from keyd; parses HTTP, JSON,
+ *           EST, certificate requests and OCSP; checks proof of possession
+ *           and the chain of a client's certificate; hands policyd fields.
+ * Refuses:  sockets, files, decisions; to hold a private key that outlives a
+ *           request; to send keyd anything but the TLS of its listeners.
+ */
+#include "enrold.h"
+#include "log.h"
+
+static uv_loop_t	loop;
+
+static void
+link_up(enum ipc_role role, struct chan *c)
+{
+	if (hub_ready())
+		start_ready();
+}
+
+static void
+stop(void)
+{
+	log_info("ending");
+	hub_stop();
+	loop_end();
+}
+
+static void
+serve(int hub, const struct hub_conf *hc)
+{
+	loop_start(&loop, stop);
+	if (hub_start(&loop, hub, hc) == -1)
+		fatal("hub");
+	log_info("serving");
+	uv_run(&loop, UV_RUN_DEFAULT);
+	if (hub_lost())
+		fatalx("policyd has gone");
+}
+
+int
+main(int argc, char **argv)
+{
+	struct start_opts	 opts;
+	struct hub_conf		 hc;
+	struct conf		*conf;
+	char			 path[108];	/* sun_path */
+	int			 hub;
+
+	start_options(argc, argv, NULL, &opts);
+	conf = start_conf(&opts);
+	start_dirs(&enrold_confine, conf);
+	confine_user(&enrold_confine, conf, &opts, path, sizeof(path));
+	hc = (struct hub_conf){
+		.self = IPC_ENROLD,
+		.path = path,
+		.developer = opts.developer,
+		.peers = enrold_peers,
+		.npeers = enrold_npeers,
+		.up = link_up,
+	};
+	if ((hub = hub_connect(&hc)) == -1)
+		fatal("hub: %s", path);
+	confine_filter(&enrold_confine);
+	serve(hub, &hc);
+	conf_free(conf);
+	return 0;
+}

@@ -1,0 +1,118 @@
+/*
+ * policyd's half of the certificate service, grouped by file: the authority
+ * (ca.c, crl.c, ocsp.c), what it issued (cert_store.c, cert_file.c), for whom
+ * (device.c, enrol.c), and what the operator sees (control_ca.c,
+ * control_cert.c).
+ */
+#ifndef CA_H
+#define CA_H
+
+#include "policyd.h"
+
+#define CA_CERT_MAX	4096	/* bytes of a CA's certificate, DER */
+#define SERIAL_LEN	16
+#define NAME_LEN	64	/* of a device */
+
+/* ---- ca.c: the root, the issuing CAs, their signers ---------------------- */
+
+enum ca_state {
+	CA_WAITING,		/* its certificate comes from an offline root */
+	CA_CURRENT,		/* issues */
+	CA_OLD			/* what it issued is still valid */
+};
+
+/* An issuing CA that still counts, and what hangs on it. */
+struct ca {
+	unsigned	 slot;		/* number of its ENROL_CA, 0 to ENROL_CAS - 1 */
+	unsigned	 generation;	/* from 1; in its name and the labels of its keys */
+	enum ca_state	 state;
+	uint32_t	 key, ocsp_key;	/* numbers in keyd, valid while it is up */
+	uint64_t	 not_before, not_after;
+	size_t		 root_len, der_len, ocsp_len;
+	uint8_t		 root[CA_CERT_MAX], der[CA_CERT_MAX], ocsp[CERT_MAX];
+};
+
+void		 ca_start(void);	/* after store_open() */
+void		 ca_up(enum ipc_role);
+void		 ca_down(enum ipc_role);
+void		 ca_tick(uint64_t mono_ms);
+void		 ca_time_step(void);
+/* The one that issues now, with keyd there; else NULL and why. */
+const struct ca	*ca_current(struct why *);
+const struct ca	*ca_bygeneration(unsigned);
+const struct ca	*ca_byslot(unsigned);
+
+/* ---- crl.c --------------------------------------------------------------- */
+
+/*
+ * Something of this issuing CA was revoked in this turn's transaction: sign
+ * and publish a CRL that says so, soon; several in a row become one. fn, if
+ * not NULL, runs once it is published, or with why not.
+ */
+void		 crl_changed(unsigned generation, store_fn fn, void *arg);
+void		 crl_up(enum ipc_role);
+void		 crl_tick(uint64_t mono_ms);
+
+/* ---- cert_store.c: what was issued --------------------------------------- */
+
+enum cert_auth { AUTH_TICKET, AUTH_RENEWAL, AUTH_MAKER, AUTH_OPEN, AUTH_N };
+
+struct issued {
+	int64_t		 id;
+	uint8_t		 serial[SERIAL_LEN];
+	unsigned	 generation;	/* of its issuing CA */
+	char		 name[NAME_LEN + 1], profile[33], address[65];
+	uint64_t	 not_before, not_after, requested;
+	uint64_t	 revoked;	/* 0: not */
+	enum crl_reason	 reason;
+	enum cert_auth	 auth;
+	bool		 est;
+	bool		 orphan;	/* asked for, and never acknowledged */
+	uint8_t		 key[HASH_LEN];	/* SHA-256 of its SubjectPublicKeyInfo */
+	size_t		 len;		/* 0: keyd never answered */
+	uint8_t		 der[CERT_MAX];
+};
+
+/* The certificate of this serial; false if there is none. */
+bool		 issued_find(const uint8_t *serial, size_t len,
+		    struct issued *);
+/* Its status for OCSP and the status operation; CERT_UNKNOWN if not ours. */
+enum cert_status issued_status(const uint8_t *serial, size_t len, uint64_t now,
+		    struct issued *);
+/* Every revoked one of an issuing CA, oldest first; for its CRL. */
+typedef void (*issued_fn)(const uint8_t serial[SERIAL_LEN], uint64_t revoked,
+    enum crl_reason, void *arg);
+void		 issued_revoked(unsigned generation, issued_fn, void *arg);
+/* Revoke in this turn's transaction, with its audit record. R_OK, or why. */
+enum reason	 issued_revoke(const struct issued *, enum crl_reason,
+		    const char *who, struct why *);
+/* Is there one of this generation that is valid after now? */
+bool		 issued_any_valid(unsigned generation, uint64_t now);
+
+/* ---- enrol.c, device.c ----------------------------------------------------- */
+
+void		 enrol_start(void);	/* after ca_start(): files, log, orphans */
+void		 enrol_up(enum ipc_role);
+void		 enrol_down(enum ipc_role);
+void		 enrol_tick(uint64_t mono_ms);
+
+IPC_HANDLER(enrold_enrol);
+IPC_HANDLER(enrold_revoke);
+IPC_HANDLER(enrold_cert_status);
+IPC_HANDLER(enrold_ocsp);
+
+IPC_HANDLER(ctl_ca_init);
+IPC_HANDLER(ctl_ca_show);
+IPC_HANDLER(ctl_ca_csr);
+IPC_HANDLER(ctl_ca_install);
+IPC_HANDLER(ctl_ca_rollover);
+IPC_HANDLER(ctl_ca_crl);
+IPC_HANDLER(ctl_cert_list);
+IPC_HANDLER(ctl_cert_show);
+IPC_HANDLER(ctl_cert_revoke);
+IPC_HANDLER(ctl_cert_stats);
+IPC_HANDLER(ctl_device_add);
+IPC_HANDLER(ctl_device_remove);
+IPC_HANDLER(ctl_device_list);
+
+#endif
