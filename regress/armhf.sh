@@ -12,7 +12,7 @@ need arm-linux-gnueabihf-gcc qemu-arm-static apt-get dpkg
 JOBS=$(nproc)
 A=${O:-build}/armhf
 LIBS="libc6-dev libssl-dev libseccomp-dev libcap-dev libuv1-dev libmsgpack-dev
- libtss2-dev libsqlite3-dev libjansson-dev libcmocka-dev"
+ libtss2-dev libsqlite3-dev libjansson-dev libhttp-parser-dev libcmocka-dev"
 mkdir -p "$A"
 A=$(cd "$A" && pwd)
 S=$A/sysroot
