@@ -21,20 +21,9 @@
 #include "ipc.h"
 #include "netd.h"
 #include "reason.h"
+#include "refusal.h"
 
 #define NODE_MAX	41	/* 40 hex digits and NUL */
-
-/* Which check failed: what a refusal in the catalogue carries. */
-struct refusal {
-	enum reason	reason;
-	char		field[65];
-	char		expected[161];
-	char		seen[161];
-};
-
-/* Any of the three texts may be NULL; they are cut to fit. */
-void	refusal_set(struct refusal *, enum reason, const char *field,
-	    const char *expected, const char *seen);
 
 /* ---- token.c: the words of the channel, pure ----------------------------- */
 

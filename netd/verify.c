@@ -13,43 +13,12 @@
 #define URN		"urn:provd:node:"
 #define NODE_DIGITS	40
 
-static void
-cut(char *out, size_t size, const char *text)
-{
-	size_t n = text == NULL ? 0 : strnlen(text, size - 1);
-
-	if (n > 0)
-		memcpy(out, text, n);
-	out[n] = '\0';
-}
-
-void
-refusal_set(struct refusal *why, enum reason reason, const char *field,
-    const char *expected, const char *seen)
-{
-	why->reason = reason;
-	cut(why->field, sizeof(why->field), field);
-	cut(why->expected, sizeof(why->expected), expected);
-	cut(why->seen, sizeof(why->seen), seen);
-}
-
 static int
 refuse(struct refusal *why, enum reason reason, const char *field,
     const char *expected, const char *seen)
 {
 	refusal_set(why, reason, field, expected, seen);
 	return -1;
-}
-
-/* A stranger's bytes for a reason: printable ASCII, the rest as '?'. */
-static void
-printable(char *out, size_t size, const uint8_t *p, size_t len)
-{
-	size_t i;
-
-	for (i = 0; i < len && i + 1 < size; i++)
-		out[i] = (char)(p[i] >= 0x20 && p[i] < 0x7f ? p[i] : '?');
-	out[i] = '\0';
 }
 
 static bool
@@ -100,7 +69,7 @@ verify_identity(X509 *leaf, char node[NODE_MAX], struct refusal *why)
 		    "one URI", seen);
 	} else if (!uri_node(ASN1_STRING_get0_data(uri),
 	    (size_t)ASN1_STRING_length(uri), node)) {
-		printable(seen, sizeof(seen), ASN1_STRING_get0_data(uri),
+		refusal_text(seen, sizeof(seen), ASN1_STRING_get0_data(uri),
 		    (size_t)ASN1_STRING_length(uri));
 		r = refuse(why, R_TLS_BAD_IDENTITY, "subjectAltName", form,
 		    seen);

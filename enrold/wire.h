@@ -1,0 +1,197 @@
+/*
+ * enrold: what it reads and writes, pure functions (bytes in, struct out, no
+ * I/O, no state), which unit tests and fuzzers link without the daemon.
+ *
+ * http.c      a request of HTTP/1.1
+ * json.c      the operations of the JSON door and its answers
+ * csr.c       a PKCS#10 certificate request in strict DER
+ * base64.c    base64 and PEM
+ * est.c       bodies of EST (RFC 7030, RFC 8951)
+ * pkcs7.c     a degenerate PKCS#7 with certificates and nothing else
+ * ocsp.c      requests and responses of OCSP (RFC 6960)
+ *
+ * A function that refuses returns -1 and says in *why which check failed.
+ * The caller owns every buffer.
+ */
+#ifndef WIRE_H
+#define WIRE_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ipc.h"
+#include "refusal.h"
+
+#define HTTP_HEADER_MAX	8192	/* bytes of the request line and all fields */
+#define HTTP_BODY_MAX	65536
+#define CSR_DER_MAX	16384	/* bytes of a certificate request */
+#define TICKET_LEN	16
+
+struct bytes {
+	const uint8_t	*p;
+	size_t		 len;
+};
+
+/* ---- http.c: requests ---------------------------------------------------- */
+
+enum http_verb { VERB_GET, VERB_HEAD, VERB_POST, VERB_OTHER };
+
+/* The fields of a request that anybody here looks at; a long one is refused. */
+struct http_request {
+	enum http_verb	 verb;
+	char		 path[1024];	/* as sent: not decoded; without query */
+	char		 query[256];	/* behind '?', or empty */
+	char		 content_type[128];
+	char		 transfer_encoding[64];	/* Content-Transfer-Encoding */
+	char		 accept[256];
+	char		 authorization[256];	/* a secret: wiped by http_reset() */
+	bool		 has_type;
+	bool		 keep_alive;	/* as the client wants it */
+	bool		 expects;	/* "Expect: 100-continue" */
+	const uint8_t	*body;		/* NUL behind it, not counted */
+	size_t		 body_len;
+};
+
+/* ---- csr.c: certificate requests ----------------------------------------- */
+
+/*
+ * A certificate request (RFC 2986): one common name and no other attribute in
+ * the subject, at most one subjectAltName of at most one name, a key of a
+ * known type. der points into the caller's buffer.
+ */
+struct csr {
+	char		 name[65];	/* the common name, UTF-8, no NUL */
+	enum san_kind	 san_kind;
+	char		 san[129];
+	enum subject_key key_type;
+	uint8_t		 public[512];	/* 04 || X || Y, or the modulus */
+	size_t		 public_len;
+	uint32_t	 exponent;	/* of RSA, else 0 */
+	uint8_t		 spki[32];	/* SHA-256 of the SubjectPublicKeyInfo */
+	char		 password[256];	/* challengePassword, or empty */
+	struct bytes	 der;		/* all of it */
+	struct bytes	 info;		/* CertificationRequestInfo: what is signed */
+	struct bytes	 signature;
+	int		 digest;	/* NID_sha256, ..: of the signature */
+};
+
+int	csr_parse(const uint8_t *der, size_t len, struct csr *,
+	    struct refusal *why);
+/*
+ * Proof of possession: is it signed by the key in it? Nothing is fetched if
+ * csr_warm() was called before.
+ */
+int	csr_verify(const struct csr *, struct refusal *why);
+/* Fetch what csr_verify() needs, before the filter is on; 0 or -1. */
+int	csr_warm(OSSL_LIB_CTX *);
+void	csr_cool(void);		/* and give it back, at the end */
+
+/* ---- base64.c ------------------------------------------------------------ */
+
+/*
+ * Strict but for white space anywhere (CR, LF, blank, tab): RFC 4648 with
+ * padding, nothing behind it. 0 and the length, or -1.
+ */
+int	base64_decode(const char *text, size_t len, uint8_t *out, size_t size,
+	    size_t *outlen);
+/*
+ * With a line end after every 64 characters if lines, and NUL behind it.
+ * Returns the length without NUL, or 0 if it does not fit.
+ */
+size_t	base64_encode(const uint8_t *, size_t, bool lines, char *out,
+	    size_t size);
+/*
+ * DER of the one PEM block in the text, labelled so ("CERTIFICATE REQUEST",
+ * "NEW CERTIFICATE REQUEST" counts as the same); CRLF or LF. 0 or -1.
+ */
+int	pem_decode(const char *text, size_t len, const char *label,
+	    uint8_t *out, size_t size, size_t *outlen);
+/* A PEM block, LF, NUL behind it; its length, or 0 if it does not fit. */
+size_t	pem_encode(const uint8_t *, size_t, const char *label, char *out,
+	    size_t size);
+/*
+ * What devices call base64: of DER, or of PEM with CRLF or LF; or PEM itself.
+ * The DER of the certificate request. 0, or -1 with why (ENR_BASE64).
+ */
+int	base64_csr(const char *text, size_t len, uint8_t *out, size_t size,
+	    size_t *outlen, struct refusal *why);
+
+/* ---- pkcs7.c ------------------------------------------------------------- */
+
+/* SignedData without signers: certificates alone (RFC 5652, 5; RFC 7030,
+ * 4.1.3). 0, or -1 if it does not fit. */
+int	pkcs7_certs(const struct bytes *certs, size_t ncerts, uint8_t *out,
+	    size_t size, size_t *len);
+
+/* ---- est.c ---------------------------------------------------------------- */
+
+enum est_operation {
+	EST_CACERTS, EST_ENROLL, EST_REENROLL, EST_CSRATTRS, EST_KEYGEN,
+	EST_NOPERATIONS
+};
+
+/*
+ * "/.well-known/est/[label/]operation": which, and the label or an empty
+ * text. 0, or -1 if there is nothing at this path.
+ */
+int	est_path(const char *path, enum est_operation *, char label[33]);
+/* The request's body: base64 in any wrapping (RFC 8951, 3.1); checks the
+ * Content-Type. */
+int	est_csr(const struct http_request *, uint8_t *der, size_t size,
+	    size_t *len, struct refusal *why);
+/*
+ * Does the challengePassword bind the request to this connection (RFC 7030,
+ * 3.5)? binding is the "tls-exporter" value (RFC 9266), 32 bytes. 0: it is
+ * this one, or there is none; -1 with why (ENR_CSR_BINDING).
+ */
+int	est_binding(const struct csr *, const uint8_t binding[32],
+	    struct refusal *why);
+/* CsrAttrs (RFC 8951, 4.2 / RFC 9908) for a mask of 1 << enum subject_key. */
+int	est_csrattrs(uint32_t keys, uint8_t *out, size_t size, size_t *len);
+/*
+ * A new key for serverkeygen, PKCS#8 DER (a secret: the caller wipes it), and
+ * its public half and spki hash in *csr, which keeps its names. key_type is
+ * csr->key_type. est_warm() loads what it needs.
+ */
+int	est_keygen(struct csr *, uint8_t *pkcs8, size_t size, size_t *len);
+int	est_warm(OSSL_LIB_CTX *);
+/*
+ * The multipart/mixed body of serverkeygen (RFC 7030, 4.4.2): the key, then
+ * PKCS#7. type gets the Content-Type with its boundary.
+ */
+int	est_multipart(struct bytes pkcs8, struct bytes pkcs7, char *out,
+	    size_t size, size_t *len, char type[128]);
+
+/* ---- ocsp.c ---------------------------------------------------------------- */
+
+struct ocsp_query {
+	unsigned	 hash;		/* 0 SHA-1, 1 SHA-256 */
+	uint8_t		 name_hash[32], key_hash[32];
+	size_t		 hash_len;	/* 20 or 32 */
+	uint8_t		 serial[20];	/* without leading zeros */
+	size_t		 serial_len;
+	uint8_t		 nonce[32];
+	size_t		 nonce_len;	/* 0: none */
+};
+
+enum ocsp_status {	/* OCSPResponseStatus */
+	OCSP_SUCCESSFUL = 0, OCSP_MALFORMED = 1, OCSP_INTERNAL = 2,
+	OCSP_TRY_LATER = 3, OCSP_UNAUTHORIZED = 6
+};
+
+/* A request for one certificate, DER; its signature, if any, is not looked at. */
+int	ocsp_parse(const uint8_t *der, size_t len, struct ocsp_query *,
+	    struct refusal *why);
+/* "/ocsp/<base64, percent-encoded>": the DER of the request. 0 or -1. */
+int	ocsp_path(const char *path, uint8_t *der, size_t size, size_t *len);
+/* A BasicOCSPResponse of what keyd signed, with the signer's certificate;
+ * algorithm is that of its key. 0, or -1 if it does not fit. */
+int	ocsp_response(struct bytes data, struct bytes signature,
+	    enum key_algorithm, struct bytes signer, uint8_t *out,
+	    size_t size, size_t *len);
+/* A response of nothing but a status other than OCSP_SUCCESSFUL; its length. */
+size_t	ocsp_failed(enum ocsp_status, uint8_t out[8]);
+
+#endif
