@@ -2,7 +2,6 @@
  * The commands: one row each. What a row does not name does not exist; the
  * usage, --help and the completion's test are all made from this table.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -16,22 +15,6 @@
 
 #define O(x)	(1u << OPT_##x)
 
-static int	fill_peer_show(const struct args *, union ipc_any *);
-static int	fill_peer_add(const struct args *, union ipc_any *);
-static int	fill_peer_remove(const struct args *, union ipc_any *);
-static int	fill_provision(const struct args *, union ipc_any *);
-static int	fill_unprovision(const struct args *, union ipc_any *);
-static int	fill_revoke(const struct args *, union ipc_any *);
-static int	fill_csr(const struct args *, union ipc_any *);
-static int	fill_install(const struct args *, union ipc_any *);
-static int	fill_component(const struct args *, union ipc_any *);
-static int	fill_enrol(const struct args *, union ipc_any *);
-static int	fill_learn(const struct args *, union ipc_any *);
-static int	fill_reference(const struct args *, union ipc_any *);
-static int	fill_accept(const struct args *, union ipc_any *);
-static int	fill_audit(const struct args *, union ipc_any *);
-static int	fill_explain(const struct args *, union ipc_any *);
-static int	fill_log(const struct args *, union ipc_any *);
 static int	explain_code(const struct args *);
 static bool	take_csr(const struct args *, const json_t *, int *);
 static bool	take_verify(const struct args *, const json_t *, int *);
@@ -126,215 +109,6 @@ static const struct {
 	{ "--code",	OPT_CODE,	false },
 };
 
-static int
-wrong(const char *what, const char *arg)
-{
-	fprintf(stderr, "provctl: %s%s%s%s\n", what, arg != NULL ? " \"" : "",
-	    arg != NULL ? arg : "", arg != NULL ? "\"" : "");
-	return -1;
-}
-
-/* ---- the fields of each message ---------------------------------------- */
-
-static int
-set(char *field, size_t size, const char *s, const char *what)
-{
-	if (s == NULL)
-		return 0;
-	if (s[0] == '\0' || ipc_set_str(field, size, s) == -1) {
-		fprintf(stderr, "provctl: %s has 1 to %zu characters\n", what,
-		    size - 1);
-		return -1;
-	}
-	return 0;
-}
-
-#define SET(field, s, what)	set(field, sizeof(field), s, what)
-
-static int
-set_identity(char *field, size_t size, const char *s)
-{
-	if (s != NULL && (strlen(s) != 40 ||
-	    strspn(s, "0123456789abcdef") != 40))
-		return wrong("an identity is 40 lower-case hexadecimal digits, "
-		    "not", s);
-	return set(field, size, s, "an identity");
-}
-
-static int
-number(const char *s, uint64_t max, uint64_t *n)
-{
-	char	*end;
-
-	if (s == NULL)
-		return 0;
-	errno = 0;
-	*n = strtoull(s, &end, 10);
-	if (!isdigit((unsigned char)*s) || *end != '\0' || errno != 0 ||
-	    *n > max)
-		return wrong("not a number:", s);
-	return 0;
-}
-
-static int
-fill_peer_show(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_peer_show.name, a->pos[0], "a name");
-}
-
-static int
-fill_peer_add(const struct args *a, union ipc_any *m)
-{
-	struct msg_ctl_peer_add	*p = &m->ctl_peer_add;
-
-	if (SET(p->name, a->pos[0], "a name") == -1 ||
-	    set_identity(p->identity, sizeof(p->identity),
-	    a->opt[OPT_IDENTITY]) == -1 ||
-	    SET(p->serial, a->opt[OPT_SERIAL], "a serial number") == -1 ||
-	    SET(p->address, a->opt[OPT_ADDRESS], "an address") == -1)
-		return -1;
-	return 0;
-}
-
-static int
-fill_peer_remove(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_peer_remove.name, a->pos[0], "a name");
-}
-
-static int
-fill_provision(const struct args *a, union ipc_any *m)
-{
-	struct msg_ctl_provision	*p = &m->ctl_provision;
-
-	p->wait = a->opt[OPT_NO_WAIT] == NULL;
-	if (SET(p->name, a->pos[0], "a name") == -1)
-		return -1;
-	if (a->opt[OPT_CODE] == NULL)
-		return set_identity(p->identity, sizeof(p->identity),
-		    a->opt[OPT_IDENTITY]);
-	if (a->opt[OPT_IDENTITY] != NULL)
-		return wrong("one of --identity and --code says who it is, not "
-		    "both", NULL);
-	p->code.len = CODE_LEN;
-	return code_ask(a, p->code.data);
-}
-
-static int
-fill_unprovision(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_unprovision.name, a->pos[0], "a name");
-}
-
-static int
-fill_revoke(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_revoke.name, a->pos[0], "a name");
-}
-
-static int
-fill_csr(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_identity_csr.serial, a->opt[OPT_SERIAL],
-	    "a serial number");
-}
-
-static int
-fill_install(const struct args *a, union ipc_any *m)
-{
-	struct msg_ctl_identity_install	*p = &m->ctl_identity_install;
-	const char			*path = a->pos[0];
-	FILE				*f;
-	size_t				 n;
-	bool				 bad;
-
-	f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	if (f == NULL) {
-		fprintf(stderr, "provctl: %s: %s\n", path, strerror(errno));
-		return -1;
-	}
-	n = fread(p->chain.data, 1, sizeof(p->chain.data), f);
-	bad = ferror(f) || fgetc(f) != EOF;
-	if (f != stdin)
-		fclose(f);
-	if (bad)
-		return wrong("cannot be read, or is no certificate chain:",
-		    path);
-	p->chain.len = (uint32_t)n;
-	return 0;
-}
-
-static int
-fill_component(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_component_show.name, a->pos[0], "a name");
-}
-
-static int
-fill_enrol(const struct args *a, union ipc_any *m)
-{
-	m->ctl_component_enrol.wait = a->opt[OPT_NO_WAIT] == NULL;
-	return SET(m->ctl_component_enrol.name, a->pos[0], "a name");
-}
-
-static int
-fill_learn(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_reference_learn.name, a->pos[0], "a name");
-}
-
-static int
-fill_reference(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_reference_show.name, a->pos[0], "a name");
-}
-
-static int
-fill_accept(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_reference_accept.name, a->pos[0], "a name");
-}
-
-static int
-fill_audit(const struct args *a, union ipc_any *m)
-{
-	uint64_t	last = 0;
-
-	if (number(a->opt[OPT_FROM], INT64_MAX,
-	    &m->ctl_audit_show.from) == -1 ||
-	    number(a->opt[OPT_LAST], UINT32_MAX, &last) == -1)
-		return -1;
-	m->ctl_audit_show.last = (uint32_t)last;
-	return 0;
-}
-
-static int
-fill_explain(const struct args *a, union ipc_any *m)
-{
-	return SET(m->ctl_explain_peer.name, a->pos[0], "a name");
-}
-
-static int
-fill_log(const struct args *a, union ipc_any *m)
-{
-	static const char *const	levels[] = {
-		"warn", "info", "debug", "trace"
-	};
-	uint32_t			i;
-
-	for (i = 0; i < 4; i++)
-		if (strcmp(a->pos[0], levels[i]) == 0)
-			break;
-	if (i == 4)
-		return wrong("a level is warn, info, debug or trace, not",
-		    a->pos[0]);
-	m->ctl_log_level.level = i;
-	if (a->npos == 2 && confine_role_user(a->pos[1]) == NULL)
-		return wrong("a daemon is policyd, keyd, netd, attestd-q or "
-		    "attestd-r, not", a->pos[1]);
-	return SET(m->ctl_log_level.daemon, a->pos[1], "a daemon");
-}
-
 /* ---- rows that are not only shown -------------------------------------- */
 
 /* The request itself, for a file or a pipe; with --json it is a row. */
@@ -382,7 +156,7 @@ explain_code(const struct args *a)
 	int		 r = reason_find(a->pos[0]);
 
 	if (r == -1) {
-		wrong("provd_reasons(7) lists them all: no reason has the code",
+		args_wrong("provd_reasons(7) lists them all: no reason has the code",
 		    a->pos[0]);
 		return EX_REFUSED;
 	}
@@ -487,7 +261,7 @@ general_option(char **argv, int argc, int *i, struct args *a)
 	if (value == NULL)
 		return 1;
 	if (*i + 1 == argc)
-		return wrong("this option has a value:", argv[*i]);
+		return args_wrong("this option has a value:", argv[*i]);
 	*value = argv[++*i];
 	return 1;
 }
@@ -502,13 +276,13 @@ command_option(char **argv, int argc, int *i, struct args *a)
 		if (strcmp(name, options[o].name) == 0)
 			break;
 	if (o == n || !(a->cmd->opts & 1u << options[o].opt))
-		return wrong("unknown option", name);
+		return args_wrong("unknown option", name);
 	if (a->opt[options[o].opt] != NULL)
-		return wrong("given twice:", name);
+		return args_wrong("given twice:", name);
 	if (!options[o].value)
 		a->opt[options[o].opt] = "";
 	else if (*i + 1 == argc)
-		return wrong("this option has a value:", name);
+		return args_wrong("this option has a value:", name);
 	else
 		a->opt[options[o].opt] = argv[++*i];
 	return 0;
@@ -525,14 +299,14 @@ parse_rest(char **argv, int argc, int i, struct args *a)
 			plain = true;
 		else if (plain || argv[i][0] != '-' || argv[i][1] == '\0') {
 			if (a->npos == a->cmd->max)
-				return wrong("too much:", argv[i]);
+				return args_wrong("too much:", argv[i]);
 			a->pos[a->npos++] = argv[i];
 		} else if ((r = general_option(argv, argc, &i, a)) == -1 ||
 		    (r == 0 && command_option(argv, argc, &i, a) == -1))
 			return -1;
 	}
 	if (!a->help && a->npos < a->cmd->min)
-		return wrong("something is missing", NULL);
+		return args_wrong("something is missing", NULL);
 	return 0;
 }
 
@@ -551,7 +325,7 @@ command_parse(int argc, char **argv, struct args *a)
 		if ((r = general_option(argv, argc, &i, a)) == 1)
 			continue;
 		if (r == 0)
-			wrong("unknown option", argv[i]);
+			args_wrong("unknown option", argv[i]);
 		return EX_WRONG;
 	}
 	for (c = 0; c < ncommands && words == 0; c++)

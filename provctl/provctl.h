@@ -61,6 +61,32 @@ void	command_usage(FILE *);
 void	command_help(FILE *, const struct command *);
 int	command_run(const struct args *);	/* exit code */
 
+/* ---- fill.c ------------------------------------------------------------ */
+
+/* Say what is wrong, with the word in quotes if there is one; -1. */
+int	args_wrong(const char *what, const char *arg);
+/* A field of a message from a word; NULL leaves it. 0, or -1 after a word. */
+int	args_set(char *field, size_t size, const char *s, const char *what);
+#define ARGS_SET(field, s, what)	args_set(field, sizeof(field), s, what)
+int	args_number(const char *s, uint64_t max, uint64_t *);
+
+int	fill_peer_show(const struct args *, union ipc_any *);
+int	fill_peer_add(const struct args *, union ipc_any *);
+int	fill_peer_remove(const struct args *, union ipc_any *);
+int	fill_provision(const struct args *, union ipc_any *);
+int	fill_unprovision(const struct args *, union ipc_any *);
+int	fill_revoke(const struct args *, union ipc_any *);
+int	fill_csr(const struct args *, union ipc_any *);
+int	fill_install(const struct args *, union ipc_any *);
+int	fill_component(const struct args *, union ipc_any *);
+int	fill_enrol(const struct args *, union ipc_any *);
+int	fill_learn(const struct args *, union ipc_any *);
+int	fill_reference(const struct args *, union ipc_any *);
+int	fill_accept(const struct args *, union ipc_any *);
+int	fill_audit(const struct args *, union ipc_any *);
+int	fill_explain(const struct args *, union ipc_any *);
+int	fill_log(const struct args *, union ipc_any *);
+
 /* ---- client.c ---------------------------------------------------------- */
 
 /* Called for each row; the client frees it. Returns 0, or -1 to stop. */
