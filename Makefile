@@ -45,12 +45,12 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c spki.c x509time.c
+SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c der.c spki.c x509time.c
 SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tcti.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
 	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c
 SRC_netd    = netd.c addr.c limit.c listen.c dial.c mctp.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
 	     provider.c tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
-SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys.c responder_chunk.c spdm_alg.c spdm_lib.c spdm_der.c spdm_cert.c spdm_csr.c spdm_tcp.c spdm_tables.c transcript.c \
+SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys.c responder_chunk.c spdm_alg.c spdm_lib.c spdm_cert.c spdm_csr.c spdm_tcp.c spdm_tables.c transcript.c \
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c requester_csr.c responder_csr.c requester_session.c requester_psk.c responder_psk.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
 SRC_enrold  = enrold.c dispatch.c filter.c

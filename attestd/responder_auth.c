@@ -285,7 +285,7 @@ spdm_slot_set(struct spdm_slot *s, uint32_t key, enum key_algorithm algorithm,
 	size_t			 root, total = 4 + alg->hash_len + len;
 
 	spdm_slot_clear(s);
-	if ((root = spdm_der_len(ders, len)) == 0 || total > UINT16_MAX ||
+	if ((root = der_len(ders, len)) == 0 || total > UINT16_MAX ||
 	    (s->content = calloc(1, total)) == NULL)
 		return -1;
 	s->content[0] = (uint8_t)total;

@@ -16,6 +16,7 @@
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
+#include "der.h"
 #include "ipc.h"
 #include "reason.h"
 
@@ -427,13 +428,6 @@ int	spdm_anchor_check(const struct spdm_chain *anchor,
 void	spdm_identity(const struct spdm_chain *, struct spdm_identity *);
 void	spdm_chain_free(struct spdm_chain *);
 X509	*spdm_x509(const uint8_t *, size_t, const uint8_t **end);
-/* Length of the DER element at p if it is whole, else 0. */
-size_t	spdm_der_len(const uint8_t *p, size_t left);
-/* The element at p: its body. Length of it all, or 0. */
-size_t	spdm_der_element(const uint8_t *p, size_t left, const uint8_t **body,
-	    size_t *body_len);
-/* Strict DER from end to end (X.690, 10 and 11). */
-bool	spdm_der_strict(const uint8_t *, size_t);
 
 /* ---- spdm_tcp.c: DSP0287 ------------------------------------------------- */
 

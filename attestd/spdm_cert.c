@@ -66,7 +66,7 @@ parse(const uint8_t *p, size_t left, const struct spdm_chain_rules *r,
 		if (c->n == SPDM_CERTS_MAX)
 			return spdm_fail(w, R_ATT_CHAIN_FORM,
 			    where(r, c->n), "at most 8 certificates", "more");
-		if ((n = spdm_der_len(p, left)) == 0 || !spdm_der_strict(p, n))
+		if ((n = der_len(p, left)) == 0 || !der_strict(p, n))
 			return spdm_fail(w, R_ATT_CHAIN_FORM,
 			    where(r, c->n), "one certificate in strict DER",
 			    "%zu bytes that are not", left);

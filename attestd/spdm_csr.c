@@ -10,11 +10,6 @@
 #include "spdm_csr.h"
 #include "spki.h"
 
-#define TAG_INTEGER	0x02
-#define TAG_BITS	0x03
-#define TAG_OID		0x06
-#define TAG_SEQUENCE	0x30
-#define TAG_SET		0x31
 #define TAG_ATTRIBUTES	0xa0	/* [0] IMPLICIT SET OF */
 
 static uint16_t
@@ -133,7 +128,7 @@ size_t
 spdm_slot_content(const struct spdm_alg *alg, const uint8_t *ders, size_t len,
     uint8_t *out, size_t size)
 {
-	size_t	root = spdm_der_len(ders, len);
+	size_t	root = der_len(ders, len);
 	size_t	total = 4 + alg->hash_len + len;
 
 	if (root == 0 || total > UINT16_MAX || total > size)
@@ -147,34 +142,6 @@ spdm_slot_content(const struct spdm_alg *alg, const uint8_t *ders, size_t len,
 }
 
 /* ---- the request in it --------------------------------------------------- */
-
-struct der {			/* what is left of a body */
-	const uint8_t	*p;
-	size_t		 left;
-};
-
-/* The next element if it has the tag: its body, and the whole of it. */
-static bool
-next(struct der *d, uint8_t tag, struct der *body, struct der *whole)
-{
-	size_t	n, blen;
-
-	if (d->left == 0 || d->p[0] != tag || (n = spdm_der_element(d->p,
-	    d->left, &body->p, &blen)) == 0)
-		return false;
-	body->left = blen;
-	if (whole != NULL)
-		*whole = (struct der){ d->p, n };
-	d->p += n;
-	d->left -= n;
-	return true;
-}
-
-static bool
-equals(const struct der *d, const uint8_t *p, size_t n)
-{
-	return d->left == n && memcmp(d->p, p, n) == 0;
-}
 
 /* Only what may stand in a message and in a log: printable ASCII. */
 static void
@@ -207,17 +174,17 @@ read_name(struct der *set, struct spdm_csr *c)
 	struct der		pair, type, value;
 	uint8_t			tag;
 
-	if (!next(set, TAG_SEQUENCE, &pair, NULL) ||
-	    !next(&pair, TAG_OID, &type, NULL) || pair.left == 0)
+	if (!der_next(set, DER_SEQUENCE, &pair, NULL) ||
+	    !der_next(&pair, DER_OID, &type, NULL) || pair.left == 0)
 		return false;
 	tag = pair.p[0];
-	if (!next(&pair, tag, &value, NULL) || pair.left != 0)
+	if (!der_next(&pair, tag, &value, NULL) || pair.left != 0)
 		return false;
 	if (!string_tag(tag))
 		return true;
-	if (equals(&type, cn, sizeof(cn)))
+	if (der_equals(&type, cn, sizeof(cn)))
 		text(&value, c->name);
-	else if (equals(&type, serial, sizeof(serial)))
+	else if (der_equals(&type, serial, sizeof(serial)))
 		text(&value, c->device);
 	return true;
 }
@@ -229,7 +196,7 @@ read_names(struct der name, struct spdm_csr *c)
 	struct der	set;
 
 	while (name.left > 0) {
-		if (!next(&name, TAG_SET, &set, NULL) || set.left == 0)
+		if (!der_next(&name, DER_SET, &set, NULL) || set.left == 0)
 			return false;
 		while (set.left > 0)
 			if (!read_name(&set, c))
@@ -258,14 +225,14 @@ read_key(const struct der *spki, enum key_algorithm a, struct spdm_csr *c)
 static const char *
 read_digest(const struct der *algorithm, enum key_algorithm a)
 {
-	static const uint8_t	sha256[] = { TAG_OID, 8, 0x2a, 0x86, 0x48,
+	static const uint8_t	sha256[] = { DER_OID, 8, 0x2a, 0x86, 0x48,
 	    0xce, 0x3d, 0x04, 0x03, 0x02 };
-	static const uint8_t	sha384[] = { TAG_OID, 8, 0x2a, 0x86, 0x48,
+	static const uint8_t	sha384[] = { DER_OID, 8, 0x2a, 0x86, 0x48,
 	    0xce, 0x3d, 0x04, 0x03, 0x03 };
 
-	if (equals(algorithm, sha384, sizeof(sha384)))
+	if (der_equals(algorithm, sha384, sizeof(sha384)))
 		return spdm_alg(KEY_P384)->md_name;
-	if (a == KEY_P256 && equals(algorithm, sha256, sizeof(sha256)))
+	if (a == KEY_P256 && der_equals(algorithm, sha256, sizeof(sha256)))
 		return spdm_alg(KEY_P256)->md_name;
 	return NULL;
 }
@@ -302,21 +269,21 @@ take_apart(const uint8_t *p, size_t len, struct request *q,
 {
 	struct der	all = { p, len }, outer, body, version, name, attr;
 
-	if (!spdm_der_strict(p, len) ||
-	    !next(&all, TAG_SEQUENCE, &outer, NULL))
+	if (!der_strict(p, len) ||
+	    !der_next(&all, DER_SEQUENCE, &outer, NULL))
 		return "strict DER";
-	if (!next(&outer, TAG_SEQUENCE, &body, &q->info) ||
-	    !next(&outer, TAG_SEQUENCE, &q->algorithm, NULL) ||
-	    !next(&outer, TAG_BITS, &q->sig, NULL) || outer.left != 0)
+	if (!der_next(&outer, DER_SEQUENCE, &body, &q->info) ||
+	    !der_next(&outer, DER_SEQUENCE, &q->algorithm, NULL) ||
+	    !der_next(&outer, DER_BITS, &q->sig, NULL) || outer.left != 0)
 		return "what is signed, an algorithm, a signature";
-	if (!next(&body, TAG_INTEGER, &version, NULL) ||
-	    !equals(&version, (const uint8_t *)"", 1))
+	if (!der_next(&body, DER_INTEGER, &version, NULL) ||
+	    !der_equals(&version, (const uint8_t *)"", 1))
 		return "version 0";
-	if (!next(&body, TAG_SEQUENCE, &name, NULL) || !read_names(name, c))
+	if (!der_next(&body, DER_SEQUENCE, &name, NULL) || !read_names(name, c))
 		return "a subject";
-	if (!next(&body, TAG_SEQUENCE, &attr, &q->spki))
+	if (!der_next(&body, DER_SEQUENCE, &attr, &q->spki))
 		return "a public key";
-	if (!next(&body, TAG_ATTRIBUTES, &attr, NULL) || body.left != 0)
+	if (!der_next(&body, TAG_ATTRIBUTES, &attr, NULL) || body.left != 0)
 		return "attributes, and nothing after them";
 	if (q->sig.left < 2 || q->sig.p[0] != 0)
 		return "a signature of whole bytes";

@@ -1,10 +1,11 @@
-/* Strict DER. OpenSSL's decoder takes some BER; a chain must not hold any. */
-#include "spdm.h"
+#include <string.h>
+
+#include "der.h"
 
 #define DEPTH_MAX	24
 
 size_t
-spdm_der_element(const uint8_t *p, size_t left, const uint8_t **body,
+der_element(const uint8_t *p, size_t left, const uint8_t **body,
     size_t *blen)
 {
 	size_t	n, i, len = 0;
@@ -59,7 +60,7 @@ elements_ok(const uint8_t *p, size_t left, unsigned depth)
 	size_t		 n, blen;
 
 	while (left > 0) {
-		n = spdm_der_element(p, left, &body, &blen);
+		n = der_element(p, left, &body, &blen);
 		if (n == 0)
 			return false;
 		if (p[0] & 0x20) {
@@ -74,18 +75,40 @@ elements_ok(const uint8_t *p, size_t left, unsigned depth)
 }
 
 size_t
-spdm_der_len(const uint8_t *p, size_t left)
+der_len(const uint8_t *p, size_t left)
 {
 	const uint8_t	*body;
 	size_t		 blen;
 
 	if (left < 2 || p[0] != 0x30)
 		return 0;
-	return spdm_der_element(p, left, &body, &blen);
+	return der_element(p, left, &body, &blen);
 }
 
 bool
-spdm_der_strict(const uint8_t *p, size_t len)
+der_strict(const uint8_t *p, size_t len)
 {
-	return spdm_der_len(p, len) == len && elements_ok(p, len, DEPTH_MAX);
+	return der_len(p, len) == len && elements_ok(p, len, DEPTH_MAX);
+}
+
+bool
+der_next(struct der *d, uint8_t tag, struct der *body, struct der *whole)
+{
+	size_t	n, blen;
+
+	if (d->left == 0 || d->p[0] != tag ||
+	    (n = der_element(d->p, d->left, &body->p, &blen)) == 0)
+		return false;
+	body->left = blen;
+	if (whole != NULL)
+		*whole = (struct der){ d->p, n };
+	d->p += n;
+	d->left -= n;
+	return true;
+}
+
+bool
+der_equals(const struct der *d, const void *p, size_t n)
+{
+	return d->left == n && memcmp(d->p, p, n) == 0;
 }

@@ -35,7 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	p[0] = len;
 	p[1] = len >> 8;
 	memcpy(p + hdr, data + 1, size - 1);
-	if ((first = spdm_der_len(p + hdr, size - 1)) > 0)
+	if ((first = der_len(p + hdr, size - 1)) > 0)
 		spdm_hash(spdm_md(rules.alg), p + hdr, first, p + 4);
 	if (spdm_chain_read(p, len, &rules, &c, &why) == 0) {
 		spdm_identity(&c, &id);

@@ -42,7 +42,7 @@ init(void)
 	content_len = 36 + soft.len0;
 	content[0] = (uint8_t)content_len;
 	content[1] = (uint8_t)(content_len >> 8);
-	spdm_hash(spdm_sha256(), soft.chain0, spdm_der_len(soft.chain0,
+	spdm_hash(spdm_sha256(), soft.chain0, der_len(soft.chain0,
 	    soft.len0), content + 4);
 }
 

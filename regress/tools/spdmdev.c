@@ -170,7 +170,7 @@ on_set(void *arg, uint8_t slot, const uint8_t *ders, size_t len)
 		spdm_slot_clear(&slots[slot]);
 		return 0;
 	}
-	if (strcmp(hostile, "refuse") == 0 || spdm_der_len(ders, len) == 0)
+	if (strcmp(hostile, "refuse") == 0 || der_len(ders, len) == 0)
 		return SPDM_E_UNSPECIFIED;
 	if (strcmp(hostile, "lie") == 0)
 		slot_set(slots, slot, soft.chain1, soft.len1);
@@ -468,7 +468,7 @@ main(int argc, char **argv)
 		believe(believed);
 	soft_new(&soft, a);
 	slot_set(slots, 0, soft.chain0, soft.len0);
-	write_pem("root.pem", soft.chain0, spdm_der_len(soft.chain0,
+	write_pem("root.pem", soft.chain0, der_len(soft.chain0,
 	    soft.len0));
 	for (i = 0; i < CONNS; i++)
 		conns[i].fd = -1;

@@ -512,10 +512,10 @@ test_ber(void **state)
 	static const size_t	len[] = { 6, 7, 6, 4, 5, 6, 4, 5, 6 };
 	size_t			i;
 
-	assert_true(spdm_der_strict(good, sizeof(good)));
-	assert_false(spdm_der_strict(good, sizeof(good) - 1));
+	assert_true(der_strict(good, sizeof(good)));
+	assert_false(der_strict(good, sizeof(good) - 1));
 	for (i = 0; i < sizeof(len) / sizeof(len[0]); i++)
-		if (spdm_der_strict(bad[i], len[i]))
+		if (der_strict(bad[i], len[i]))
 			fail_msg("form %zu passes", i);
 }
 

@@ -207,7 +207,7 @@ accept_root(struct rec *t)
 	spdm_hash(spdm_md(t->alg), t->known.content, t->known.len,
 	    t->known.digest);
 	der = t->known.content + 4 + t->alg->hash_len;
-	n = spdm_der_len(der, t->known.len - 4 - t->alg->hash_len);
+	n = der_len(der, t->known.len - 4 - t->alg->hash_len);
 	spdm_hash(spdm_sha256(), der, n, t->root.sha256);
 	t->root.cert = spdm_x509(der, n, &end);
 	assert_non_null(t->root.cert);
