@@ -45,7 +45,7 @@ LIBS	 = $(shell pkg-config --libs $(PKGS))
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c der.c spki.c x509time.c
+SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c der.c spki.c x509time.c
 SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tcti.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
 	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c
 SRC_netd    = netd.c addr.c limit.c listen.c dial.c mctp.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
@@ -57,7 +57,7 @@ SRC_enrold  = enrold.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
-	      control_trail.c
+	      control_trail.c service.c ca.c
 SRC_provctl = provctl.c command.c fill.c code.c client.c row.c check.c
 
 PROGRAMS = keyd netd attestd enrold policyd provctl
@@ -92,7 +92,7 @@ BENCH_attestd = bench_attest
 BENCH_enrold =
 BENCH_policyd = bench_store
 TOOLS_libipc = msgdoc
-TOOLS_libutil = reaper inject reasondoc relay
+TOOLS_libutil = reaper inject reasondoc relay enrolload
 TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer flood mctpbridge
 TOOLS_attestd = fleet spdmdev spdmreq

@@ -13,30 +13,71 @@
 #define SERIAL_LEN	16
 #define NAME_LEN	64	/* of a device */
 
+/* ---- service.c: where the rest of policyd calls this half ---------------- */
+
+/* Nothing of it runs without a "ca" in provd.conf(5). */
+void		 service_start(void);	/* after store_open(), before the filter */
+void		 service_up(enum ipc_role);
+void		 service_down(enum ipc_role);
+void		 service_tick(uint64_t mono_ms);	/* once a second */
+void		 service_time_step(void);
+/* What an operator must do something about, for status. */
+typedef void (*service_warn_fn)(const char *about, const struct why *,
+    void *arg);
+void		 service_warnings(service_warn_fn, void *arg);
+
 /* ---- ca.c: the root, the issuing CAs, their signers ---------------------- */
 
 enum ca_state {
-	CA_WAITING,		/* its certificate comes from an offline root */
+	CA_WAITING,		/* has no certificate yet, or no OCSP signer */
 	CA_CURRENT,		/* issues */
-	CA_OLD			/* what it issued is still valid */
+	CA_OLD,			/* what it issued is still valid */
+	CA_GONE,		/* nothing is; only the store knows it */
+	CA_NSTATES
+};
+
+/* A key of keyd, as keyd told in this life of it. */
+struct ca_key {
+	bool		 have;
+	uint32_t	 key, algorithm;
+	size_t		 len;
+	uint8_t		 public[256];	/* 04 || X || Y, or a modulus */
+};
+
+/* A certificate that keyd issued, or an operator installed. */
+struct ca_cert {
+	uint8_t		 serial[SERIAL_LEN];	/* of what keyd issued */
+	uint64_t	 not_before, not_after;
+	size_t		 len;		/* 0: there is none */
+	uint8_t		 der[CA_CERT_MAX];
 };
 
 /* An issuing CA that still counts, and what hangs on it. */
 struct ca {
 	unsigned	 slot;		/* number of its ENROL_CA, 0 to ENROL_CAS - 1 */
-	unsigned	 generation;	/* from 1; in its name and the labels of its keys */
+	unsigned	 generation;	/* from 1, 0: the slot is free; in its name and
+					   the labels of its keys */
+	unsigned	 root_generation;	/* 0: not known yet (offline) */
+	bool		 offline;	/* the root's key is not in keyd */
 	enum ca_state	 state;
+	bool		 up;		/* keyd has the key of its certificate */
 	uint32_t	 key, ocsp_key;	/* numbers in keyd, valid while it is up */
+	struct ca_key	 issuing_key, signer_key;
 	uint64_t	 not_before, not_after;
 	size_t		 root_len, der_len, ocsp_len;
 	uint8_t		 root[CA_CERT_MAX], der[CA_CERT_MAX], ocsp[CERT_MAX];
+	uint64_t	 ocsp_not_before, ocsp_not_after;
+	/* SHA-1 and SHA-256, for the CertID of OCSP (RFC 6960, 4.1.1) */
+	uint8_t		 name_hash[2][HASH_LEN], key_hash[2][HASH_LEN];
+	bool		 told;		/* enrold knows it as it is */
 };
 
-void		 ca_start(void);	/* after store_open() */
+void		 ca_start(void);
 void		 ca_up(enum ipc_role);
 void		 ca_down(enum ipc_role);
 void		 ca_tick(uint64_t mono_ms);
 void		 ca_time_step(void);
+void		 ca_warnings(service_warn_fn, void *arg);
 /* The one that issues now, with keyd there; else NULL and why. */
 const struct ca	*ca_current(struct why *);
 const struct ca	*ca_bygeneration(unsigned);
@@ -95,6 +136,8 @@ void		 enrol_start(void);	/* after ca_start(): files, log, orphans */
 void		 enrol_up(enum ipc_role);
 void		 enrol_down(enum ipc_role);
 void		 enrol_tick(uint64_t mono_ms);
+
+/* ---- ocsp.c, control_ca.c, control_cert.c --------------------------------- */
 
 IPC_HANDLER(enrold_enrol);
 IPC_HANDLER(enrold_revoke);

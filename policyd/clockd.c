@@ -6,8 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "ca.h"
 #include "clock.h"
-#include "policyd.h"
 
 #define LATEST		UINT64_C(253402300799)	/* 99991231235959Z */
 #define KEEP_EVERY	600000	/* ms between two writes of the time */
@@ -116,6 +116,7 @@ clockd_look(uint64_t system_now, uint64_t mono_ms, bool stepped)
 	hubd_broadcast(MSG_TRUSTED_TIME, &m);
 	if (stepped) {
 		identity_time_step();
+		service_time_step();
 		peers_time_step();
 	}
 }

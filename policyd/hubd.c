@@ -20,9 +20,9 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "ca.h"
 #include "clock.h"
 #include "confine.h"
-#include "policyd.h"
 
 #define PENDING_MAX	4	/* of a role, not greeted yet */
 #define PENDING_MS	15000	/* how long one may say nothing */
@@ -315,6 +315,7 @@ conn_down(struct conn *c)
 		return;
 	log_info("hub: %s: gone", ipc_role_name(c->role));
 	identity_down(c->role);
+	service_down(c->role);
 	peers_down(c->role);
 }
 
@@ -602,6 +603,7 @@ hubd_hello(struct chan *ch, const struct ipc_call *call, const void *arg)
 	introduce(c->role);
 	settings_up(c->role);
 	identity_up(c->role);
+	service_up(c->role);
 	peers_up(c->role);
 	return 0;
 }

@@ -24,9 +24,9 @@
 #include <openssl/evp.h>
 #include <uv.h>
 
+#include "ca.h"
 #include "clock.h"
 #include "confine.h"
-#include "policyd.h"
 
 #define TICK_MS		1000
 #define LOOK_MS		10000	/* between two looks at the system clock */
@@ -125,6 +125,7 @@ every_second(uv_timer_t *h)
 	}
 	hubd_tick(now);
 	identity_tick(now);
+	service_tick(now);
 	audit_tick(now);
 	peers_tick(now);
 }
@@ -278,6 +279,7 @@ main(int argc, char **argv)
 	audit_start();
 	clockd_start(system_now());
 	identity_start();
+	service_start();
 	confine_filter(&policyd_confine);
 
 	audit_record(AUDIT_START, "policyd", store_state(), "started%s",

@@ -77,6 +77,8 @@ struct store_sql {
  */
 enum reason	 store_open(const char *path);
 void		 store_close(void);
+/* A file beside the store, "crl/issuing-1.crl". 0, or -1 if it does not fit. */
+int		 store_path(const char *name, char *buf, size_t size);
 sqlite3		*store_db(void);
 enum reason	 store_state(void);	/* R_OK, or why no write can be */
 enum reason	 store_probe(void);	/* try again to write */

@@ -142,5 +142,44 @@ const char *const store_schema[] = {
 
 	/* 4 -> 5: which device it was (component_rules()); x'': not known */
 	"ALTER TABLE component ADD COLUMN rules BLOB NOT NULL DEFAULT x'';",
+
+	/* 5 -> 6: ca_store.c: a generation of issuing CA: its number for
+	 * enrold, the root above it (0: not known yet), enum ca_state */
+	"CREATE TABLE authority ("
+	"	generation INTEGER PRIMARY KEY,"
+	"	slot INTEGER NOT NULL,"
+	"	root INTEGER NOT NULL,"
+	"	offline INTEGER NOT NULL,"
+	"	state INTEGER NOT NULL,"
+	"	since INTEGER NOT NULL"
+	");"
+	/* as `issued': a row before keyd is asked (certificate NULL); profile
+	 * is enum ca_profile, generation that of a root, or of the issuing CA
+	 * that it is or that issued it; names: SHA-256 of a listener's */
+	"CREATE TABLE ca ("
+	"	id INTEGER PRIMARY KEY,"
+	"	profile INTEGER NOT NULL,"
+	"	generation INTEGER NOT NULL,"
+	"	algorithm INTEGER NOT NULL,"
+	"	names BLOB NOT NULL,"
+	"	serial BLOB NOT NULL UNIQUE,"
+	"	public BLOB NOT NULL,"
+	"	not_before INTEGER NOT NULL,"
+	"	not_after INTEGER NOT NULL,"
+	"	requested INTEGER NOT NULL,"
+	"	certificate BLOB"
+	");"
+	"CREATE INDEX ca_use ON ca (profile, generation);"
+	/* crl.c: asked is the highest number that keyd may have signed, the
+	 * others are of the CRL in der, which is NULL before the first */
+	"CREATE TABLE crl ("
+	"	generation INTEGER PRIMARY KEY,"
+	"	asked INTEGER NOT NULL,"
+	"	number INTEGER NOT NULL,"
+	"	this_update INTEGER NOT NULL,"
+	"	next_update INTEGER NOT NULL,"
+	"	entries INTEGER NOT NULL,"
+	"	der BLOB"
+	");",
 	NULL
 };

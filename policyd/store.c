@@ -299,6 +299,17 @@ store_close(void)
 	memset(&store, 0, sizeof(store));
 }
 
+int
+store_path(const char *name, char *buf, size_t size)
+{
+	const char	*end = strrchr(store.path, '/');
+	int		 n;
+
+	n = snprintf(buf, size, "%.*s%s", end == NULL ? 0 :
+	    (int)(end - store.path) + 1, store.path, name);
+	return n < 0 || (size_t)n >= size ? -1 : 0;
+}
+
 sqlite3 *
 store_db(void)
 {

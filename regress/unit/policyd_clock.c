@@ -10,7 +10,7 @@
 
 #include "clock.h"
 #include "policyd_dir.h"
-#include "../../policyd/policyd.h"
+#include "../../policyd/ca.h"
 
 #define BUILD		clock_build_time()
 #define YEARS(n)	((uint64_t)(n) * 31557600)
@@ -41,6 +41,11 @@ void
 identity_time_step(void)
 {
 	identity_steps++;
+}
+
+void
+service_time_step(void)
+{
 }
 
 void

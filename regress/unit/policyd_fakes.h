@@ -14,7 +14,7 @@
 #include "clock.h"
 #include "confine.h"
 #include "policyd_dir.h"
-#include "../../policyd/policyd.h"
+#include "../../policyd/ca.h"
 
 #define PATIENCE	60000	/* ms, for a machine under load */
 #define FAKES		8
@@ -75,6 +75,16 @@ identity_down(enum ipc_role r)
 {
 	assert_null(hubd_link(r));
 	downs[r]++;
+}
+
+void
+service_up(enum ipc_role r)
+{
+}
+
+void
+service_down(enum ipc_role r)
+{
 }
 
 void
