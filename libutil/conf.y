@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "conf_parse.h"
+#include "ipc.h"
 %}
 
 %code requires {
@@ -22,6 +23,7 @@
 %code {
 static int	yylex(YYSTYPE *, struct parse *);
 static void	yyerror(struct parse *, const char *);
+static char	*lex_copy(struct parse *, const char *, size_t);
 }
 
 %define api.pure full
@@ -41,11 +43,13 @@ static void	yyerror(struct parse *, const char *);
 %token REATTEST REFERENCE RETRY ROOT RUN SEALED SERIAL SILENCE SLOT SOFT SPDM
 %token STATE TIMEOUT TO TPM VALIDITY VERSIONS
 %token EID MCTP NETWORK TRANSPORT
+%token CA CRL DNS ENROL ISSUING PERMITTED PLAIN REQUEST SERVER STATUS URL
+%token MANUFACTURER NAME OPEN OPERATORS PROFILE RENEW SERVERKEYGEN USAGE VALID
 %token NEWLINE "end of line"
 %token <string> STRING "string"
 %token <number> NUMBER "number"
 %token <number> UNIT "unit of time"
-%type <string> serial
+%type <string> serial doorkey
 %type <number> interval pcrs
 %destructor { free($$); } <string>
 
@@ -56,10 +60,14 @@ file		: %empty
 		| file setting NEWLINE
 		| file peer NEWLINE
 		| file component NEWLINE
+		| file ca NEWLINE
+		| file profile NEWLINE
 		| file error NEWLINE {
 			yyerrok;
 			p->peer = NULL;
 			p->component = NULL;
+			p->profile = NULL;
+			p->block = NO_BLOCK;
 		}
 		;
 
@@ -82,6 +90,18 @@ setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		| LISTEN SPDM MCTP NETWORK NUMBER {
 			conf_mctp(p, SET_SPDM_MCTP, $5, 0);
 		}
+		| LISTEN ENROL PORT NUMBER doorkey {
+			conf_listener(p, DOOR_TLS, $4, $5);
+		}
+		| LISTEN ENROL MUTUAL PORT NUMBER doorkey {
+			conf_listener(p, DOOR_MUTUAL, $5, $6);
+		}
+		| LISTEN ENROL PLAIN PORT NUMBER {
+			conf_listener(p, DOOR_PLAIN, $5, NULL);
+		}
+		| LISTEN STATUS PORT NUMBER	{ conf_listener(p, DOOR_STATUS, $4, NULL); }
+		| LIMIT ENROL NUMBER		{ conf_number(p, SET_MAX_ENROL, $3); }
+		| REQUEST TIMEOUT interval	{ conf_time(p, SET_REQUEST, $3); }
 		| LIMIT CONNECTIONS NUMBER	{ conf_number(p, SET_MAX_CONNECTIONS, $3); }
 		| LIMIT PERADDRESS NUMBER	{ conf_number(p, SET_MAX_PER_ADDRESS, $3); }
 		| LIMIT HALFOPEN NUMBER		{ conf_number(p, SET_MAX_HALF_OPEN, $3); }
@@ -122,6 +142,9 @@ pcrs		: %empty			{ $$ = 0; }
 		;
 hold		: %empty
 		| HOLD NUMBER			{ conf_number(p, SET_LLDP_HOLD, $2); }
+		;
+doorkey		: %empty			{ $$ = NULL; }
+		| KEY STRING			{ $$ = $2; }
 		;
 serial		: %empty			{ $$ = NULL; }
 		| SERIAL STRING			{ $$ = $2; }
@@ -186,7 +209,74 @@ componentopt	: IDENTITY STRING		{ conf_string(p, SET_COMP_IDENTITY, $2); }
 		| VALIDITY interval		{ conf_time(p, SET_COMP_VALIDITY, $2); }
 		;
 
+ca		: CA STRING			{ conf_ca_begin(p, $2); $2 = NULL; }
+		  cabody			{ p->block = NO_BLOCK; }
+		;
+cabody		: %empty
+		| '{' caopts '}'
+		| '{' error '}'			{ yyerrok; }
+		;
+caopts		: %empty
+		| caopts NEWLINE
+		| caopts caopt
+		;
+caopt		: CURVE STRING {
+			conf_once(p, SET_CA_CURVE);
+			conf_choice(p, SET_CA_CURVE, $2);
+		}
+		| ROOT VALIDITY interval	{ conf_time(p, SET_CA_ROOT, $3); }
+		| ISSUING VALIDITY interval	{ conf_time(p, SET_CA_ISSUING, $3); }
+		| CRL EVERY interval		{ conf_time(p, SET_CA_CRL, $3); }
+		| URL STRING			{ conf_string(p, SET_CA_URL, $2); }
+		| SERVER			{ conf_once(p, SET_CA_SERVER); }
+		  servers
+		| PERMITTED DNS			{ conf_once(p, SET_CA_PERMITTED); }
+		  permitted
+		;
+servers		: STRING			{ conf_server(p, $1); }
+		| servers STRING		{ conf_server(p, $2); }
+		;
+permitted	: STRING			{ conf_permitted(p, $1); }
+		| permitted STRING		{ conf_permitted(p, $2); }
+		;
+
+profile		: PROFILE STRING		{ conf_profile_begin(p, $2); $2 = NULL; }
+		  profilebody			{ conf_profile_end(p); }
+		;
+profilebody	: '{' profileopts '}'
+		| '{' error '}'			{ yyerrok; }
+		;
+profileopts	: %empty
+		| profileopts NEWLINE
+		| profileopts profileopt
+		;
+profileopt	: KEY				{ conf_once(p, SET_PROFILE_KEY); }
+		  keys
+		| VALID interval		{ conf_time(p, SET_PROFILE_VALID, $2); }
+		| RENEW interval		{ conf_time(p, SET_PROFILE_RENEW, $2); }
+		| USAGE STRING {
+			conf_once(p, SET_PROFILE_USAGE);
+			conf_choice(p, SET_PROFILE_USAGE, $2);
+		}
+		| NAME STRING {
+			conf_once(p, SET_PROFILE_NAME);
+			conf_choice(p, SET_PROFILE_NAME, $2);
+		}
+		| NAME SERIAL {
+			conf_once(p, SET_PROFILE_NAME);
+			conf_choice(p, SET_PROFILE_NAME, lex_copy(p, "serial", 6));
+		}
+		| MANUFACTURER ROOT STRING	{ conf_maker(p, $3); }
+		| OPEN				{ conf_flag(p, SET_PROFILE_OPEN); }
+		| SERVERKEYGEN			{ conf_flag(p, SET_PROFILE_KEYGEN); }
+		| OPERATORS			{ conf_flag(p, SET_PROFILE_OPERATORS); }
+		;
+keys		: STRING			{ conf_choice(p, SET_PROFILE_KEY, $1); }
+		| keys STRING			{ conf_choice(p, SET_PROFILE_KEY, $2); }
+		;
+
 %%
+
 
 static const struct {
 	const char	*word;
@@ -214,6 +304,25 @@ static const struct {
 	{ "timeout", TIMEOUT }, { "to", TO }, { "tpm", TPM },
 	{ "transport", TRANSPORT },
 	{ "validity", VALIDITY }, { "versions", VERSIONS },
+	{ "ca", CA }, { "enrol", ENROL }, { "plain", PLAIN },
+	{ "profile", PROFILE }, { "request", REQUEST }, { "status", STATUS },
+};
+
+/* No keywords elsewhere: a peer may be called "server". */
+static const struct {
+	const char	*word;
+	int		 token;
+	enum conf_block	 block;
+} block_words[] = {
+	{ "crl", CRL, IN_CA }, { "dns", DNS, IN_CA },
+	{ "issuing", ISSUING, IN_CA }, { "permitted", PERMITTED, IN_CA },
+	{ "server", SERVER, IN_CA }, { "url", URL, IN_CA },
+	{ "manufacturer", MANUFACTURER, IN_PROFILE },
+	{ "name", NAME, IN_PROFILE }, { "open", OPEN, IN_PROFILE },
+	{ "operators", OPERATORS, IN_PROFILE },
+	{ "renew", RENEW, IN_PROFILE },
+	{ "server-keygen", SERVERKEYGEN, IN_PROFILE },
+	{ "usage", USAGE, IN_PROFILE }, { "valid", VALID, IN_PROFILE },
 };
 
 void
@@ -245,6 +354,9 @@ token_name(yysymbol_kind_t kind)
 	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
 		if (YYTRANSLATE(keywords[i].token) == kind)
 			return keywords[i].word;
+	for (i = 0; i < sizeof(block_words) / sizeof(block_words[0]); i++)
+		if (YYTRANSLATE(block_words[i].token) == kind)
+			return block_words[i].word;
 	return yysymbol_name(kind);
 }
 
@@ -347,23 +459,38 @@ lex_number(YYSTYPE *v, struct parse *p)
 	return true;
 }
 
+/* The token of a keyword where we are, or 0. */
+static int
+lex_keyword(const struct parse *p, const char *word)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (strcmp(word, keywords[i].word) == 0)
+			return keywords[i].token;
+	for (i = 0; i < sizeof(block_words) / sizeof(block_words[0]); i++)
+		if (block_words[i].block == p->block &&
+		    strcmp(word, block_words[i].word) == 0)
+			return block_words[i].token;
+	return 0;
+}
+
 static int
 lex_word(YYSTYPE *v, struct parse *p)
 {
 	const char	*start = p->at;
 	char		*word;
-	size_t		 i;
+	int		 token;
 
 	if (lex_number(v, p))
 		return NUMBER;
 	while (p->at < p->end && lex_wordchar(*p->at))
 		p->at++;
 	word = lex_copy(p, start, (size_t)(p->at - start));
-	for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
-		if (strcmp(word, keywords[i].word) == 0) {
-			free(word);
-			return keywords[i].token;
-		}
+	if ((token = lex_keyword(p, word)) != 0) {
+		free(word);
+		return token;
+	}
 	if ((v->number = conf_unit(word)) != 0) {
 		free(word);
 		return UNIT;

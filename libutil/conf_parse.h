@@ -18,6 +18,9 @@ enum conf_set {
 	SET_REFERENCE, SET_KEEPALIVE, SET_SILENCE, SET_RETRY, SET_ATTEST,
 	SET_REATTEST, SET_EVIDENCE, SET_CODE, SET_CHECKPOINT, SET_LLDP_INTERVAL,
 	SET_LLDP_HOLD, SET_LEAF, SET_CERT_ROOT,
+	SET_CA, SET_CA_CURVE, SET_CA_ROOT, SET_CA_ISSUING, SET_CA_CRL,
+	SET_CA_URL, SET_CA_SERVER, SET_CA_PERMITTED, SET_DOOR_KEY,
+	SET_MAX_ENROL, SET_REQUEST,
 	/* of one peer */
 	SET_PEER_IDENTITY, SET_PEER_SERIAL, SET_PEER_ADDRESS, SET_PEER_MTLS,
 	SET_PEER_SPDM, SET_PEER_MCTP, SET_PEER_KEEPALIVE, SET_PEER_SILENCE,
@@ -25,10 +28,16 @@ enum conf_set {
 	/* of one component */
 	SET_COMP_IDENTITY, SET_COMP_SERIAL, SET_COMP_ROOT, SET_COMP_ADDRESS,
 	SET_COMP_SPDM, SET_COMP_MCTP, SET_COMP_SLOT, SET_COMP_VALIDITY,
+	/* of one profile */
+	SET_PROFILE_KEY, SET_PROFILE_VALID, SET_PROFILE_RENEW,
+	SET_PROFILE_USAGE, SET_PROFILE_NAME, SET_PROFILE_OPEN,
+	SET_PROFILE_KEYGEN, SET_PROFILE_OPERATORS,
 	SET_COUNT
 };
 
-/* Where the parser is. */
+/* Blocks with words of their own. */
+enum conf_block { NO_BLOCK, IN_CA, IN_PROFILE };
+
 /* ---- conf_index.c: peers by one of their values ------------------------- */
 
 struct conf_index {
@@ -42,13 +51,16 @@ const struct conf_peer *conf_index_add(struct conf_index *, size_t offset,
 	    const struct conf_peer *peer);
 void	conf_index_free(struct conf_index *);
 
+/* Where the parser is. */
 struct parse {
 	struct conf	*conf;
 	struct conf_index names, identities, serials;
 	struct conf_peer **last;	/* where the next peer goes, or NULL */
 	struct conf_peer *peer;		/* inside of peer { } */
 	struct conf_component *component;	/* inside of component { } */
-	int		 peer_line;	/* where either begins */
+	struct conf_profile *profile;	/* inside of profile { } */
+	enum conf_block	 block;
+	int		 peer_line;	/* where any of them begins */
 	const char	*name, *at, *end;	/* file, next byte */
 	int		 line;		/* of the token just read */
 	int		 next;		/* of the byte that comes next */
@@ -80,6 +92,9 @@ void	conf_mctp(struct parse *, enum conf_set, int64_t net, int64_t eid);
 void	conf_key(struct parse *, enum conf_backend, char *tpm, bool pcrs);
 void	conf_retry(struct parse *, int64_t min, int64_t max);
 void	conf_choice(struct parse *, enum conf_set, char *word);
+/* The value of a word of this setting, or -1. */
+int64_t	conf_word(enum conf_set, const char *word);
+void	conf_flag(struct parse *, enum conf_set);
 void	conf_accept(struct parse *, char *root, char *serial);
 void	conf_measure(struct parse *, char *path);
 void	conf_peer_begin(struct parse *, char *name);
@@ -87,8 +102,38 @@ void	conf_peer_end(struct parse *);
 void	conf_component_begin(struct parse *, char *name);
 void	conf_component_end(struct parse *);
 void	conf_finish(struct parse *);
+/* Where the later one of two settings stands, or the end of the file. */
+int	conf_later(const struct parse *, enum conf_set, enum conf_set);
+/* Where its settings are counted from: none of them was seen yet. */
+void	conf_fresh(struct parse *, enum conf_set first);
 /* Milliseconds of one unit, or 0. */
 int64_t	conf_unit(const char *);
+
+/* conf_check.c: NULL, or what is wrong with a string */
+const char *conf_check_name(const char *);
+const char *conf_check_interface(const char *);
+const char *conf_check_path(const char *);
+const char *conf_check_directory(const char *);
+const char *conf_check_address(const char *);	/* an IP literal */
+const char *conf_check_socket(const char *);
+const char *conf_check_identity(const char *);
+const char *conf_check_serial(const char *);
+const char *conf_check_dns(const char *);	/* a DNS name, absolute or not */
+const char *conf_check_server(const char *);	/* that, or an IP literal */
+const char *conf_check_url(const char *);	/* http:// and a host */
+const char *conf_check_ca(const char *);	/* a word of X.501 names */
+
+/* conf_ca.c: the certificate service; strings are taken over */
+void	conf_ca_begin(struct parse *, char *name);
+void	conf_server(struct parse *, char *name);
+void	conf_permitted(struct parse *, char *name);
+/* key: its word, or NULL: the default. */
+void	conf_listener(struct parse *, unsigned door, int64_t port, char *key);
+void	conf_profile_begin(struct parse *, char *name);
+void	conf_maker(struct parse *, char *path);
+void	conf_profile_end(struct parse *);
+void	conf_ca_finish(struct parse *);
+void	conf_ca_free(struct conf *);
 
 /* conf_mctp.c: every bridge is within reach */
 void	conf_bridges(struct parse *);

@@ -1,9 +1,6 @@
 /*
  * The settings: defaults, bounds, and what they must be together.
  */
-#include <arpa/inet.h>
-
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,104 +17,10 @@
 enum value_kind { V_U8, V_U16, V_U32, V_U64, V_SECONDS, V_STRING };
 typedef const char *(*value_check)(const char *);
 
-static const char *
-check_name(const char *s)
-{
-	size_t	len = strlen(s);
-
-	if (len == 0 || len > 64)
-		return "a name has 1 to 64 characters";
-	for (; *s != '\0'; s++)
-		if (!isalnum((unsigned char)*s) && strchr("-_.", *s) == NULL)
-			return "a name is made of letters, digits, '-', '_' "
-			    "and '.'";
-	return NULL;
-}
-
-static const char *
-check_interface(const char *s)
-{
-	size_t	len = strlen(s);
-
-	if (len == 0 || len > 15 || strpbrk(s, "/ ") != NULL)
-		return "not the name of an interface";
-	return NULL;
-}
-
-static const char *
-check_path(const char *s)
-{
-	return s[0] == '/' ? NULL : "a path starts with '/'";
-}
-
-/* It becomes part of a UNIX socket's address: 107 bytes, with our suffix. */
-static const char *
-check_directory(const char *s)
-{
-	size_t	len = strlen(s);
-
-	if (s[0] != '/' || len < 2 || s[len - 1] == '/')
-		return "a directory starts with '/' and does not end with it";
-	if (len > 80)
-		return "longer than 80 characters, sockets in it could not be "
-		    "named";
-	return NULL;
-}
-
-static const char *
-check_address(const char *s)
-{
-	char		 buf[64];
-	struct in6_addr	 in6;
-	char		*scope;
-
-	if (strlen(s) >= sizeof(buf))
-		return "not an IPv4 or IPv6 address";
-	memcpy(buf, s, strlen(s) + 1);
-	if (inet_pton(AF_INET, buf, &in6) == 1)
-		return NULL;
-	if ((scope = strchr(buf, '%')) != NULL) {
-		*scope++ = '\0';
-		if (check_interface(scope) != NULL)
-			return "not an interface after the '%'";
-	}
-	if (inet_pton(AF_INET6, buf, &in6) != 1)
-		return "not an IPv4 or IPv6 address; a name is not looked up";
-	if (scope != NULL && !IN6_IS_ADDR_LINKLOCAL(&in6))
-		return "only a link-local address has a '%'";
-	return NULL;
-}
-
-/* sun_path has 108 bytes, its NUL among them. */
-static const char *
-check_socket(const char *s)
-{
-	if (strlen(s) > 107)
-		return "longer than a socket's path may be";
-	return check_path(s);
-}
-
-static const char *
-check_identity(const char *s)
-{
-	if (strlen(s) != 40 || strspn(s, "0123456789abcdef") != 40)
-		return "a node id is 40 lower-case hexadecimal digits";
-	return NULL;
-}
-
-static const char *
-check_serial(const char *s)
-{
-	size_t	len = strlen(s);
-
-	if (len == 0 || len > 64)
-		return "a serial number has 1 to 64 characters";
-	return NULL;
-}
-
 #define OFF(f)		offsetof(struct conf, f)
 #define PEER(f)		offsetof(struct conf_peer, f)
 #define COMP(f)		offsetof(struct conf_component, f)
+#define PROF(f)		offsetof(struct conf_profile, f)
 #define STRING(name, offset, check)	{ name, V_STRING, offset, 0, 0, check }
 #define BOUND(name, kind, offset, min, max) \
 	{ name, kind, offset, min, max, NULL }
@@ -131,14 +34,14 @@ static const struct value {
 	int64_t		 min, max;
 	value_check	 check;
 } values[SET_COUNT] = {
-	[SET_NODE] =		STRING("node", OFF(node), check_name),
-	[SET_INTERFACE] =	STRING("interface", OFF(interface), check_interface),
-	[SET_RUN] =		STRING("run directory", OFF(run_dir), check_directory),
-	[SET_STATE] =		STRING("state directory", OFF(state_dir), check_directory),
+	[SET_NODE] =		STRING("node", OFF(node), conf_check_name),
+	[SET_INTERFACE] =	STRING("interface", OFF(interface), conf_check_interface),
+	[SET_RUN] =		STRING("run directory", OFF(run_dir), conf_check_directory),
+	[SET_STATE] =		STRING("state directory", OFF(state_dir), conf_check_directory),
 	[SET_BACKEND] =		STRING("key backend", OFF(tpm), NULL),
-	[SET_LISTEN_ADDRESS] =	STRING("listen address", OFF(listen_address), check_address),
+	[SET_LISTEN_ADDRESS] =	STRING("listen address", OFF(listen_address), conf_check_address),
 	[SET_MTLS_PORT] =	BOUND("listen mtls port", V_U16, OFF(mtls_port), 1, 65535),
-	[SET_SPDM_MCTP] =	STRING("listen spdm mctp", OFF(spdm_mctp), check_socket),
+	[SET_SPDM_MCTP] =	STRING("listen spdm mctp", OFF(spdm_mctp), conf_check_socket),
 	[SET_SPDM_PORT] =	BOUND("listen spdm port", V_U16, OFF(spdm_port), 1, 65535),
 	[SET_MUTUAL] =		BOUND("listen spdm mutual", V_U8, OFF(spdm_mutual), 0, 1),
 	[SET_MAX_CONNECTIONS] =	BOUND("limit connections", V_U32, OFF(max_connections), 1, 4096),
@@ -148,8 +51,8 @@ static const struct value {
 	[SET_CURVE] =		CHOICE("spdm curve", OFF(spdm_curve)),
 	[SET_VERSIONS] =	CHOICE("spdm versions", OFF(versions)),
 	[SET_ALGORITHMS] =	CHOICE("spdm algorithms", OFF(algorithms)),
-	[SET_BOOT_ID] =		STRING("boot id", OFF(boot_id), check_path),
-	[SET_REFERENCE] =	STRING("reference", OFF(reference), check_path),
+	[SET_BOOT_ID] =		STRING("boot id", OFF(boot_id), conf_check_path),
+	[SET_REFERENCE] =	STRING("reference", OFF(reference), conf_check_path),
 	[SET_KEEPALIVE] =	BOUND("keepalive", V_U32, OFF(keepalive), 100, HOUR),
 	[SET_SILENCE] =		BOUND("silence", V_U32, OFF(silence), 100, HOUR),
 	[SET_RETRY] =		BOUND("retry", V_U32, OFF(retry_min), 10, DAY),
@@ -161,24 +64,43 @@ static const struct value {
 	[SET_LLDP_INTERVAL] =	BOUND("lldp interval", V_U32, OFF(lldp_interval), 100, HOUR),
 	[SET_LLDP_HOLD] =	BOUND("lldp hold", V_U32, OFF(lldp_hold), 1, 100),
 	[SET_LEAF] =		BOUND("leaf lifetime", V_SECONDS, OFF(leaf_lifetime), SECOND, YEARS),
-	[SET_CERT_ROOT] =	STRING("cert_root", OFF(cert_root), check_path),
-	[SET_PEER_IDENTITY] =	STRING("identity", PEER(identity), check_identity),
-	[SET_PEER_SERIAL] =	STRING("serial", PEER(serial), check_serial),
-	[SET_PEER_ADDRESS] =	STRING("address", PEER(address), check_address),
+	[SET_CERT_ROOT] =	STRING("cert_root", OFF(cert_root), conf_check_path),
+	[SET_PEER_IDENTITY] =	STRING("identity", PEER(identity), conf_check_identity),
+	[SET_PEER_SERIAL] =	STRING("serial", PEER(serial), conf_check_serial),
+	[SET_PEER_ADDRESS] =	STRING("address", PEER(address), conf_check_address),
 	[SET_PEER_MTLS] =	BOUND("mtls port", V_U16, PEER(mtls_port), 1, 65535),
 	[SET_PEER_SPDM] =	BOUND("spdm port", V_U16, PEER(spdm_port), 1, 65535),
-	[SET_PEER_MCTP] =	STRING("transport mctp", PEER(mctp), check_socket),
+	[SET_PEER_MCTP] =	STRING("transport mctp", PEER(mctp), conf_check_socket),
 	[SET_PEER_KEEPALIVE] =	BOUND("keepalive", V_U32, PEER(keepalive), 100, HOUR),
 	[SET_PEER_SILENCE] =	BOUND("silence", V_U32, PEER(silence), 100, HOUR),
-	[SET_PEER_REFERENCE] =	STRING("reference", PEER(reference), check_path),
-	[SET_COMP_IDENTITY] =	STRING("identity", COMP(identity), check_identity),
-	[SET_COMP_SERIAL] =	STRING("serial", COMP(serial), check_serial),
-	[SET_COMP_ROOT] =	STRING("root", COMP(root), check_path),
-	[SET_COMP_ADDRESS] =	STRING("address", COMP(address), check_address),
+	[SET_PEER_REFERENCE] =	STRING("reference", PEER(reference), conf_check_path),
+	[SET_COMP_IDENTITY] =	STRING("identity", COMP(identity), conf_check_identity),
+	[SET_COMP_SERIAL] =	STRING("serial", COMP(serial), conf_check_serial),
+	[SET_COMP_ROOT] =	STRING("root", COMP(root), conf_check_path),
+	[SET_COMP_ADDRESS] =	STRING("address", COMP(address), conf_check_address),
 	[SET_COMP_SPDM] =	BOUND("spdm port", V_U16, COMP(spdm_port), 1, 65535),
-	[SET_COMP_MCTP] =	STRING("transport mctp", COMP(address), check_socket),
+	[SET_COMP_MCTP] =	STRING("transport mctp", COMP(address), conf_check_socket),
 	[SET_COMP_SLOT] =	BOUND("slot", V_U8, COMP(slot), 1, 7),
 	[SET_COMP_VALIDITY] =	BOUND("validity", V_SECONDS, COMP(validity), MINUTE, 90 * DAY),
+	[SET_CA] =		STRING("ca", OFF(ca.name), conf_check_ca),
+	[SET_CA_CURVE] =	CHOICE("curve", OFF(ca.curve)),
+	[SET_CA_ROOT] =		BOUND("root validity", V_SECONDS, OFF(ca.root_validity), MINUTE, 3 * YEARS),
+	[SET_CA_ISSUING] =	BOUND("issuing validity", V_SECONDS, OFF(ca.issuing_validity), MINUTE, 3 * YEARS),
+	[SET_CA_CRL] =		BOUND("crl every", V_SECONDS, OFF(ca.crl_every), SECOND, 365 * DAY),
+	[SET_CA_URL] =		STRING("url", OFF(ca.url), conf_check_url),
+	[SET_CA_SERVER] =	STRING("server", OFF(ca.server), conf_check_server),
+	[SET_CA_PERMITTED] =	STRING("permitted dns", OFF(ca.permitted), conf_check_dns),
+	[SET_DOOR_KEY] =	CHOICE("key of a listener", 0),
+	[SET_MAX_ENROL] =	BOUND("limit enrol", V_U32, OFF(max_enrol), 1, 4096),
+	[SET_REQUEST] =		BOUND("request timeout", V_U32, OFF(request_timeout), 100, MINUTES),
+	[SET_PROFILE_KEY] =	CHOICE("key", PROF(keys)),
+	[SET_PROFILE_VALID] =	BOUND("valid", V_SECONDS, PROF(validity), SECOND, 3 * YEARS),
+	[SET_PROFILE_RENEW] =	BOUND("renew", V_SECONDS, PROF(renew), SECOND, 3 * YEARS),
+	[SET_PROFILE_USAGE] =	CHOICE("usage", PROF(usage)),
+	[SET_PROFILE_NAME] =	CHOICE("name", PROF(names)),
+	[SET_PROFILE_OPEN] =	BOUND("open", V_U8, PROF(open), 0, 1),
+	[SET_PROFILE_KEYGEN] =	BOUND("server-keygen", V_U8, PROF(server_keygen), 0, 1),
+	[SET_PROFILE_OPERATORS] = BOUND("operators", V_U8, PROF(operators), 0, 1),
 };
 
 /* In the order in which a person reads them. */
@@ -202,6 +124,22 @@ static const struct {
 	{ SET_VERSIONS,	  "1.1",  1 << 2 },
 	{ SET_ALGORITHMS, "p256", 1 << KEY_P256 },
 	{ SET_ALGORITHMS, "p384", 1 << KEY_P384 },
+	{ SET_CA_CURVE,	  "p256", CURVE_P256 },
+	{ SET_CA_CURVE,	  "p384", CURVE_P384 },
+	{ SET_DOOR_KEY,	  "ecdsa-p256", KEY_P256 },
+	{ SET_DOOR_KEY,	  "rsa-2048", KEY_RSA2048 },
+	{ SET_PROFILE_KEY, "ecdsa-p256", 1 << SUBJECT_P256 },
+	{ SET_PROFILE_KEY, "ecdsa-p384", 1 << SUBJECT_P384 },
+	{ SET_PROFILE_KEY, "rsa-2048", 1 << SUBJECT_RSA2048 },
+	{ SET_PROFILE_KEY, "rsa-3072", 1 << SUBJECT_RSA3072 },
+	{ SET_PROFILE_KEY, "rsa-4096", 1 << SUBJECT_RSA4096 },
+	{ SET_PROFILE_USAGE, "client", USAGE_CLIENT },
+	{ SET_PROFILE_USAGE, "server", USAGE_SERVER },
+	{ SET_PROFILE_USAGE, "both", USAGE_CLIENT | USAGE_SERVER },
+	{ SET_PROFILE_NAME, "mac", NAME_MAC },
+	{ SET_PROFILE_NAME, "dns", NAME_DNS },
+	{ SET_PROFILE_NAME, "text", NAME_TEXT },
+	{ SET_PROFILE_NAME, "serial", NAME_SERIAL },
 };
 
 #define NITEMS(a)	(sizeof(a) / sizeof((a)[0]))
@@ -269,16 +207,22 @@ conf_new(void)
 	c->max_half_open = 32;
 	c->handshake_timeout = 10 * SECOND;
 	c->leaf_lifetime = 90 * DAY / SECOND;
+	c->ca.root_validity = 3650 * DAY / SECOND;
+	c->ca.issuing_validity = 1825 * DAY / SECOND;
+	c->ca.crl_every = 24 * HOUR / SECOND;
+	c->max_enrol = 512;
+	c->request_timeout = 10 * SECOND;
 	return c;
 }
 
-/* What is set, in the peer or component if it is one of that. */
+/* What is set, in the peer, component or profile if it is one of that. */
 static void *
 target(struct parse *p, enum conf_set set)
 {
 	char	*base;
 
-	base = set >= SET_COMP_IDENTITY ? (char *)p->component :
+	base = set >= SET_PROFILE_KEY ? (char *)p->profile :
+	    set >= SET_COMP_IDENTITY ? (char *)p->component :
 	    set >= SET_PEER_IDENTITY ? (char *)p->peer : (char *)p->conf;
 	return base + values[set].offset;
 }
@@ -294,6 +238,15 @@ conf_once(struct parse *p, enum conf_set set)
 	p->seen[set] = p->line;
 	p->seen_in[set] = p->name;
 	return true;
+}
+
+void
+conf_fresh(struct parse *p, enum conf_set first)
+{
+	int	set;
+
+	for (set = (int)first; set < SET_COUNT; set++)
+		p->seen[set] = 0;
 }
 
 void
@@ -436,7 +389,7 @@ conf_key(struct parse *p, enum conf_backend backend, char *tpm, bool pcrs)
 	}
 	if (tpm != NULL && strncmp(tpm, "unix:", 5) == 0)
 		path += 5;
-	if (tpm != NULL && check_path(path) != NULL)
+	if (tpm != NULL && conf_check_path(path) != NULL)
 		conf_error(p, p->line, "key backend \"%s\": neither the path "
 		    "of a device nor unix: and that of a socket", tpm);
 	else if (path != tpm && strlen(path) > 107)
@@ -448,29 +401,47 @@ conf_key(struct parse *p, enum conf_backend backend, char *tpm, bool pcrs)
 	p->conf->tpm = tpm;
 }
 
-static void
-choose(struct parse *p, enum conf_set set, const char *word)
+void
+conf_flag(struct parse *p, enum conf_set set)
 {
-	uint32_t	*mask;
-	size_t		 i;
+	*(bool *)target(p, set) = conf_once(p, set);
+}
+
+int64_t
+conf_word(enum conf_set set, const char *word)
+{
+	size_t	i;
 
 	for (i = 0; i < NITEMS(choices); i++)
 		if (choices[i].set == set && strcmp(choices[i].word, word) == 0)
-			break;
-	if (i == NITEMS(choices)) {
+			return choices[i].value;
+	return -1;
+}
+
+static void
+choose(struct parse *p, enum conf_set set, const char *word)
+{
+	uint32_t	*mask, value;
+
+	if (conf_word(set, word) == -1) {
 		conf_error(p, p->line, "%s does not know %s", values[set].name,
 		    word);
 		return;
 	}
-	if (set == SET_CURVE) {
-		p->conf->spdm_curve = (enum conf_curve)choices[i].value;
+	value = (uint32_t)conf_word(set, word);
+	if (set == SET_CURVE || set == SET_CA_CURVE) {
+		*(enum conf_curve *)target(p, set) = (enum conf_curve)value;
+		return;
+	}
+	if (set == SET_PROFILE_NAME) {
+		p->profile->names = (enum conf_name_kind)value;
 		return;
 	}
 	mask = target(p, set);
-	if (*mask & choices[i].value)
+	if (*mask & value)
 		conf_error(p, p->line, "%s names %s twice", values[set].name,
 		    word);
-	*mask |= choices[i].value;
+	*mask |= value;
 }
 
 void
@@ -490,11 +461,11 @@ void
 conf_accept(struct parse *p, char *root, char *serial)
 {
 	struct conf_accept	*a, **end = &p->conf->accepts;
-	const char		*what = check_path(root);
+	const char		*what = conf_check_path(root);
 	unsigned		 n = 0;
 
 	if (what == NULL && serial != NULL)
-		what = check_serial(serial);
+		what = conf_check_serial(serial);
 	if (what != NULL)
 		conf_error(p, p->line, "accept root: %s", what);
 	for (; *end != NULL; end = &(*end)->next, n++)
@@ -516,7 +487,7 @@ conf_measure(struct parse *p, char *path)
 	const char		*what;
 	unsigned		 n = 0;
 
-	if ((what = check_path(path)) != NULL)
+	if ((what = conf_check_path(path)) != NULL)
 		conf_error(p, p->line, "measure file \"%s\": %s", path, what);
 	for (; *end != NULL; end = &(*end)->next, n++)
 		if (same((*end)->path, path))
@@ -534,12 +505,10 @@ conf_peer_begin(struct parse *p, char *name)
 {
 	struct conf_peer	*peer;
 	const char		*what;
-	int			 set;
 
-	if ((what = check_name(name)) != NULL)
+	if ((what = conf_check_name(name)) != NULL)
 		conf_error(p, p->line, "peer \"%s\": %s", name, what);
-	for (set = SET_PEER_IDENTITY; set < SET_COUNT; set++)
-		p->seen[set] = 0;
+	conf_fresh(p, SET_PEER_IDENTITY);
 	peer = zalloc(sizeof(*peer));
 	peer->name = name;
 	if (conf_index_add(&p->names, offsetof(struct conf_peer, name), peer)
@@ -577,9 +546,8 @@ void
 conf_component_begin(struct parse *p, char *name)
 {
 	struct conf_component	*c, **end = &p->conf->components;
-	const char		*what = check_name(name);
+	const char		*what = conf_check_name(name);
 	unsigned		 n = 0;
-	int			 set;
 
 	if (what == NULL && strlen(name) > COMPONENT_NAME_MAX)
 		what = "the name of a component has at most 32 characters";
@@ -591,8 +559,7 @@ conf_component_begin(struct parse *p, char *name)
 			    "twice", name);
 	if (n == COMPONENTS_MAX)
 		conf_error(p, p->line, "more than 64 components");
-	for (set = SET_COMP_IDENTITY; set < SET_COUNT; set++)
-		p->seen[set] = 0;
+	conf_fresh(p, SET_COMP_IDENTITY);
 	c = zalloc(sizeof(*c));
 	c->name = name;
 	*end = c;
@@ -668,9 +635,8 @@ finish_peers(struct parse *p)
 	}
 }
 
-/* Where the later one of two settings stands, or the end of the file. */
-static int
-later(const struct parse *p, enum conf_set a, enum conf_set b)
+int
+conf_later(const struct parse *p, enum conf_set a, enum conf_set b)
 {
 	int	line = p->seen[a] > p->seen[b] ? p->seen[a] : p->seen[b];
 
@@ -683,36 +649,37 @@ conf_finish(struct parse *p)
 	struct conf	*c = p->conf;
 
 	if (c->silence <= c->keepalive)
-		conf_error(p, later(p, SET_KEEPALIVE, SET_SILENCE),
+		conf_error(p, conf_later(p, SET_KEEPALIVE, SET_SILENCE),
 		    "silence is not longer than keepalive");
 	else
 		finish_peers(p);
 	conf_bridges(p);
 	finish_components(p);
+	conf_ca_finish(p);
 	if (p->seen[SET_NODE] == 0)
 		conf_error(p, p->line, "no node: give this node a name with "
 		    "node \"NAME\"");
 	/* 1.1 signs without saying what: we verify it, we do not sign so. */
 	if (c->versions == 1 << 2)
-		conf_error(p, later(p, SET_VERSIONS, SET_VERSIONS),
+		conf_error(p, conf_later(p, SET_VERSIONS, SET_VERSIONS),
 		    "spdm versions: this node answers in 1.2 or 1.3 only, so "
 		    "that one of them stands beside 1.1");
 	if (same(c->run_dir, c->state_dir))
-		conf_error(p, later(p, SET_RUN, SET_STATE),
+		conf_error(p, conf_later(p, SET_RUN, SET_STATE),
 		    "run and state directory are the same");
 	if (c->mtls_port == c->spdm_port)
-		conf_error(p, later(p, SET_MTLS_PORT, SET_SPDM_PORT),
+		conf_error(p, conf_later(p, SET_MTLS_PORT, SET_SPDM_PORT),
 		    "mtls and spdm listen on the same port");
 	if (c->max_per_address > c->max_connections)
-		conf_error(p, later(p, SET_MAX_PER_ADDRESS,
+		conf_error(p, conf_later(p, SET_MAX_PER_ADDRESS,
 		    SET_MAX_CONNECTIONS),
 		    "limit per-address is above limit connections");
 	if (c->evidence_lifetime < c->reattest)
-		conf_error(p, later(p, SET_EVIDENCE, SET_REATTEST),
+		conf_error(p, conf_later(p, SET_EVIDENCE, SET_REATTEST),
 		    "evidence lifetime is shorter than reattest");
 	/* TTL is 16 bits of seconds (802.1AB, 8.5.4) */
 	if ((uint64_t)c->lldp_interval * c->lldp_hold > 65535 * SECOND)
-		conf_error(p, later(p, SET_LLDP_INTERVAL, SET_LLDP_HOLD),
+		conf_error(p, conf_later(p, SET_LLDP_INTERVAL, SET_LLDP_HOLD),
 		    "lldp interval times hold is above 65535 s");
 }
 
@@ -756,6 +723,7 @@ conf_free(struct conf *c)
 		free(comp->address);
 		free(comp);
 	}
+	conf_ca_free(c);
 	free(c->node);
 	free(c->interface);
 	free(c->run_dir);

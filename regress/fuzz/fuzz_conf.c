@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "conf.h"
+#include "ipc.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *, size_t);
 
@@ -21,6 +22,27 @@ load(const char *path, char **buf, size_t *len)
 	memcpy(*buf, json, json_len);
 	*len = json_len;
 	return 0;
+}
+
+/* What the certificate service relies on. */
+static bool
+ca_ok(const struct conf *c)
+{
+	const struct conf_listener	*l;
+	const struct conf_profile	*p;
+	unsigned			 listeners = 0, profiles = 0;
+
+	for (l = c->listeners; l != NULL; l = l->next, listeners++)
+		if (l->port == 0 || l->port == c->mtls_port ||
+		    (l->door <= DOOR_MUTUAL && c->ca.server == NULL))
+			return false;
+	for (p = c->profiles; p != NULL; p = p->next, profiles++)
+		if (p->keys == 0 || p->usage == 0 || p->renew == 0 ||
+		    p->renew > p->validity ||
+		    p->validity > c->ca.issuing_validity)
+			return false;
+	return listeners <= ENROL_LISTENERS && profiles <= ENROL_PROFILES &&
+	    (c->ca.name != NULL || (listeners == 0 && profiles == 0));
 }
 
 int
@@ -47,7 +69,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if ((c == NULL) == (outlen == 0))
 		abort();
 	if (c != NULL && (c->node == NULL || c->silence <= c->keepalive ||
-	    c->reattest == 0 || c->mtls_port == 0))
+	    c->reattest == 0 || c->mtls_port == 0 || !ca_ok(c)))
 		abort();
 	conf_free(c);
 	free(out);

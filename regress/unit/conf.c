@@ -91,6 +91,47 @@ dump_lists(FILE *f, const struct conf *c)
 }
 
 static void
+dump_names(FILE *f, const char *what, const struct conf_name *n)
+{
+	for (; n != NULL; n = n->next)
+		fprintf(f, "%s %s\n", what, n->name);
+}
+
+/* The certificate service, where there is something of it. */
+static void
+dump_ca(FILE *f, const struct conf *c)
+{
+	const struct conf_listener	*l;
+	const struct conf_profile	*p;
+	const struct conf_path		*m;
+
+	if (c->ca.name == NULL)
+		return;
+	fprintf(f, "ca %s line %d curve %d root %llu issuing %llu crl %llu "
+	    "url %s\n", c->ca.name, c->ca.line, c->ca.curve,
+	    (unsigned long long)c->ca.root_validity,
+	    (unsigned long long)c->ca.issuing_validity,
+	    (unsigned long long)c->ca.crl_every, str(c->ca.url));
+	dump_names(f, "server", c->ca.server);
+	dump_names(f, "permitted dns", c->ca.permitted);
+	fprintf(f, "limit enrol %u request timeout %u\n", c->max_enrol,
+	    c->request_timeout);
+	for (l = c->listeners; l != NULL; l = l->next)
+		fprintf(f, "listener door %u port %u key %u line %d\n",
+		    l->door, l->port, l->key, l->line);
+	for (p = c->profiles; p != NULL; p = p->next) {
+		fprintf(f, "profile %s line %d keys %#x valid %llu renew %llu "
+		    "usage %u names %d open %d keygen %d operators %d\n",
+		    p->name, p->line, p->keys,
+		    (unsigned long long)p->validity,
+		    (unsigned long long)p->renew, p->usage, p->names, p->open,
+		    p->server_keygen, p->operators);
+		for (m = p->makers; m != NULL; m = m->next)
+			fprintf(f, "manufacturer root %s\n", m->path);
+	}
+}
+
+static void
 dump(FILE *f, const struct conf *c)
 {
 	fprintf(f, "node %s interface %s\n", c->node, str(c->interface));
@@ -116,6 +157,7 @@ dump(FILE *f, const struct conf *c)
 	    c->lldp_interval, c->lldp_hold,
 	    (unsigned long long)c->leaf_lifetime, str(c->cert_root));
 	dump_lists(f, c);
+	dump_ca(f, c);
 }
 
 /* Parse a sample; what came of it, in text. */
