@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # BMCs in network namespaces, each with a software TPM and the five daemons
-# under runsv. Sourced by system tests (after lib.sh) and by the demo.
+# under runsv; a node of the certificate service has enrold, too (enrol.sh).
+# Sourced by system tests (after lib.sh) and by the demo.
 #
 # A node NAME lives in $W/NAME:
 #   conf      its provd.conf            run/ state/   its directories
@@ -190,7 +191,7 @@ service() {
 # services NODE: those it has, the TPM first
 services() {
 	local s
-	for s in tpm $ROLES; do
+	for s in tpm $ROLES enrold; do
 		[ ! -d "$W/$1/service/$s" ] || echo "$s"
 	done
 }
@@ -265,7 +266,9 @@ await_peer() {
 }
 
 node_ready() {	# is every daemon of this node ready?
-	[ "$(ctl "$1" --json status | jq -s 'flatten | map(select(.row == "daemon" and .state == "ready")) | length')" = 5 ]
+	local n=5
+	[ ! -d "$W/$1/service/enrold" ] || n=6
+	[ "$(ctl "$1" --json status | jq -s 'flatten | map(select(.row == "daemon" and .state == "ready")) | length')" = $n ]
 }
 
 await_ready() {	# await_ready NODE [SECONDS]
