@@ -18,7 +18,7 @@
 #include <openssl/provider.h>
 #include <string.h>
 
-#include "tls.h"
+#include "tlsconn.h"
 
 #define PARAM_KEY_ID	"provd-key"
 #define SIG_MAX		112		/* DER, as in the catalogue */

@@ -1,9 +1,9 @@
 /*
  * The peer channel: TLS 1.3 between two nodes, with the private key in keyd.
  *
- * token.c and backoff.c are pure. provider.c knows OpenSSL's provider
- * interface, tls.c a connection, verify.c a certificate, peer.c the table
- * of peers, peerlink.c what a connection means for its peer.
+ * token.c and backoff.c are pure. tls.c knows who we are, verify.c a
+ * certificate, peer.c the table of peers, peerlink.c what a connection means
+ * for its peer; the connection itself is libutil/tlsconn.c.
  */
 #ifndef TLS_H
 #define TLS_H
@@ -11,8 +11,6 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,8 +18,7 @@
 
 #include "ipc.h"
 #include "netd.h"
-#include "reason.h"
-#include "refusal.h"
+#include "tlsconn.h"
 
 #define NODE_MAX	41	/* 40 hex digits and NUL */
 
@@ -67,64 +64,7 @@ void	backoff_init(struct backoff *, uint32_t min, uint32_t max);
 uint32_t backoff_next(struct backoff *, uint32_t random);
 void	backoff_reset(struct backoff *);
 
-/* ---- provider.c: keys whose private half is elsewhere -------------------- */
-
-#define SIGN_MAX	64	/* signatures that may be pending; as the link's window */
-
-struct sign_request {
-	uint32_t	 id;		/* for provider_done() */
-	uint32_t	 key;
-	uint16_t	 scheme;	/* of TLS, RFC 8446, 4.2.3 */
-	const uint8_t	*content;	/* whole, RFC 8446, 4.4.3; valid until done */
-	size_t		 len;
-};
-
-/*
- * Ask for a signature. R_OK: provider_done() has been or will be called;
- * R_TLS_BUSY: no room, ask again when another one is done; else why not.
- */
-typedef enum reason (*provider_sign_fn)(const struct sign_request *);
-
-/* Register the built-in provider; 0 or -1. */
-int	provider_init(OSSL_LIB_CTX *);
-void	provider_signer(provider_sign_fn);
-/* A key of keyd: its number there, its public half as 04 || X || Y. */
-EVP_PKEY *provider_key(uint32_t key, enum key_algorithm, const uint8_t *pub,
-	    size_t publen);
-/*
- * Ask for the signatures that wait to be asked for: after a handshake paused,
- * and when the signer has room again.
- */
-void	provider_flush(void);
-/*
- * A signature is there, or failed for a reason. Resumes the handshake that
- * waits for it; an id that nobody waits for any more is ignored.
- */
-void	provider_done(uint32_t id, enum reason, const uint8_t *sig, size_t len);
-/* Is a signature for this connection pending? It fails when resumed next. */
-bool	provider_abort(const SSL *);
-/* Why the last signature of this turn failed, or R_OK; and forget it. */
-enum reason provider_failure(void);
-unsigned provider_pending(void);
-
-/* ---- tls.c: one connection ----------------------------------------------- */
-
-struct tls;
-
-struct tls_events {
-	/* Complete; the certificate was accepted, tls_leaf() has it. */
-	void	(*up)(struct tls *, void *arg);
-	void	(*data)(struct tls *, void *arg, const uint8_t *, size_t);
-	/* Over, for this reason. Call tls_close() and forget it. */
-	void	(*down)(struct tls *, void *arg, const struct refusal *);
-	/*
-	 * The other side's leaf; 0, or -1 with why. Runs on a small stack
-	 * inside the handshake: check, keep, do nothing else.
-	 */
-	int	(*verify)(struct tls *, void *arg, X509 *leaf, struct refusal *);
-};
-
-#define TLS_PROPQ	"?provider=default"	/* the mandatory form fails */
+/* ---- tls.c: who we are, and connections under that name ------------------ */
 
 /*
  * Who we are from now on: the leaf, DER, and its key at keyd. Connections
@@ -136,16 +76,11 @@ bool	tls_ready(void);		/* there is an identity */
 OSSL_LIB_CTX *tls_lib(void);
 X509	*tls_parse(const uint8_t *der, size_t len);	/* all of it, or NULL */
 /*
- * Takes fd. Nothing is called from inside. NULL with the reason in why (fd
- * is closed then).
+ * tls_start() with the context of our identity. NULL with the reason in why
+ * (fd is closed then).
  */
 struct tls *tls_open(uv_loop_t *, int fd, bool server,
 	    const struct tls_events *, void *arg, struct refusal *why);
-/* 0, or -1 if what waits to be written is over its bound. */
-int	tls_send(struct tls *, const void *, size_t);
-/* Closes at once, whatever was under way; no event follows. NULL is fine. */
-void	tls_close(struct tls *);
-X509	*tls_leaf(const struct tls *);	/* theirs, once up; not to be freed */
 void	tls_stop(void);			/* free what tls_init() made */
 SSL_CTX	*tls_context(void);		/* a new one without identity, or NULL */
 
@@ -174,7 +109,6 @@ int	verify_window(const X509 *leaf, int64_t now, struct refusal *why);
 bool	verify_issued(X509 *leaf, X509 *anchor);
 /* May this certificate be an anchor? */
 bool	verify_anchor(X509 *);
-int	verify_alert(enum reason);	/* X509_V_ERR_* whose alert fits */
 
 /* ---- peer.c: the table of peers ------------------------------------------ */
 

@@ -263,29 +263,3 @@ verify_leaf(X509 *leaf, X509 *const *anchors, size_t nanchors, bool server,
 	}
 	return refuse_anchor(why, leaf, "another CA");
 }
-
-/*
- * libssl makes the alert of the verification error. What the other side may
- * know: its leaf is out of date, unfit, or of an unknown issuer.
- */
-int
-verify_alert(enum reason reason)
-{
-	switch (reason) {
-	case R_TLS_EXPIRED:
-		return X509_V_ERR_CERT_HAS_EXPIRED;
-	case R_TLS_NOT_YET_VALID:
-		return X509_V_ERR_CERT_NOT_YET_VALID;
-	case R_TLS_PURPOSE:
-	case R_TLS_KEY_USAGE:
-	case R_TLS_LEAF_CA:
-		return X509_V_ERR_INVALID_PURPOSE;
-	case R_TLS_NO_IDENTITY:
-	case R_TLS_TWO_IDENTITIES:
-	case R_TLS_BAD_IDENTITY:
-	case R_TLS_CERTIFICATE:
-		return X509_V_ERR_CERT_REJECTED;
-	default:
-		return X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-	}
-}

@@ -106,7 +106,7 @@ static void
 on_accept(uv_poll_t *h, int status, int events)
 {
 	static const struct tls_events	 ev = { on_up, on_data, on_down,
-	    on_verify };
+	    on_verify, NULL };
 	static const int		 on = 1;
 	struct refusal			 why;
 	struct tls			**slot = malloc(sizeof(*slot));

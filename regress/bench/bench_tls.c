@@ -201,7 +201,8 @@ on_verify(struct tls *t, void *arg, X509 *x, struct refusal *why)
 	    -1 : 0;
 }
 
-static const struct tls_events events = { on_up, on_data, on_down, on_verify };
+static const struct tls_events events = { on_up, on_data, on_down, on_verify,
+    NULL };
 
 static void
 open_pair(unsigned i, bool talks)

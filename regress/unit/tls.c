@@ -122,7 +122,8 @@ on_verify(struct tls *t, void *arg, X509 *x, struct refusal *why)
 	return -1;
 }
 
-static const struct tls_events events = { on_up, on_data, on_down, on_verify };
+static const struct tls_events events = { on_up, on_data, on_down, on_verify,
+    NULL };
 
 static void
 on_guard(uv_timer_t *t)

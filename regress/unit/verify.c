@@ -178,7 +178,7 @@ test_alert(void **state)
 	size_t	i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(verify_alert(cases[i].reason),
+		assert_int_equal(tls_alert(cases[i].reason),
 		    cases[i].alert);
 }
 
