@@ -36,7 +36,7 @@ struct tls {
 /* ---- the library --------------------------------------------------------- */
 
 OSSL_LIB_CTX *
-tls_library(const struct sieve_row *rows, size_t nrows)
+tls_library(const struct sieve_row *rows, size_t nrows, bool rsa)
 {
 	OSSL_LIB_CTX *lib;
 
@@ -45,7 +45,7 @@ tls_library(const struct sieve_row *rows, size_t nrows)
 	    !OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS |
 	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) ||
 	    (lib = sieve_open(rows, nrows)) == NULL ||
-	    provider_init(lib) == -1 ||
+	    provider_init(lib, rsa) == -1 ||
 	    !ASYNC_init_thread((size_t)2 * SIGN_MAX, 0))
 		return NULL;
 	return lib;

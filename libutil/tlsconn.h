@@ -35,8 +35,8 @@ struct sign_request {
  */
 typedef enum reason (*provider_sign_fn)(const struct sign_request *);
 
-/* Register the built-in provider; 0 or -1. */
-int	provider_init(OSSL_LIB_CTX *);
+/* Register the built-in provider, for keys on curves and maybe RSA; 0 or -1. */
+int	provider_init(OSSL_LIB_CTX *, bool rsa);
 void	provider_signer(provider_sign_fn);
 /* A key of keyd: its number there, its public half as 04 || X || Y, or the
  * modulus of RSA, whose exponent is 65537. */
@@ -83,7 +83,7 @@ struct tls_events {
  * OpenSSL with these algorithms and keyd's keys, jobs for SIGN_MAX handshakes
  * that wait. NULL on failure.
  */
-OSSL_LIB_CTX *tls_library(const struct sieve_row *, size_t);
+OSSL_LIB_CTX *tls_library(const struct sieve_row *, size_t, bool rsa);
 void	tls_keyd(void);		/* from now on keyd signs */
 /* For SSL_CTX_set_cert_verify_callback(): asks the connection's events. */
 int	tls_verify(X509_STORE_CTX *, void *);

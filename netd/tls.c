@@ -88,7 +88,7 @@ int
 tls_init(const struct conf *conf)
 {
 	if ((tls.lib = tls_library(algorithms,
-	    sizeof(algorithms) / sizeof(algorithms[0]))) == NULL ||
+	    sizeof(algorithms) / sizeof(algorithms[0]), false)) == NULL ||
 	    tls_warm() == -1) {
 		log_warnx("tls: openssl: %s",
 		    ERR_reason_error_string(ERR_peek_error()));
