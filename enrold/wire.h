@@ -54,6 +54,26 @@ struct http_request {
 	size_t		 body_len;
 };
 
+/* A request is read from a connection's bytes as they come. */
+struct http;
+
+enum http_step {
+	HTTP_MORE,		/* not whole yet */
+	HTTP_CONTINUE,		/* the client waits to hear that it may send on */
+	HTTP_WHOLE,		/* http_request() has it */
+	HTTP_REFUSED		/* why; nothing more can be read */
+};
+enum http_part { HTTP_IDLE, HTTP_HEADER, HTTP_BODY };	/* what is awaited */
+
+struct http *http_new(void);		/* NULL: no memory */
+void	http_free(struct http *);	/* wipes; NULL is fine */
+void	http_reset(struct http *);	/* for the next request; wipes this one */
+/* Takes *used bytes, all but for what follows a whole request. */
+enum http_step http_read(struct http *, const uint8_t *, size_t, size_t *used,
+	    struct refusal *why);
+const struct http_request *http_request(const struct http *);
+enum http_part http_part(const struct http *);
+
 /* ---- csr.c: certificate requests ----------------------------------------- */
 
 /*
@@ -61,6 +81,8 @@ struct http_request {
  * the subject, at most one subjectAltName of at most one name, a key of a
  * known type. der points into the caller's buffer.
  */
+enum csr_digest { CSR_SHA256, CSR_SHA384, CSR_SHA512, CSR_NDIGESTS };
+
 struct csr {
 	char		 name[65];	/* the common name, UTF-8, no NUL */
 	enum san_kind	 san_kind;
@@ -69,12 +91,14 @@ struct csr {
 	uint8_t		 public[512];	/* 04 || X || Y, or the modulus */
 	size_t		 public_len;
 	uint32_t	 exponent;	/* of RSA, else 0 */
-	uint8_t		 spki[32];	/* SHA-256 of the SubjectPublicKeyInfo */
 	char		 password[256];	/* challengePassword, or empty */
 	struct bytes	 der;		/* all of it */
 	struct bytes	 info;		/* CertificationRequestInfo: what is signed */
+	struct bytes	 spki;		/* SubjectPublicKeyInfo */
 	struct bytes	 signature;
-	int		 digest;	/* NID_sha256, ..: of the signature */
+	enum csr_digest	 digest;	/* of the signature */
+	bool		 pss;		/* RSASSA-PSS, with so many bytes of salt */
+	uint8_t		 salt;
 };
 
 int	csr_parse(const uint8_t *der, size_t len, struct csr *,
@@ -152,11 +176,12 @@ int	est_binding(const struct csr *, const uint8_t binding[32],
 int	est_csrattrs(uint32_t keys, uint8_t *out, size_t size, size_t *len);
 /*
  * A new key for serverkeygen, PKCS#8 DER (a secret: the caller wipes it), and
- * its public half and spki hash in *csr, which keeps its names. key_type is
- * csr->key_type. est_warm() loads what it needs.
+ * its public half in *csr, which keeps its names: P-256, whatever key the
+ * request had (RFC 7030, 4.4.1). est_warm() loads what it needs.
  */
 int	est_keygen(struct csr *, uint8_t *pkcs8, size_t size, size_t *len);
 int	est_warm(OSSL_LIB_CTX *);
+void	est_cool(void);
 /*
  * The multipart/mixed body of serverkeygen (RFC 7030, 4.4.2): the key, then
  * PKCS#7. type gets the Content-Type with its boundary.
@@ -186,6 +211,8 @@ int	ocsp_parse(const uint8_t *der, size_t len, struct ocsp_query *,
 	    struct refusal *why);
 /* "/ocsp/<base64, percent-encoded>": the DER of the request. 0 or -1. */
 int	ocsp_path(const char *path, uint8_t *der, size_t size, size_t *len);
+/* What key the OCSP signer of this certificate has. 0, or -1. */
+int	ocsp_algorithm(struct bytes certificate, enum key_algorithm *);
 /* A BasicOCSPResponse of what keyd signed, with the signer's certificate;
  * algorithm is that of its key. 0, or -1 if it does not fit. */
 int	ocsp_response(struct bytes data, struct bytes signature,
