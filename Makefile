@@ -58,7 +58,7 @@ SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.
 	      peer_fsm.c peer.c peer_index.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c service.c ca.c
-SRC_provctl = provctl.c command.c fill.c run.c client.c row.c code.c terminal.c file.c check.c
+SRC_provctl = provctl.c command.c fill.c run.c client.c row.c code.c terminal.c file.c ca.c offline.c cert.c device.c check.c
 
 PROGRAMS = keyd netd attestd enrold policyd provctl
 

@@ -471,7 +471,7 @@ check_daemons(struct check *c)
 		return;
 	if ((m = calloc(1, sizeof(*m))) == NULL)
 		abort();
-	status = client_call(fd, MSG_CTL_STATUS, m, false, daemon_row, c,
+	status = client_call(fd, MSG_CTL_STATUS, m, -1, false, daemon_row, c,
 	    &refused);
 	if (status != EX_GOOD)
 		say(c, FAIL, "daemon", "see policyd's log", "policyd did not "

@@ -83,9 +83,16 @@ client_connect(FILE *err, const char *path)
 }
 
 static int
-client_send(int fd, enum ipc_type type, uint32_t id, const void *msg)
+client_send(int fd, enum ipc_type type, uint32_t id, const void *msg,
+    int sendfd)
 {
 	static uint8_t	buf[IPC_MAX_RECORD];
+	union {
+		struct cmsghdr	head;
+		char		space[CMSG_SPACE(sizeof(int))];
+	}		control = { 0 };
+	struct iovec	iov = { .iov_base = buf };
+	struct msghdr	mh = { .msg_iov = &iov, .msg_iovlen = 1 };
 	size_t		len;
 	ssize_t		n;
 
@@ -93,7 +100,16 @@ client_send(int fd, enum ipc_type type, uint32_t id, const void *msg)
 		errno = EMSGSIZE;
 		return -1;
 	}
-	n = send(fd, buf, len, MSG_NOSIGNAL);
+	iov.iov_len = len;
+	if (sendfd != -1) {
+		mh.msg_control = &control;
+		mh.msg_controllen = sizeof(control.space);
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.head), &sendfd, sizeof(int));
+	}
+	n = sendmsg(fd, &mh, MSG_NOSIGNAL);
 	explicit_bzero(buf, len);	/* it may be a one-time code */
 	return n == (ssize_t)len ? 0 : -1;
 }
@@ -180,7 +196,7 @@ client_open(const char *path, FILE *err, int *status)
 	if ((m = calloc(1, sizeof(*m))) == NULL)
 		abort();
 	IPC_SET_BLOB(m->ctl_hello.catalogue, ipc_catalogue(), 32);
-	r = client_send(fd, MSG_CTL_HELLO, HELLO_ID, m);
+	r = client_send(fd, MSG_CTL_HELLO, HELLO_ID, m, -1);
 	if (r == 0)
 		r = client_read(fd, PATIENCE, &type, &id, m);
 	if (r == 1 && type == MSG_CTL_WELCOME && id == HELLO_ID &&
@@ -221,7 +237,7 @@ take_row(const struct msg_ctl_row *m, row_fn fn, void *arg)
 
 int
 client_call(int fd, enum ipc_type call, const union ipc_any *msg,
-    bool patient, row_fn fn, void *arg, struct msg_refused *refused)
+    int sendfd, bool patient, row_fn fn, void *arg, struct msg_refused *refused)
 {
 	union ipc_any	*m;
 	enum ipc_type	 type = MSG_NONE;
@@ -230,7 +246,7 @@ client_call(int fd, enum ipc_type call, const union ipc_any *msg,
 
 	if ((m = calloc(1, sizeof(*m))) == NULL)
 		abort();
-	r = client_send(fd, call, CALL_ID, msg) == -1 ? -1 : 1;
+	r = client_send(fd, call, CALL_ID, msg, sendfd) == -1 ? -1 : 1;
 	while (r == 1 && status == -1) {
 		r = client_read(fd, patient ? -1 : PATIENCE, &type, &id, m);
 		if (r != 1)

@@ -8,12 +8,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "provctl.h"
@@ -115,90 +112,17 @@ code_parse(const char *text, uint8_t code[CODE_LEN])
 
 /* ---- asking for one ---------------------------------------------------- */
 
-/*
- * A byte at a time, so that no buffer of stdio keeps it; signals that are
- * blocked come while it waits. -1: no line.
- */
-static int
-read_line(int fd, const sigset_t *mask, char *buf, size_t size)
-{
-	struct pollfd	p = { .fd = fd, .events = POLLIN };
-	size_t		n = 0;
-	ssize_t		r = -1;
-	char		c;
-
-	while (ppoll(&p, 1, NULL, mask) == 1 && (r = read(fd, &c, 1)) == 1 &&
-	    c != '\n') {
-		if (n == size - 1)
-			return -1;
-		buf[n++] = c;
-		r = -1;
-	}
-	buf[n] = '\0';
-	return r == -1 || (r == 0 && n == 0) ? -1 : 0;
-}
-
-static volatile sig_atomic_t	caught;
-
-static void
-on_signal(int signo)
-{
-	caught = signo;
-}
-
-/* A signal ends the asking, not the echo of the terminal. */
-static void
-signals(void (*fn)(int), sigset_t *set)
-{
-	static const int	 which[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
-	struct sigaction	 sa = { .sa_handler = fn };
-	size_t			 i;
-
-	sigemptyset(&sa.sa_mask);
-	sigemptyset(set);
-	for (i = 0; i < sizeof(which) / sizeof(which[0]); i++) {
-		sigaction(which[i], &sa, NULL);
-		sigaddset(set, which[i]);
-	}
-}
-
-static int
-ask_terminal(const struct termios *was, const char *name, char *buf,
-    size_t size)
-{
-	struct termios	quiet = *was;
-	sigset_t	set, mask;
-	int		r;
-
-	signals(on_signal, &set);
-	sigprocmask(SIG_BLOCK, &set, &mask);
-	quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	fputs("One-time code for ", stderr);
-	row_text(stderr, name);
-	fputs(" (empty: make one): ", stderr);
-	fflush(stderr);
-	r = read_line(STDIN_FILENO, &mask, buf, size);
-	tcsetattr(STDIN_FILENO, TCSAFLUSH, was);
-	fputc('\n', stderr);
-	signals(SIG_DFL, &set);
-	sigprocmask(SIG_SETMASK, &mask, NULL);
-	if (caught != 0) {
-		explicit_bzero(buf, size);
-		raise(caught);
-	}
-	return r;
-}
-
 /* From the terminal without echo, or a line of the standard input. */
 static int
 ask(const char *name, char *buf, size_t size)
 {
-	struct termios	was;
+	char	prompt[LINE_LEN];
 
-	if (isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &was) == 0)
-		return ask_terminal(&was, name, buf, size);
-	return read_line(STDIN_FILENO, NULL, buf, size);
+	if (!isatty(STDIN_FILENO))
+		return terminal_line(STDIN_FILENO, buf, size);
+	snprintf(prompt, sizeof(prompt),
+	    "One-time code for %s (empty: make one): ", name);
+	return terminal_ask(STDIN_FILENO, prompt, buf, size);
 }
 
 /* As a row, past stdio and jansson, whose buffers nobody wipes. */

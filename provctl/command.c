@@ -10,10 +10,9 @@
 #include <unistd.h>
 
 #include "confine.h"
-#include "provctl.h"
-#include "secret.h"
+#include "service.h"
 
-#define O(x)	(1u << OPT_##x)
+#define O(x)	(UINT64_C(1) << OPT_##x)
 
 static int	explain_code(const struct args *);
 static bool	take_csr(const struct args *, const json_t *, int *);
@@ -21,92 +20,171 @@ static bool	take_verify(const struct args *, const json_t *, int *);
 
 const struct command commands[] = {
 	{ "status", "", "the node, its daemons, keys, clock and counters",
-	    0, 0, 0, MSG_CTL_STATUS, NULL, NULL, false, NULL },
+	    0, 0, 0, MSG_CTL_STATUS, NULL, NULL, 0, NULL },
 	{ "neighbours", "", "who was heard over LLDP",
-	    0, 0, 0, MSG_CTL_NEIGHBOURS, NULL, NULL, false, NULL },
+	    0, 0, 0, MSG_CTL_NEIGHBOURS, NULL, NULL, 0, NULL },
 	{ "peer list", "", "every peer, a line each",
-	    0, 0, 0, MSG_CTL_PEER_LIST, NULL, NULL, false, NULL },
+	    0, 0, 0, MSG_CTL_PEER_LIST, NULL, NULL, 0, NULL },
 	{ "peer show", "NAME", "one peer whole: state, evidence, steps, "
 	    "measurements",
-	    1, 1, 0, MSG_CTL_PEER_SHOW, NULL, fill_peer_show, false, NULL },
+	    1, 1, 0, MSG_CTL_PEER_SHOW, NULL, fill_peer_show, DETAIL, NULL },
 	{ "peer add", "NAME [--identity ID] [--serial SERIAL] "
 	    "[--address ADDRESS]", "list a peer, and what identifies it",
 	    1, 1, O(IDENTITY) | O(SERIAL) | O(ADDRESS), MSG_CTL_PEER_ADD,
-	    NULL, fill_peer_add, false, NULL },
+	    NULL, fill_peer_add, 0, NULL },
 	{ "peer remove", "NAME", "forget a peer that was added so",
-	    1, 1, 0, MSG_CTL_PEER_REMOVE, NULL, fill_peer_remove, false, NULL },
+	    1, 1, 0, MSG_CTL_PEER_REMOVE, NULL, fill_peer_remove, 0, NULL },
 	{ "provision", "NAME [--identity ID | --code] [--no-wait]",
 	    "attest a peer and, on our verdict, trust it",
 	    1, 1, O(IDENTITY) | O(CODE) | O(NO_WAIT), MSG_CTL_PROVISION, NULL,
-	    fill_provision, true, NULL },
+	    fill_provision, STREAM, NULL },
 	{ "unprovision", "NAME", "stop trusting a peer; its connection closes",
-	    1, 1, 0, MSG_CTL_UNPROVISION, NULL, fill_unprovision, false, NULL },
+	    1, 1, 0, MSG_CTL_UNPROVISION, NULL, fill_unprovision, 0, NULL },
 	{ "revoke", "NAME", "never trust this identity again, until "
 	    "unprovisioned",
-	    1, 1, 0, MSG_CTL_REVOKE, NULL, fill_revoke, false, NULL },
+	    1, 1, 0, MSG_CTL_REVOKE, NULL, fill_revoke, 0, NULL },
 	{ "identity show", "", "this node's id, keys and certificates",
-	    0, 0, 0, MSG_CTL_IDENTITY_SHOW, NULL, NULL, false, NULL },
+	    0, 0, 0, MSG_CTL_IDENTITY_SHOW, NULL, NULL, 0, NULL },
 	{ "identity csr", "[--serial SERIAL] [-o FILE]",
 	    "a request for the maker's certificate, PEM",
 	    0, 0, O(SERIAL) | O(OUTPUT), MSG_CTL_IDENTITY_CSR, NULL, fill_csr,
-	    false, take_csr },
+	    0, take_csr },
 	{ "identity install", "FILE", "the maker's chain, PEM in any order; - "
 	    "is the standard input",
-	    1, 1, 0, MSG_CTL_IDENTITY_INSTALL, NULL, fill_install, false,
+	    1, 1, 0, MSG_CTL_IDENTITY_INSTALL, NULL, fill_install, 0,
 	    NULL },
 	{ "component list", "", "every component, a line each",
-	    0, 0, 0, MSG_CTL_COMPONENT_LIST, NULL, NULL, false, NULL },
+	    0, 0, 0, MSG_CTL_COMPONENT_LIST, NULL, NULL, 0, NULL },
 	{ "component show", "NAME", "one component whole: state, certificate, "
 	    "steps",
-	    1, 1, 0, MSG_CTL_COMPONENT_SHOW, NULL, fill_component, false,
+	    1, 1, 0, MSG_CTL_COMPONENT_SHOW, NULL, fill_component, DETAIL,
 	    NULL },
 	{ "component enrol", "NAME [--no-wait]", "attest a component and give "
 	    "it a certificate for its slot",
-	    1, 1, O(NO_WAIT), MSG_CTL_COMPONENT_ENROL, NULL, fill_enrol, true,
+	    1, 1, O(NO_WAIT), MSG_CTL_COMPONENT_ENROL, NULL, fill_enrol, STREAM,
 	    NULL },
 	{ "reference learn", "NAME", "propose what our last attestation of a "
 	    "peer saw",
-	    1, 1, 0, MSG_CTL_REFERENCE_LEARN, NULL, fill_learn, false, NULL },
+	    1, 1, 0, MSG_CTL_REFERENCE_LEARN, NULL, fill_learn, 0, NULL },
 	{ "reference show", "NAME", "reference values, accepted and proposed",
-	    1, 1, 0, MSG_CTL_REFERENCE_SHOW, NULL, fill_reference, false,
+	    1, 1, 0, MSG_CTL_REFERENCE_SHOW, NULL, fill_reference, 0,
 	    NULL },
 	{ "reference accept", "NAME", "accept the proposal",
-	    1, 1, 0, MSG_CTL_REFERENCE_ACCEPT, NULL, fill_accept, false,
+	    1, 1, 0, MSG_CTL_REFERENCE_ACCEPT, NULL, fill_accept, 0,
 	    NULL },
 	{ "audit show", "[--from N] [--last N]", "audit records, oldest first",
 	    0, 0, O(FROM) | O(LAST), MSG_CTL_AUDIT_SHOW, NULL, fill_audit,
-	    false, NULL },
+	    0, NULL },
 	{ "audit verify", "", "walk the chain, its checkpoints and the TPM's "
 	    "counter",
-	    0, 0, 0, MSG_CTL_AUDIT_VERIFY, NULL, NULL, false, take_verify },
+	    0, 0, 0, MSG_CTL_AUDIT_VERIFY, NULL, NULL, 0, take_verify },
 	{ "explain peer", "NAME", "why a peer is in its state, and what to do",
-	    1, 1, 0, MSG_CTL_EXPLAIN_PEER, NULL, fill_explain, false, NULL },
+	    1, 1, 0, MSG_CTL_EXPLAIN_PEER, NULL, fill_explain, 0, NULL },
 	{ "explain", "CODE", "a reason; needs no daemon",
-	    1, 1, 0, MSG_NONE, explain_code, NULL, false, NULL },
+	    1, 1, 0, MSG_NONE, explain_code, NULL, 0, NULL },
+	{ "ca init", "[--offline DIR|- [--permitted NAME,...] "
+	    "[--passphrase-fd N] [-o FILE]]",
+	    "make the root and the issuing CA of the certificate service",
+	    0, 0, O(OFFLINE) | O(PERMITTED) | O(PASSPHRASE_FD) | O(OUTPUT),
+	    MSG_CTL_CA_INIT, ca_init, NULL, 0, NULL },
+	{ "ca show", "[--pem]", "the root, the issuing CAs, their signers and "
+	    "CRLs",
+	    0, 0, O(PEM), MSG_CTL_CA_SHOW, NULL, NULL, 0, take_ca },
+	{ "ca csr", "[-o FILE]", "the request of the issuing CA that waits for "
+	    "its certificate, PEM",
+	    0, 0, O(OUTPUT), MSG_CTL_CA_CSR, NULL, NULL, 0, take_csr },
+	{ "ca sign", "--offline DIR [--new-root] [--permitted NAME,...] "
+	    "[--passphrase-fd N] [-o FILE] CSR",
+	    "sign such a request where the root is; needs no daemon",
+	    1, 1, O(OFFLINE) | O(NEW_ROOT) | O(PERMITTED) | O(PASSPHRASE_FD) |
+	    O(OUTPUT), MSG_NONE, ca_sign, NULL, 0, NULL },
+	{ "ca install", "FILE", "the certificates that came of it, PEM in any "
+	    "order; - is the standard input",
+	    1, 1, 0, MSG_CTL_CA_INSTALL, NULL, fill_ca_install, 0, NULL },
+	{ "ca rollover", "[--root] [--offline DIR|- [--permitted NAME,...] "
+	    "[--passphrase-fd N] [-o FILE]]",
+	    "a new issuing CA, or a new root and a new issuing CA",
+	    0, 0, O(ROOT) | O(OFFLINE) | O(PERMITTED) | O(PASSPHRASE_FD) |
+	    O(OUTPUT), MSG_CTL_CA_ROLLOVER, ca_rollover, NULL, 0, NULL },
+	{ "ca crl", "[--publish] [--generation N] [-o FILE]",
+	    "the CRL of an issuing CA, DER",
+	    0, 0, O(PUBLISH) | O(GENERATION) | O(OUTPUT), MSG_CTL_CA_CRL,
+	    ca_crl, NULL, 0, NULL },
+	{ "cert list", "[--name NAME] [--profile PROFILE] [--status STATUS]",
+	    "certificates that were issued, oldest first",
+	    0, 0, O(NAME) | O(PROFILE) | O(STATUS), MSG_CTL_CERT_LIST, NULL,
+	    fill_cert_list, 0, NULL },
+	{ "cert show", "SERIAL [--pem]", "one certificate whole",
+	    1, 1, O(PEM), MSG_CTL_CERT_SHOW, NULL, fill_cert_show, DETAIL,
+	    take_pem },
+	{ "cert revoke", "SERIAL | --name NAME [--reason REASON]",
+	    "revoke a certificate, or all of a device; published when it "
+	    "returns",
+	    0, 1, O(NAME) | O(REASON), MSG_CTL_CERT_REVOKE, NULL,
+	    fill_cert_revoke, 0, NULL },
+	{ "cert export", "[--name NAME] [--profile PROFILE] [--status STATUS] "
+	    "[-o FILE]", "the same as a list, PEM",
+	    0, 0, O(NAME) | O(PROFILE) | O(STATUS) | O(OUTPUT),
+	    MSG_CTL_CERT_LIST, cert_export, NULL, 0, NULL },
+	{ "cert stats", "", "how many certificates, by profile and status",
+	    0, 0, 0, MSG_CTL_CERT_STATS, NULL, NULL, 0, NULL },
+	{ "device add", "NAME [--profile PROFILE] [--ticket [LIFETIME]] "
+	    "[-o FILE]", "list a device; a ticket lets it enrol once",
+	    1, 1, O(PROFILE) | O(TICKET) | O(OUTPUT), MSG_CTL_DEVICE_ADD,
+	    device_add, NULL, DETAIL, NULL },
+	{ "device remove", "NAME", "forget a device and its tickets",
+	    1, 1, 0, MSG_CTL_DEVICE_REMOVE, NULL, fill_device_remove, 0,
+	    NULL },
+	{ "device list", "[--name NAME] [--profile PROFILE]",
+	    "devices that are listed, a line each",
+	    0, 0, O(NAME) | O(PROFILE), MSG_CTL_DEVICE_LIST, NULL,
+	    fill_device_list, 0, NULL },
+	{ "device import", "FILE [--profile PROFILE] [--ticket [LIFETIME]] "
+	    "[-o FILE]", "add devices from CSV, NAME or NAME,PROFILE a line; - "
+	    "is the standard input",
+	    1, 1, O(PROFILE) | O(TICKET) | O(OUTPUT), MSG_CTL_DEVICE_ADD,
+	    device_import, NULL, 0, NULL },
+	{ "device export", "[--name NAME] [--profile PROFILE] [-o FILE]",
+	    "devices that are listed, CSV",
+	    0, 0, O(NAME) | O(PROFILE) | O(OUTPUT), MSG_CTL_DEVICE_LIST,
+	    device_export, NULL, 0, NULL },
 	{ "monitor", "", "every event from now on, until interrupted",
-	    0, 0, 0, MSG_CTL_MONITOR, NULL, NULL, true, NULL },
+	    0, 0, 0, MSG_CTL_MONITOR, NULL, NULL, STREAM, NULL },
 	{ "log level", "warn|info|debug|trace [DAEMON]",
 	    "how much one daemon, or all, log",
-	    1, 2, 0, MSG_CTL_LOG_LEVEL, NULL, fill_log, false, NULL },
+	    1, 2, 0, MSG_CTL_LOG_LEVEL, NULL, fill_log, 0, NULL },
 	{ "check", "", "is this installation sane; best as root",
-	    0, 0, 0, MSG_NONE, check_run, NULL, false, NULL },
+	    0, 0, 0, MSG_NONE, check_run, NULL, 0, NULL },
 };
 const size_t ncommands = sizeof(commands) / sizeof(commands[0]);
 
 static const struct {
 	const char	*name;
 	enum opt	 opt;
-	bool		 value;
+	enum { NO, YES, MAYBE } value;	/* MAYBE: a duration after it is */
 } options[] = {
-	{ "--identity",	OPT_IDENTITY,	true },
-	{ "--serial",	OPT_SERIAL,	true },
-	{ "--address",	OPT_ADDRESS,	true },
-	{ "--from",	OPT_FROM,	true },
-	{ "--last",	OPT_LAST,	true },
-	{ "-o",		OPT_OUTPUT,	true },
-	{ "--output",	OPT_OUTPUT,	true },
-	{ "--no-wait",	OPT_NO_WAIT,	false },
-	{ "--code",	OPT_CODE,	false },
+	{ "--identity",	OPT_IDENTITY,	YES },
+	{ "--serial",	OPT_SERIAL,	YES },
+	{ "--address",	OPT_ADDRESS,	YES },
+	{ "--from",	OPT_FROM,	YES },
+	{ "--last",	OPT_LAST,	YES },
+	{ "-o",		OPT_OUTPUT,	YES },
+	{ "--output",	OPT_OUTPUT,	YES },
+	{ "--no-wait",	OPT_NO_WAIT,	NO },
+	{ "--code",	OPT_CODE,	NO },
+	{ "--name",	OPT_NAME,	YES },
+	{ "--profile",	OPT_PROFILE,	YES },
+	{ "--status",	OPT_STATUS,	YES },
+	{ "--reason",	OPT_REASON,	YES },
+	{ "--pem",	OPT_PEM,	NO },
+	{ "--ticket",	OPT_TICKET,	MAYBE },
+	{ "--offline",	OPT_OFFLINE,	YES },
+	{ "--new-root",	OPT_NEW_ROOT,	NO },
+	{ "--passphrase-fd", OPT_PASSPHRASE_FD, YES },
+	{ "--permitted", OPT_PERMITTED,	YES },
+	{ "--root",	OPT_ROOT,	NO },
+	{ "--publish",	OPT_PUBLISH,	NO },
+	{ "--generation", OPT_GENERATION, YES },
 };
 
 /* ---- rows that are not only shown -------------------------------------- */
@@ -266,6 +344,16 @@ general_option(char **argv, int argc, int *i, struct args *a)
 	return 1;
 }
 
+/* "90" or "12h": neither a MAC nor an option. */
+static bool
+is_duration(const char *s)
+{
+	size_t	n = strspn(s, "0123456789");
+
+	return n > 0 && (s[n] == '\0' || (strchr("smhd", s[n]) != NULL &&
+	    s[n + 1] == '\0'));
+}
+
 static int
 command_option(char **argv, int argc, int *i, struct args *a)
 {
@@ -275,11 +363,12 @@ command_option(char **argv, int argc, int *i, struct args *a)
 	for (o = 0; o < n; o++)
 		if (strcmp(name, options[o].name) == 0)
 			break;
-	if (o == n || !(a->cmd->opts & 1u << options[o].opt))
+	if (o == n || !(a->cmd->opts & UINT64_C(1) << options[o].opt))
 		return args_wrong("unknown option", name);
 	if (a->opt[options[o].opt] != NULL)
 		return args_wrong("given twice:", name);
-	if (!options[o].value)
+	if (options[o].value == NO || (options[o].value == MAYBE &&
+	    (*i + 1 == argc || !is_duration(argv[*i + 1]))))
 		a->opt[options[o].opt] = "";
 	else if (*i + 1 == argc)
 		return args_wrong("this option has a value:", name);
@@ -338,73 +427,4 @@ command_parse(int argc, char **argv, struct args *a)
 		return 0;
 	command_help(stderr, a->cmd);
 	return EX_WRONG;
-}
-
-/* ---- running one ------------------------------------------------------- */
-
-struct run {
-	const struct args	*args;
-	struct printer		 printer;
-	int			 status;
-};
-
-static int
-each_row(const json_t *row, void *arg)
-{
-	struct run	*r = arg;
-
-	if (r->args->cmd->row == NULL ||
-	    !r->args->cmd->row(r->args, row, &r->status))
-		row_print(&r->printer, row);
-	return 0;
-}
-
-static void
-say_refused(struct run *r, const struct msg_refused *m)
-{
-	json_t	*row;
-
-	if (r->args->json) {
-		row = json_pack("{s:s, s:o}", "row", "refused", "reason",
-		    row_why((enum reason)m->reason, m->field, m->expected,
-		    m->seen));
-		row_print(&r->printer, row);
-		json_decref(row);
-	}
-	client_refused(stderr, m);
-}
-
-int
-command_run(const struct args *a)
-{
-	struct run		 run = { .args = a };
-	struct msg_refused	 refused;
-	union ipc_any		*m;
-	char			 path[PATH_MAX];
-	int			 fd, status;
-
-	if (a->cmd->type == MSG_NONE)
-		return a->cmd->local(a);
-	if ((m = calloc(1, sizeof(*m))) == NULL)
-		abort();
-	if (a->cmd->fill != NULL && a->cmd->fill(a, m) == -1) {
-		freezero(m, sizeof(*m));
-		return EX_WRONG;
-	}
-	client_path(a, path, sizeof(path));
-	if ((fd = client_open(path, stderr, &status)) == -1) {
-		freezero(m, sizeof(*m));
-		return status;
-	}
-	row_begin(&run.printer, stdout, a->json, a->cmd->stream,
-	    a->cmd->type == MSG_CTL_PEER_SHOW ||
-	    a->cmd->type == MSG_CTL_COMPONENT_SHOW);
-	status = client_call(fd, a->cmd->type, m, a->cmd->stream, each_row,
-	    &run, &refused);
-	row_end(&run.printer);
-	if (status == EX_REFUSED)
-		say_refused(&run, &refused);
-	close(fd);
-	freezero(m, sizeof(*m));
-	return status == EX_GOOD ? run.status : status;
 }

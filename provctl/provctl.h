@@ -1,6 +1,8 @@
 #ifndef PROVCTL_H
 #define PROVCTL_H
 
+#include <sys/types.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +26,14 @@ enum {
 enum opt {
 	OPT_IDENTITY, OPT_SERIAL, OPT_ADDRESS, OPT_FROM, OPT_LAST, OPT_OUTPUT,
 	OPT_NO_WAIT, OPT_CODE,
+	/* the certificate service */
+	OPT_NAME, OPT_PROFILE, OPT_STATUS, OPT_REASON, OPT_PEM, OPT_TICKET,
+	OPT_OFFLINE, OPT_NEW_ROOT, OPT_PASSPHRASE_FD, OPT_PERMITTED, OPT_ROOT,
+	OPT_PUBLISH, OPT_GENERATION,
+	/* enrol */
+	OPT_MAC, OPT_INTERFACE, OPT_OUT, OPT_SERVER, OPT_TICKET_FILE, OPT_KEY,
+	OPT_EST, OPT_CA, OPT_FINGERPRINT, OPT_TPM, OPT_DAEMON, OPT_RENEW,
+	OPT_SAME_KEY, OPT_TIMEOUT,
 	OPT_COUNT
 };
 
@@ -37,18 +47,23 @@ struct args {
 	const char	*opt[OPT_COUNT];	/* a flag's is "" */
 };
 
+#define STREAM	1	/* rows come as things happen */
+#define DETAIL	2	/* one thing is shown whole */
+
 struct command {
 	const char	*name;		/* "peer add" */
 	const char	*usage;		/* its arguments */
 	const char	*text;		/* what it does */
 	int		 min, max;	/* positional arguments */
-	unsigned	 opts;		/* 1 << OPT_x: those it takes */
-	enum ipc_type	 type;		/* what it sends, or MSG_NONE: */
-	int		(*local)(const struct args *);	/* exit code */
+	uint64_t	 opts;		/* 1 << OPT_x: those it takes */
+	enum ipc_type	 type;		/* what it sends, or MSG_NONE */
+	/* Not one call: none or several, or one that is not only shown; an
+	 * exit code. NULL: send and show. */
+	int		(*local)(const struct args *);
 	/* Fields of the message from the arguments; 0, or -1 after a word
 	 * on the standard error. NULL: it has none. */
 	int		(*fill)(const struct args *, union ipc_any *);
-	bool		 stream;	/* rows come as things happen */
+	unsigned	 show;		/* STREAM, DETAIL */
 	/* Takes a row from the printer; true if it did. May be NULL. */
 	bool		(*row)(const struct args *, const json_t *, int *status);
 };
@@ -59,7 +74,6 @@ extern const size_t ncommands;
 int	command_parse(int argc, char **argv, struct args *);
 void	command_usage(FILE *);
 void	command_help(FILE *, const struct command *);
-int	command_run(const struct args *);	/* exit code */
 
 /* ---- fill.c ------------------------------------------------------------ */
 
@@ -97,11 +111,11 @@ void	client_path(const struct args *, char *, size_t);
 /* Connected and greeted: a descriptor; or -1 and *status, after a word. */
 int	client_open(const char *path, FILE *err, int *status);
 /*
- * Send a call and read rows until its answer. An exit code; what was refused
- * has been said on the standard error (and with json as a row on out).
+ * Send a call and read rows until its answer. An exit code; a refusal is
+ * in refused for the caller to say. sendfd goes with the call, or is -1.
  */
-int	client_call(int fd, enum ipc_type, const union ipc_any *, bool patient,
-	    row_fn, void *arg, struct msg_refused *refused);
+int	client_call(int fd, enum ipc_type, const union ipc_any *, int sendfd,
+	    bool patient, row_fn, void *arg, struct msg_refused *refused);
 void	client_refused(FILE *, const struct msg_refused *);
 
 /* ---- row.c ------------------------------------------------------------- */
@@ -122,6 +136,63 @@ json_t	*row_why(enum reason, const char *field, const char *expected,
 	    const char *seen);
 /* Printable, whoever sent it: no control characters reach the terminal. */
 void	row_text(FILE *, const char *);
+
+/* ---- run.c ------------------------------------------------------------- */
+
+int	command_run(const struct args *);	/* exit code */
+
+/* A connection to policyd and the rows that come over it. */
+struct run {
+	const struct args	*args;
+	struct printer		 printer;
+	int			 fd;
+	int			 status;	/* what a row made of EX_GOOD */
+};
+
+/* EX_GOOD, or an exit code after a word; then run_end() is not due. */
+int	run_begin(struct run *, const struct args *);
+/*
+ * One call with its rows; a refusal is said. fn NULL prints them, arg is for
+ * fn. fd goes with the call, or is -1. An exit code.
+ */
+int	run_call(struct run *, enum ipc_type, const union ipc_any *, int fd,
+	    row_fn fn, void *arg);
+/* The same, but a refusal is not said: run_say() may. */
+int	run_try(struct run *, enum ipc_type, const union ipc_any *, int fd,
+	    row_fn fn, void *arg, struct msg_refused *);
+void	run_say(struct run *, const struct msg_refused *);
+int	run_print(const json_t *row, void *run);	/* a row_fn */
+int	run_end(struct run *, int status);
+
+/* ---- terminal.c -------------------------------------------------------- */
+
+/*
+ * One line without its end from a descriptor, no byte more; 0, or -1 if there
+ * is none or it does not fit.
+ */
+int	terminal_line(int fd, char *buf, size_t size);
+/* The same from a terminal, after a prompt and without echo. */
+int	terminal_ask(int fd, const char *prompt, char *buf, size_t size);
+
+/* ---- file.c ------------------------------------------------------------ */
+
+/* A file that is whole and on disk, or not there; or the standard output. */
+struct outfile {
+	FILE		*f;
+	const char	*path;
+	char		*tmp;		/* what becomes path, or NULL */
+};
+
+/*
+ * path NULL or "-" is the standard output; what is there and no regular file
+ * is written as it is. These return 0, or -1 after a word.
+ */
+int	out_open(struct outfile *, const char *path, mode_t);
+int	out_close(struct outfile *, bool keep);
+int	file_put(const char *path, mode_t, const void *, size_t);
+/* All of a file, or of the standard input for "-"; NUL-terminated, freezero. */
+char	*file_get(const char *path, size_t max, size_t *len);
+int	file_sync_dir(const char *path);	/* of a file, to disk */
 
 /* ---- code.c ------------------------------------------------------------ */
 

@@ -9,10 +9,11 @@
 #include "provctl.h"
 
 #define COLUMNS	18
+#define ROWS_MAX	10000	/* a longer table comes in pieces */
 
 enum shape {
 	BLOCK,		/* a line a member */
-	DETAIL,		/* the same, where one thing is shown whole */
+	WHOLE,		/* the same, where one thing is shown whole */
 	TABLE		/* a line a row, with its neighbours of the same kind */
 };
 
@@ -62,7 +63,7 @@ static const struct layout {
 	    { "REASON", "reason" } },
 	    "{name}: {state}, provisioned {provisioned}, {connected} "
 	    "{reason}" },
-	{ "peer", DETAIL, { { "peer", "name" }, { "state", "state" },
+	{ "peer", WHOLE, { { "peer", "name" }, { "state", "state" },
 	    { "since", "since" }, { "provisioned", "provisioned" },
 	    { "connected", "connected" }, { "reason", "reason" },
 	    { "warning", "warning" }, { "listed by", "origin" },
@@ -85,7 +86,7 @@ static const struct layout {
 	    { "ADDRESS", "address" }, { "UNTIL", "not_after" },
 	    { "REASON", "reason" } },
 	    "{name}: {state}, slot {slot}, until {not_after} {reason}" },
-	{ "component", DETAIL, { { "component", "name" },
+	{ "component", WHOLE, { { "component", "name" },
 	    { "state", "state" }, { "since", "since" },
 	    { "enrolled", "enrolled" }, { "reason", "reason" },
 	    { "warning", "warning" }, { "slot", "slot" },
@@ -133,6 +134,36 @@ static const struct layout {
 	{ "explain", BLOCK, { { "peer", "peer" }, { "state", "state" },
 	    { "why", "text" }, { "reason", "reason" },
 	    { "warning", "warning" }, { "id to confirm", "confirm" } }, NULL },
+	{ "ca", TABLE, { { "CA", "kind" }, { "N", "generation" },
+	    { "STATE", "state" }, { "KEY", "key" }, { "UNTIL", "not_after" },
+	    { "SERIAL", "serial" }, { "SUBJECT", "subject" } }, NULL },
+	{ "crl", TABLE, { { "CRL OF", "generation" }, { "NUMBER", "number" },
+	    { "ENTRIES", "entries" }, { "SINCE", "this_update" },
+	    { "NEXT", "next_update" } }, NULL },
+	{ "ca_csr", BLOCK, { { "subject", "subject" }, { "request", "pem" } },
+	    NULL },
+	{ "cert", TABLE, { { "SERIAL", "serial" }, { "NAME", "name" },
+	    { "PROFILE", "profile" }, { "STATUS", "status" },
+	    { "UNTIL", "not_after" }, { "BY", "auth" }, { "DOOR", "door" } },
+	    NULL },
+	{ "cert", WHOLE, { { "serial", "serial" }, { "name", "name" },
+	    { "profile", "profile" }, { "status", "status" },
+	    { "revoked", "revoked" }, { "because of", "revocation" },
+	    { "valid from", "not_before" }, { "valid until", "not_after" },
+	    { "issued", "issued" }, { "acknowledged", "acknowledged" },
+	    { "issuing CA", "generation" }, { "let in by", "auth" },
+	    { "door", "door" }, { "address", "address" },
+	    { "SHA-256", "sha256" }, { "certificate", "pem" } }, NULL },
+	{ "cert_stats", TABLE, { { "PROFILE", "profile" }, { "TOTAL", "total" },
+	    { "VALID", "valid" }, { "REVOKED", "revoked" },
+	    { "EXPIRED", "expired" }, { "ORPHANS", "orphan" } }, NULL },
+	{ "device", TABLE, { { "DEVICE", "name" }, { "PROFILE", "profile" },
+	    { "TICKET", "ticket_state" }, { "UNTIL", "ticket_expires" },
+	    { "CERTIFICATES", "certificates" }, { "LAST", "last" } }, NULL },
+	{ "device", WHOLE, { { "device", "name" }, { "profile", "profile" },
+	    { "added", "added" }, { "ticket", "ticket" },
+	    { "good until", "ticket_expires" },
+	    { "certificates", "certificates" }, { "last", "last" } }, NULL },
 	{ "reason", BLOCK, { { "code", "code" }, { "what", "text" },
 	    { "remedy", "remedy" } }, NULL },
 	{ "refused", BLOCK, { { "refused", "reason" } }, NULL },
@@ -149,7 +180,7 @@ layout_find(const struct printer *p, const json_t *row)
 		return NULL;
 	for (i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
 		if (strcmp(layouts[i].row, name) == 0 && (found == NULL ||
-		    (layouts[i].shape == DETAIL) == p->detail))
+		    (layouts[i].shape == WHOLE) == p->detail))
 			found = &layouts[i];
 	return found;
 }
@@ -409,7 +440,8 @@ row_print(struct printer *p, const json_t *row)
 {
 	const struct layout	*l = layout_find(p, row);
 
-	if (p->list != NULL && layout_find(p, json_array_get(p->list, 0)) != l)
+	if (p->list != NULL && (json_array_size(p->list) == ROWS_MAX ||
+	    layout_find(p, json_array_get(p->list, 0)) != l))
 		flush_table(p);
 	if (p->json || l == NULL) {
 		/* a row of a newer policyd is better than none */
