@@ -2,7 +2,7 @@
  * Many devices that ask the certificate service at once:
  *
  *   enrolload load [-1ep] [-A address] [-P port] [-c connections]
- *       [-l profile] [-r seconds] [-o acknowledged] -t tickets
+ *       [-l profile] [-r seconds] [-s rate] [-o acknowledged] -t tickets
  *   enrolload load [-1p] ... -u path -b body -T type -n count
  *   enrolload csr [-w] -n name-in-hex >der
  *   enrolload bare seconds
@@ -11,7 +11,8 @@
  * file ("-" for no ticket), then sends them as JSON, or with -e as EST, over
  * TLS 1.3 or with -p without, on connections that are kept or with -1 one for
  * each. With -r, what got no answer, or 429 or 503, is sent again in the same
- * bytes until so many seconds are over. The file of -o has a line for each
+ * bytes until so many seconds are over; with -s no more than rate requests
+ * are begun in a second. The file of -o has a line for each
  * certificate: microseconds since 1970 when it was here, name, serial number,
  * SHA-256. With -u the same body is posted count times.
  *
@@ -61,7 +62,7 @@ struct request {
 	char		*name;
 };
 
-enum state { IDLE, CONNECTING, GREETING, WRITING, READING };
+enum state { IDLE, CONNECTING, GREETING, WRITING, READING, RESTING };
 
 struct conn {
 	int		 fd;
@@ -76,7 +77,7 @@ struct conn {
 static struct {
 	struct in_addr	 address;
 	uint16_t	 port;
-	unsigned	 nconns, nreq, seconds;
+	unsigned	 nconns, nreq, seconds, rate;
 	bool		 once, est, plain;
 	const char	*profile, *tickets, *path, *body, *type;
 	FILE		*acknowledged;
@@ -87,6 +88,7 @@ static OSSL_LIB_CTX	*lib;
 static int		 ep;
 static struct request	*reqs, **waiting;
 static unsigned		 nwaiting;
+static uint64_t		 started;	/* ms */
 static struct conn	*conns;
 static unsigned long	 ok, refused, failed, again;
 static uint64_t		*took;	/* us */
@@ -484,10 +486,17 @@ conn_next(struct conn *c)
 			conn_close(c);
 			return;
 		}
+		if (opt.rate != 0 && opt.nreq - nwaiting >=
+		    1 + (now_ms() - started) * opt.rate / 1000) {
+			c->wake = now_ms() + PAUSE_MS;
+			c->state = c->state == IDLE ? IDLE : RESTING;
+			return;
+		}
 		c->req = waiting[--nwaiting];
 		c->since = now_us(CLOCK_MONOTONIC);
 	}
 	c->sent = c->got = 0;
+	c->wake = 0;
 	if (c->state == IDLE)
 		conn_dial(c);
 	else
@@ -632,6 +641,11 @@ conn_step(struct conn *c)
 				continue;
 			}
 			break;
+		case RESTING:
+			c->got = 0;
+			if ((r = conn_read(c)) <= 0 && !later(c, r))
+				conn_close(c);
+			return;
 		case READING:
 			if ((r = conn_read(c)) > 0) {
 				c->got += (size_t)r;
@@ -699,6 +713,8 @@ wake(uint64_t ms)
 		if (conns[i].wake != 0 && conns[i].wake <= ms) {
 			conns[i].wake = 0;
 			conn_next(&conns[i]);
+			/* A kept connection that waited for its turn. */
+			conn_step(&conns[i]);
 		}
 }
 
@@ -706,7 +722,7 @@ static void
 run(void)
 {
 	struct epoll_event	ev[256];
-	uint64_t		end = now_ms() + (opt.seconds != 0 ?
+	uint64_t		end = (started = now_ms()) + (opt.seconds != 0 ?
 	    opt.seconds : 600) * 1000ULL;
 	unsigned		i;
 	int			n;
@@ -761,7 +777,7 @@ load_options(int argc, char **argv)
 	int	ch;
 
 	inet_pton(AF_INET, "127.0.0.1", &opt.address);
-	while ((ch = getopt(argc, argv, "1A:P:T:b:c:el:n:o:pr:t:u:")) != -1)
+	while ((ch = getopt(argc, argv, "1A:P:T:b:c:el:n:o:pr:s:t:u:")) != -1)
 		switch (ch) {
 		case '1': opt.once = true; break;
 		case 'A':
@@ -782,6 +798,7 @@ load_options(int argc, char **argv)
 			break;
 		case 'p': opt.plain = true; break;
 		case 'r': opt.seconds = (unsigned)strtoul(optarg, NULL, 10); break;
+		case 's': opt.rate = (unsigned)strtoul(optarg, NULL, 10); break;
 		case 't': opt.tickets = optarg; break;
 		case 'u': opt.path = optarg; break;
 		default: usage();
