@@ -14,11 +14,15 @@ static const struct ipc_handler from_policyd[] = {
 	{ MSG_DIAL_SPDM,	netd_dial_spdm },
 };
 
+static const struct ipc_handler from_enrold[] = {
+	{ MSG_HTTP_OVER,	netd_http_over },
+};
+
 const struct hub_peer	netd_peers[] = {
 	{ IPC_POLICYD,	from_policyd, N(from_policyd), false },
 	{ IPC_KEYD,	NULL, 0, false },
 	{ IPC_ATTESTQ,	NULL, 0, false },
 	{ IPC_ATTESTR,	NULL, 0, false },
-	{ IPC_ENROLD,	NULL, 0, true },
+	{ IPC_ENROLD,	from_enrold, N(from_enrold), true },
 };
 const size_t		netd_npeers = N(netd_peers);

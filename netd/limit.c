@@ -14,6 +14,12 @@
 /* Kept of each bound for the addresses of trusted peers: a quarter. */
 #define KEPT(total)	((total) / 4)
 
+/*
+ * Devices come from behind one address translator, or from one laptop that
+ * programs them: more than limit per-address if that is little.
+ */
+#define HTTP_ADDRESS(total)	((total) / 4)
+
 /* SPDM sessions are calls on the link to attestd -R; its window is 64. */
 #define SPDM_MAX	48
 
@@ -36,6 +42,12 @@ least(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
+static unsigned
+most(unsigned a, unsigned b)
+{
+	return a > b ? a : b;
+}
+
 void
 limit_init(const struct conf *conf)
 {
@@ -48,10 +60,15 @@ limit_init(const struct conf *conf)
 	bounds[LIMIT_HALF].address = conf->max_per_address;
 	bounds[LIMIT_SPDM].total = least(conf->max_half_open, SPDM_MAX);
 	bounds[LIMIT_SPDM].address = conf->max_per_address;
+	bounds[LIMIT_HTTP].total = conf->listeners == NULL ? 0 :
+	    conf->max_enrol;
+	bounds[LIMIT_HTTP].address = most(conf->max_per_address,
+	    HTTP_ADDRESS(bounds[LIMIT_HTTP].total));
 	for (i = 0; i < LIMIT_NCLASSES; i++)
 		bounds[i].address = least(bounds[i].address, bounds[i].total);
 	/* Whoever is HALF is also TLS, so this many addresses at most. */
-	nrows = bounds[LIMIT_TLS].total + bounds[LIMIT_SPDM].total;
+	nrows = bounds[LIMIT_TLS].total + bounds[LIMIT_SPDM].total +
+	    bounds[LIMIT_HTTP].total;
 	if ((table = calloc(nrows == 0 ? 1 : nrows, sizeof(*table))) == NULL)
 		fatal("limit");
 }

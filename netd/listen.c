@@ -1,8 +1,9 @@
 /*
- * The two ports that strangers may connect to, and the socket of bridges to
- * MCTP, if there is one. A connection on the mtls port becomes a peerlink; one
- * on the others is handed to attestd -R, which says when it is over. Limits
- * come first, before anything is read.
+ * The two ports that strangers may connect to, the socket of bridges to MCTP,
+ * if there is one, and the ports of the certificate service, if there are
+ * any. A connection on the mtls port becomes a peerlink; one on the others is
+ * handed to attestd -R or to enrold, which says when it is over. Limits come
+ * first, before anything is read.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +17,16 @@
 #include "netd.h"
 
 #define BACKLOG		64
+#define HTTP_BACKLOG	512	/* a fleet that starts at once */
 #define ACCEPTS_TURN	16	/* accepted in one turn of the loop */
+
+/*
+ * Connections for enrold are taken at no more than four times limit enrol in
+ * a second; the others wait in the kernel. So netd has turns left for peers,
+ * however fast strangers connect and go.
+ */
+#define HTTP_WINDOW	50	/* ms */
+#define HTTP_TAKEN(n)	((n) < 80 ? 16 : 4 * (n) * HTTP_WINDOW / 1000)
 
 struct port {
 	const char	*name;
@@ -24,7 +34,9 @@ struct port {
 	int		 fd;	/* -1 until open */
 	bool		 started;
 	bool		 local;	/* a socket of bridges, not of TCP */
+	/* NULL: to enrold, as a connection on this listener */
 	void		(*accepted)(int, const struct sockaddr_storage *);
+	unsigned	 listener;
 };
 
 static void	mtls_accepted(int, const struct sockaddr_storage *);
@@ -36,6 +48,12 @@ static struct port	spdm = { .name = "spdm", .fd = -1,
 			    .accepted = spdm_accepted };
 static struct port	bridges = { .name = "mctp", .fd = -1, .local = true,
 			    .accepted = spdm_accepted };
+static struct port	http[ENROL_LISTENERS];
+static unsigned		nhttp;
+static unsigned		http_taken;	/* at most, in one window */
+static unsigned		http_left;	/* in this one */
+static uv_timer_t	http_timer;	/* runs while a window does */
+static bool		http_paused;
 static uint32_t		session_ms;	/* the longest SPDM session */
 
 /*
@@ -118,6 +136,15 @@ spdm_accepted(int fd, const struct sockaddr_storage *from)
 	}
 }
 
+static void
+http_accepted(int fd, const struct sockaddr_storage *from, unsigned listener)
+{
+	enum reason	r;
+
+	if ((r = door_hand(hub_link(IPC_ENROLD), fd, from, listener)) != R_OK)
+		turn_away(fd, from, r);
+}
+
 /* ---- accepting --------------------------------------------------------- */
 
 /* No descriptor is left: give up the reserve for long enough to say no. */
@@ -170,6 +197,8 @@ accept_one(struct port *p)
 	}
 	if (!p->local && dial_tune(fd) == -1)
 		turn_away(fd, &from, R_NET_ACCEPT);
+	else if (p->accepted == NULL)
+		http_accepted(fd, &from, p->listener);
 	else
 		p->accepted(fd, &from);
 	return true;
@@ -188,10 +217,56 @@ ready(uv_poll_t *h, int status, int events)
 		;
 }
 
+/* ---- those for enrold, not too fast ------------------------------------ */
+
+static void	http_ready(uv_poll_t *, int, int);
+
+static void
+http_polls(bool on)
+{
+	unsigned	i;
+	int		err = 0;
+
+	for (i = 0; i < nhttp && err == 0; i++)
+		err = on ? uv_poll_start(&http[i].poll, UV_READABLE,
+		    http_ready) : uv_poll_stop(&http[i].poll);
+	if (err != 0)
+		fatalx("listen: http: %s", uv_strerror(err));
+	http_paused = !on;
+}
+
+static void
+http_window_over(uv_timer_t *t)
+{
+	http_left = http_taken;
+	if (http_paused)
+		http_polls(true);
+}
+
+static void
+http_ready(uv_poll_t *h, int status, int events)
+{
+	struct port	*p = h->data;
+	unsigned	 i;
+
+	if (status < 0)
+		fatalx("listen: %s: %s", p->name, uv_strerror(status));
+	if (http_left == http_taken)
+		uv_timer_start(&http_timer, http_window_over, HTTP_WINDOW, 0);
+	for (i = 0; i < ACCEPTS_TURN && http_left > 0 && accept_one(p); i++)
+		http_left--;
+	if (http_left > 0 || http_paused)
+		return;
+	if (hub_count(R_NET_RATE) == 1)
+		log_warnx("listen: http: %s: %s", reason_code(R_NET_RATE),
+		    reason_text(R_NET_RATE));
+	http_polls(false);
+}
+
 /* ---- opening ----------------------------------------------------------- */
 
 static int
-bound_socket(const struct sockaddr_storage *ss, socklen_t len)
+bound_socket(const struct sockaddr_storage *ss, socklen_t len, int backlog)
 {
 	static const int		 on = 1, off = 0;
 	const struct sockaddr_in6	*sin6 = (const struct sockaddr_in6 *)ss;
@@ -210,7 +285,7 @@ bound_socket(const struct sockaddr_storage *ss, socklen_t len)
 	/* The interface may get its address later than we start. */
 	if (setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) == -1 ||
 	    bind(fd, (const struct sockaddr *)ss, len) == -1 ||
-	    listen(fd, BACKLOG) == -1)
+	    listen(fd, backlog) == -1)
 		goto fail;
 	return fd;
  fail:
@@ -225,18 +300,20 @@ port_open(struct port *p, const char *address, uint16_t port)
 {
 	struct sockaddr_storage	ss;
 	socklen_t		len;
+	int			backlog;
 
+	backlog = p->accepted == NULL ? HTTP_BACKLOG : BACKLOG;
 	if (addr_parse(address, port, link_now(), &ss, &len) == -1) {
 		log_warnx("listen: %s: %s: %s", p->name, address,
 		    reason_text(R_NET_ADDRESS));
 		return -1;
 	}
-	p->fd = bound_socket(&ss, len);
+	p->fd = bound_socket(&ss, len, backlog);
 	/* A kernel without IPv6 has one way to be every address. */
 	if (p->fd == -1 && errno == EAFNOSUPPORT &&
 	    strcmp(address, "::") == 0 &&
 	    addr_parse("0.0.0.0", port, link_now(), &ss, &len) == 0)
-		p->fd = bound_socket(&ss, len);
+		p->fd = bound_socket(&ss, len, backlog);
 	if (p->fd == -1) {
 		log_warn("listen: %s: %s port %u", p->name, address, port);
 		return -1;
@@ -254,6 +331,25 @@ mctp_open(const char *where)
 	return bridges.fd == -1 ? -1 : 0;
 }
 
+/* Numbered as they stand in the file: policyd and enrold count the same. */
+static int
+http_open(const struct conf *conf, const char *address)
+{
+	const struct conf_listener	*l;
+	struct port			*p;
+
+	for (l = conf->listeners; l != NULL; l = l->next) {
+		p = &http[nhttp];
+		*p = (struct port){ .name = "http", .fd = -1,
+		    .listener = nhttp };
+		if (port_open(p, address, l->port) == -1)
+			return -1;
+		nhttp++;
+	}
+	http_taken = http_left = HTTP_TAKEN(conf->max_enrol);
+	return 0;
+}
+
 int
 listen_open(const struct conf *conf)
 {
@@ -264,7 +360,8 @@ listen_open(const struct conf *conf)
 	/* attestd -R ends sessions itself; this is for when it does not. */
 	session_ms = 2 * conf->attest_timeout;
 	if (port_open(&mtls, address, conf->mtls_port) == -1 ||
-	    port_open(&spdm, address, conf->spdm_port) == -1)
+	    port_open(&spdm, address, conf->spdm_port) == -1 ||
+	    http_open(conf, address) == -1)
 		return -1;
 	if (conf->spdm_mctp != NULL && mctp_open(conf->spdm_mctp) == -1) {
 		log_warn("listen: %s", conf->spdm_mctp);
@@ -283,7 +380,8 @@ port_start(struct port *p, uv_loop_t *loop)
 	int	err;
 
 	if ((err = uv_poll_init(loop, &p->poll, p->fd)) != 0 ||
-	    (err = uv_poll_start(&p->poll, UV_READABLE, ready)) != 0) {
+	    (err = uv_poll_start(&p->poll, UV_READABLE,
+	    p->accepted == NULL ? http_ready : ready)) != 0) {
 		log_warnx("listen: %s: %s", p->name, uv_strerror(err));
 		return -1;
 	}
@@ -292,11 +390,25 @@ port_start(struct port *p, uv_loop_t *loop)
 	return 0;
 }
 
+static int
+http_start(struct uv_loop_s *loop)
+{
+	unsigned	i;
+
+	if (nhttp > 0)
+		uv_timer_init(loop, &http_timer);
+	for (i = 0; i < nhttp; i++)
+		if (port_start(&http[i], loop) == -1)
+			return -1;
+	return 0;
+}
+
 int
 listen_start(struct uv_loop_s *loop)
 {
 	if (port_start(&mtls, loop) == -1 || port_start(&spdm, loop) == -1 ||
-	    (bridges.fd != -1 && port_start(&bridges, loop) == -1))
+	    (bridges.fd != -1 && port_start(&bridges, loop) == -1) ||
+	    http_start(loop) == -1)
 		return -1;
 	mctp_serve(spdm_accepted);
 	return 0;
@@ -311,16 +423,27 @@ port_closed(uv_handle_t *h)
 	p->fd = -1;
 }
 
+static void
+port_stop(struct port *p)
+{
+	if (p->started)
+		uv_close((uv_handle_t *)&p->poll, port_closed);
+	p->started = false;
+}
+
 void
 listen_stop(void)
 {
-	if (mtls.started)
-		uv_close((uv_handle_t *)&mtls.poll, port_closed);
-	if (spdm.started)
-		uv_close((uv_handle_t *)&spdm.poll, port_closed);
-	if (bridges.started)
-		uv_close((uv_handle_t *)&bridges.poll, port_closed);
-	mtls.started = spdm.started = bridges.started = false;
+	unsigned	i;
+
+	port_stop(&mtls);
+	port_stop(&spdm);
+	port_stop(&bridges);
+	for (i = 0; i < nhttp; i++)
+		port_stop(&http[i]);
+	if (nhttp > 0)
+		uv_close((uv_handle_t *)&http_timer, NULL);
+	nhttp = 0;
 	if (reserve != -1)
 		close(reserve);
 	reserve = -1;

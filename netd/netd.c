@@ -1,14 +1,16 @@
 /*
  * netd owns the network and decides nothing.
  *
- * Holds:    every network socket: the mtls and spdm ports, the LLDP packet
- *           socket, the connections; channels to policyd, keyd, attestd.
+ * Holds:    every network socket: the mtls and spdm ports and those of the
+ *           certificate service, the LLDP packet socket, the connections;
+ *           channels to policyd, keyd, attestd, enrold.
  * Does:     accepts and dials within limits; LLDP; the TLS of the peer
  *           channel, with signatures from keyd; hands connected
- *           descriptors of SPDM, over TCP or MCTP, to attestd.
- * Refuses:  private keys, files, decisions; to parse SPDM; to open any
- *           socket but TCP or MCTP to a peer, and the one to policyd's hub,
- *           once it has started; the kernel's MCTP, if provd.conf has none.
+ *           descriptors of SPDM, over TCP or MCTP, to attestd, and those of
+ *           HTTP to enrold.
+ * Refuses:  private keys, files, decisions; to parse SPDM or HTTP; to open
+ *           any socket but TCP or MCTP to a peer, and the one to policyd's
+ *           hub, once it has started; the kernel's MCTP, if provd.conf has none.
  */
 #include <limits.h>
 #include <stdlib.h>
@@ -37,6 +39,8 @@ static void
 link_down(enum ipc_role role)
 {
 	peers_hub(role, false);
+	if (role == IPC_ENROLD)
+		door_gone();
 }
 
 /* ---- the end ----------------------------------------------------------- */
@@ -62,6 +66,7 @@ static void
 open_all(const struct conf *conf)
 {
 	limit_init(conf);
+	door_init(conf);
 	if (link_open(conf) == -1 || listen_open(conf) == -1 ||
 	    lldp_open(conf) == -1 || tls_init(conf) == -1)
 		exit(1);
@@ -89,6 +94,7 @@ serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 	/* Every handle is closed: the loop has nothing left. */
 	if ((err = uv_loop_close(&loop)) != 0)
 		log_warnx("loop: %s", uv_strerror(err));
+	door_free();
 	limit_free();
 }
 

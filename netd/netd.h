@@ -32,6 +32,7 @@ int	netd_peer_set(struct chan *, const struct ipc_call *, const void *);
 int	netd_peer_drop(struct chan *, const struct ipc_call *, const void *);
 int	netd_peers_end(struct chan *, const struct ipc_call *, const void *);
 int	netd_dial_spdm(struct chan *, const struct ipc_call *, const void *);
+int	netd_http_over(struct chan *, const struct ipc_call *, const void *);
 
 /* ---- filter.c ---------------------------------------------------------- */
 
@@ -66,6 +67,7 @@ enum limit_class {
 	LIMIT_TLS,	/* TLS connections that strangers opened */
 	LIMIT_HALF,	/* those of them whose handshake is not complete */
 	LIMIT_SPDM,	/* SPDM sessions handed to attestd -R */
+	LIMIT_HTTP,	/* connections handed to enrold */
 	LIMIT_NCLASSES
 };
 
@@ -81,7 +83,20 @@ void	limit_release(const struct sockaddr_storage *, enum limit_class);
 unsigned limit_total(enum limit_class);
 void	limit_free(void);
 
-/* ---- listen.c: the mtls and spdm ports --------------------------------- */
+/* ---- door.c: connections that enrold has --------------------------------- */
+
+void	door_init(const struct conf *);	/* after limit_init() */
+/*
+ * Hand a connection on this listener to enrold (NULL: it is not there). R_OK,
+ * and fd is gone; or why not, and fd is still the caller's.
+ */
+enum reason door_hand(struct chan *enrold, int fd,
+	    const struct sockaddr_storage *from, unsigned listener);
+void	door_gone(void);	/* enrold has gone: all are over */
+unsigned door_total(void);
+void	door_free(void);
+
+/* ---- listen.c: the ports that strangers may connect to ------------------- */
 
 /* Before confinement; 0, or -1 logged. */
 int	listen_open(const struct conf *);

@@ -1,5 +1,5 @@
 /*
- * Plays policyd, keyd and attestd for one netd, so that netd can be tested
+ * Plays policyd, keyd, attestd and enrold for one netd, so that netd can be tested
  * alone:
  *
  *   netdhub PATH		binds hub.sock at PATH and waits for netd
@@ -11,14 +11,18 @@
  *				"refused JOB CODE SEEN"
  *   name NAME			NET_IDENTITY with this system name and no leaf
  *   answer			end the oldest SPDM session (DONE)
- *   link ROLE			introduce a sister (keyd, attestd-q, attestd-r)
+ *   over I			HTTP_OVER for the connection that was the I-th
+ *   over-number N		the same for this number, whoever has it
+ *   link ROLE			introduce a sister (keyd, attestd-q, attestd-r,
+ *				enrold)
  *   unlink ROLE		close that link
  *   drop			close the link of policyd and listen on
  *   (and those of netdhub_tls.h)
  *   quit
  *
  * A descriptor that comes along is written to ("netdhub\n") and closed, or
- * with SPDM_ACCEPTED kept until the answer.
+ * with SPDM_ACCEPTED kept until the answer, with HTTP_ACCEPTED until over:
+ * "http I number N listener L from ADDRESS".
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -37,6 +41,7 @@
 #include "log.h"
 
 #define SESSIONS_MAX	64
+#define HTTP_MAX	4096
 
 static uv_loop_t	 loop;
 static uv_poll_t	 listener, input;
@@ -46,6 +51,8 @@ static uint32_t		 generation;
 static struct ipc_call	 sessions[SESSIONS_MAX];
 static int		 session_fds[SESSIONS_MAX];
 static unsigned		 nsessions;
+static struct { int fd; uint32_t number; } https[HTTP_MAX];
+static unsigned		 nhttps;
 
 static void	say(const char *, ...) __attribute__((format(printf, 1, 2)));
 static void	sister_conf(struct chan_conf *, enum ipc_role);
@@ -239,11 +246,44 @@ on_accepted(struct chan *c, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
+static int
+on_http(struct chan *c, const struct ipc_call *call, const void *arg)
+{
+	const struct msg_http_accepted	*m = arg;
+
+	if (nhttps == HTTP_MAX)
+		fatalx("too many connections");
+	greet(call->fd);
+	https[nhttps].fd = call->fd;
+	https[nhttps].number = m->connection;
+	say("http %u number %u listener %u from %s", nhttps++, m->connection,
+	    m->listener, m->address);
+	return 0;
+}
+
+static void
+http_over(uint32_t number)
+{
+	struct msg_http_over	m = { .connection = number };
+
+	if (chan_send(links[IPC_ENROLD], MSG_HTTP_OVER, &m, -1) == -1)
+		say("not sent");
+}
+
+static void
+http_close(unsigned i)
+{
+	if (https[i].fd != -1)
+		close(https[i].fd);
+	https[i].fd = -1;
+}
+
 static const struct ipc_handler from_link[] = {
 	{ MSG_LINK_HELLO,	on_link_hello },
 	{ MSG_TLS_SIGN_REQ,	on_tls_sign },
 	{ MSG_SPDM_DIALLED,	on_dialled },
 	{ MSG_SPDM_ACCEPTED,	on_accepted },
+	{ MSG_HTTP_ACCEPTED,	on_http },
 };
 
 static void
@@ -335,6 +375,8 @@ quit(void)
 		chan_close(links[i]);
 	while (nsessions > 0)
 		close(session_fds[--nsessions]);
+	while (nhttps > 0)
+		http_close(--nhttps);
 	uv_close((uv_handle_t *)&listener, NULL);
 	uv_close((uv_handle_t *)&input, NULL);
 }
@@ -353,6 +395,11 @@ command(const char *line)
 		chan_send(links[IPC_POLICYD], MSG_NET_IDENTITY, &id, -1);
 	} else if (strcmp(line, "answer") == 0)
 		answer();
+	else if (sscanf(line, "over %u", &a) == 1 && a < nhttps) {
+		http_close(a);
+		http_over(https[a].number);
+	} else if (sscanf(line, "over-number %u", &a) == 1)
+		http_over(a);
 	else if (sscanf(line, "link %79s", word) == 1)
 		introduce(role_named(word));
 	else if (sscanf(line, "unlink %79s", word) == 1)

@@ -155,6 +155,55 @@ test_spdm_fits_the_window(void **state)
 	assert_in_range(n, 32, ipc_window(IPC_NETD, IPC_ATTESTR));
 }
 
+static struct conf_listener	door = { .port = 8443 };
+
+/* enrold's clients share nothing with peers, and nothing is kept of it. */
+static void
+test_enrol(void **state)
+{
+	static const struct conf	conf = { .max_connections = 10,
+	    .max_per_address = 3, .max_half_open = 5, .max_enrol = 40,
+	    .listeners = &door };
+	unsigned			i;
+
+	limit_init(&conf);
+	for (i = 0; i < 10; i++)
+		assert_int_equal(limit_take(host(i), LIMIT_TLS, true), R_OK);
+	for (i = 0; i < 40; i++)
+		assert_int_equal(limit_take(host(i), LIMIT_HTTP, true), R_OK);
+	assert_int_equal(limit_take(host(99), LIMIT_HTTP, true), R_NET_TOTAL);
+	assert_int_equal(limit_take(host(99), LIMIT_SPDM, false), R_OK);
+	for (i = 0; i < 40; i++)
+		limit_release(host(i), LIMIT_HTTP);
+	assert_int_equal(limit_total(LIMIT_HTTP), 0);
+	assert_int_equal(limit_total(LIMIT_TLS), 10);
+}
+
+/* One address has a quarter, or limit per-address if that is more. */
+static void
+test_enrol_address(void **state)
+{
+	static struct conf	conf = { .max_connections = 10,
+	    .max_per_address = 3, .max_half_open = 5, .max_enrol = 40,
+	    .listeners = &door };
+	unsigned		i;
+
+	limit_init(&conf);
+	for (i = 0; i < 10; i++)
+		assert_int_equal(limit_take(host(1), LIMIT_HTTP, true), R_OK);
+	assert_int_equal(limit_take(host(1), LIMIT_HTTP, true),
+	    R_NET_PER_ADDRESS);
+	conf.max_enrol = 5;
+	limit_init(&conf);
+	for (i = 0; i < 3; i++)
+		assert_int_equal(limit_take(host(1), LIMIT_HTTP, true), R_OK);
+	assert_int_equal(limit_take(host(1), LIMIT_HTTP, true),
+	    R_NET_PER_ADDRESS);
+	conf.listeners = NULL;
+	limit_init(&conf);
+	assert_int_equal(limit_take(host(1), LIMIT_HTTP, true), R_NET_TOTAL);
+}
+
 static void
 test_zero_lets_nobody_in(void **state)
 {
@@ -178,6 +227,8 @@ main(void)
 		TEST(test_mapped_is_the_same),
 		TEST(test_rows_are_freed),
 		TEST(test_spdm_fits_the_window),
+		TEST(test_enrol),
+		TEST(test_enrol_address),
 		TEST(test_zero_lets_nobody_in),
 	};
 
