@@ -46,10 +46,17 @@ struct ca_key {
 
 /* A certificate that keyd issued, or an operator installed. */
 struct ca_cert {
-	uint8_t		 serial[SERIAL_LEN];	/* of what keyd issued */
+	uint8_t		 serial[20];	/* of ours: SERIAL_LEN bytes */
+	size_t		 serial_len;
 	uint64_t	 not_before, not_after;
 	size_t		 len;		/* 0: there is none */
 	uint8_t		 der[CA_CERT_MAX];
+};
+
+/* Something to be done for one of them, tried again until it is. */
+struct ca_task {
+	uint64_t	 retry, backoff;	/* mono ms */
+	struct why	 why;			/* of the last attempt */
 };
 
 /* An issuing CA that still counts, and what hangs on it. */
@@ -58,19 +65,33 @@ struct ca {
 	unsigned	 generation;	/* from 1, 0: the slot is free; in its name and
 					   the labels of its keys */
 	unsigned	 root_generation;	/* 0: not known yet (offline) */
+	uint32_t	 algorithm;	/* of its key, and the OCSP signer's */
 	bool		 offline;	/* the root's key is not in keyd */
 	enum ca_state	 state;
 	bool		 up;		/* keyd has the key of its certificate */
 	uint32_t	 key, ocsp_key;	/* numbers in keyd, valid while it is up */
 	struct ca_key	 issuing_key, signer_key;
 	uint64_t	 not_before, not_after;
+	uint64_t	 root_not_before, root_not_after;
 	size_t		 root_len, der_len, ocsp_len;
 	uint8_t		 root[CA_CERT_MAX], der[CA_CERT_MAX], ocsp[CERT_MAX];
 	uint64_t	 ocsp_not_before, ocsp_not_after;
 	/* SHA-1 and SHA-256, for the CertID of OCSP (RFC 6960, 4.1.1) */
 	uint8_t		 name_hash[2][HASH_LEN], key_hash[2][HASH_LEN];
 	bool		 told;		/* enrold knows it as it is */
+	struct ca_task	 task;
 };
+
+/* A certificate of enrold's listeners, one for each kind of key. */
+struct ca_leaf {
+	uint32_t	 algorithm;
+	unsigned	 generation;	/* of the issuing CA that gave it */
+	struct ca_key	 key;
+	struct ca_cert	 cert;
+	bool		 told;
+	struct ca_task	 task;
+};
+#define CA_LEAFS	2
 
 void		 ca_start(void);
 void		 ca_up(enum ipc_role);
@@ -82,6 +103,108 @@ void		 ca_warnings(service_warn_fn, void *arg);
 const struct ca	*ca_current(struct why *);
 const struct ca	*ca_bygeneration(unsigned);
 const struct ca	*ca_byslot(unsigned);
+
+/*
+ * What an operator asked for is done, or cannot be: R_OK, or why not. It
+ * goes on by itself if it only took too long (R_CTL_PENDING).
+ */
+typedef void (*ca_fn)(const struct why *, void *arg);
+/* Begin, in this turn's transaction; fn runs when it can issue, or waits for
+ * its certificate. R_OK, or why it cannot begin (fn never runs then). */
+enum reason	 ca_init(bool offline, const char *who, ca_fn, void *arg,
+		    struct why *);
+enum reason	 ca_rollover(bool root, const char *who, ca_fn, void *arg,
+		    struct why *);
+enum reason	 ca_install(const void *pem, size_t len, const char *who,
+		    ca_fn, void *arg, struct why *);
+/* ca_wait.c: who waits for a generation. */
+void		 ca_wait(unsigned generation, uint64_t mono_ms, ca_fn,
+		    void *arg);
+void		 ca_wait_tick(uint64_t mono_ms);
+void		 ca_wait_clear(void);
+void		 ca_wake(unsigned generation, const struct why *);
+/* The request of the issuing CA that waits; fn as of identity_csr(). */
+void		 ca_csr(unsigned *generation, identity_csr_fn, void *arg);
+
+/* For ca_store.c: what was loaded or issued, into its place. */
+void		 ca_take_issuing(struct ca *, const struct ca_cert *);
+void		 ca_take_ocsp(struct ca *, const struct ca_cert *);
+
+/* ---- ca_store.c ------------------------------------------------------------ */
+
+/* The CAs that are not gone, each in its slot. */
+void		 ca_store_load(struct ca cas[ENROL_CAS]);
+unsigned	 ca_store_last(void);	/* the newest generation, 0: none */
+unsigned	 ca_store_last_root(void);
+enum reason	 ca_store_add(const struct ca *);
+enum reason	 ca_store_state(const struct ca *);	/* and its root */
+/* The newest certificate of its kind, with these names; false: none. */
+bool		 ca_store_cert(enum ca_profile, unsigned generation,
+		    uint32_t algorithm, const uint8_t *names, struct ca_cert *);
+/* A row before keyd is asked: its serial is drawn here. */
+struct ca_intent {
+	int64_t		 id;
+	enum ca_profile	 profile;
+	unsigned	 generation;
+	uint8_t		 serial[SERIAL_LEN];
+	uint64_t	 not_before, not_after;
+	const struct ca_key *key;
+	const uint8_t	*names;		/* HASH_LEN bytes, or NULL */
+};
+enum reason	 ca_store_intent(struct ca_intent *);
+void		 ca_store_forget(int64_t id);	/* keyd said no */
+enum reason	 ca_store_fill(int64_t id, const uint8_t *der, size_t len);
+/* One that an operator installed. */
+enum reason	 ca_store_put(enum ca_profile, unsigned generation,
+		    const struct ca_key *, const struct ca_cert *);
+unsigned	 ca_store_find_root(const uint8_t *der, size_t len);
+/* Did this issuing CA issue this one for the service itself? */
+bool		 ca_store_issued(unsigned generation, const uint8_t *serial,
+		    size_t len);
+
+/* ---- ca_cert.c: what certificates of the authority must be; pure ---------- */
+
+#define CA_SPKI_MAX	320
+size_t		 ca_key_spki(const struct ca_key *, uint8_t out[CA_SPKI_MAX]);
+struct ca_want {
+	enum ca_profile	 profile;
+	const uint8_t	*serial;		/* SERIAL_LEN bytes */
+	const struct ca_key *key;		/* it is over this one */
+	const uint8_t	*issuer;		/* the CA above, DER; none of a root */
+	size_t		 issuer_len;
+	uint64_t	 not_before, not_after;
+	const struct conf_name *names;		/* of a listener */
+};
+/* What keyd should have answered. R_OK, or why not. */
+enum reason	 ca_cert_check(const uint8_t *der, size_t len,
+		    const struct ca_want *, struct why *);
+bool		 ca_cert_over(const uint8_t *der, size_t len,
+		    const struct ca_key *);
+/* Is its subject what keyd writes as the issuer, by provd.conf? */
+bool		 ca_cert_named(const uint8_t *der, size_t len,
+		    unsigned generation, struct why *);
+/* SHA-1 and SHA-256 of a CA's name and key. 0 or -1. */
+int		 ca_cert_hashes(const uint8_t *der, size_t len,
+		    uint8_t name[2][HASH_LEN], uint8_t key[2][HASH_LEN]);
+/* Two certificates, PEM in any order: over our key, and the root above. */
+struct ca_install_want {
+	const struct ca_key *key;
+	unsigned	 generation;
+	uint64_t	 now;			/* 0: the clock is unset */
+};
+enum reason	 ca_cert_install(const void *pem, size_t len,
+		    const struct ca_install_want *, struct ca_cert *root,
+		    struct ca_cert *issuing, struct why *);
+
+/* ---- ca_tell.c: settings to enrold ------------------------------------------ */
+
+void		 ca_tell(bool all);	/* all of it, or what changed */
+void		 ca_tell_gone(unsigned slot);
+
+/* For ca_tell.c and control_ca.c. */
+const struct ca_leaf *ca_leafs(void);	/* CA_LEAFS of them */
+void		 ca_leafs_told(void);
+void		 ca_all_told(void);
 
 /* ---- crl.c --------------------------------------------------------------- */
 

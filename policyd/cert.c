@@ -20,8 +20,6 @@
 /* s: a chain issued just now, by a clock a little ahead, is no error. */
 #define CLOCK_SKEW	300
 
-#define CHAIN_MAX	8	/* certificates of a slot */
-
 int
 cert_node_id(const uint8_t *point, size_t len, char id[NODE_ID_LEN + 1])
 {
@@ -230,20 +228,19 @@ cert_check(const uint8_t *der, size_t len, const struct cert_want *want,
 /* ---- the manufacturer's chain ---- */
 
 struct chain {
-	X509		*certs[CHAIN_MAX];
-	unsigned	 n;
-	X509		*order[CHAIN_MAX];	/* leaf first; borrowed */
+	struct cert_pem	 pem;
+	X509		*order[CERT_PEM_MAX];	/* leaf first; borrowed */
 	unsigned	 len;
 };
 
 static enum reason
-chain_add(struct chain *c, const char *name, const uint8_t *der, long len,
+pem_add(struct cert_pem *c, const char *name, const uint8_t *der, long len,
     struct why *why)
 {
 	if (strcmp(name, "CERTIFICATE") != 0)
 		return why_set(why, R_KEY_CHAIN_PEM, "PEM label",
 		    "CERTIFICATE", name);
-	if (c->n == CHAIN_MAX)
+	if (c->n == CERT_PEM_MAX)
 		return why_set(why, R_KEY_CHAIN_SIZE, "certificates", "8",
 		    "more");
 	if ((c->certs[c->n] = cert_parse(der, (size_t)len)) == NULL)
@@ -253,8 +250,8 @@ chain_add(struct chain *c, const char *name, const uint8_t *der, long len,
 	return R_OK;
 }
 
-static enum reason
-chain_read(struct chain *c, const void *pem, size_t len, struct why *why)
+enum reason
+cert_pem_read(struct cert_pem *c, const void *pem, size_t len, struct why *why)
 {
 	enum reason	 r = R_OK;
 	uint8_t		*der;
@@ -265,7 +262,7 @@ chain_read(struct chain *c, const void *pem, size_t len, struct why *why)
 	if ((bio = BIO_new_mem_buf(pem, (int)len)) == NULL)
 		fatalx("cert: out of memory");
 	while (r == R_OK && PEM_read_bio(bio, &name, &header, &der, &n) == 1) {
-		r = chain_add(c, name, der, n, why);
+		r = pem_add(c, name, der, n, why);
 		OPENSSL_free(name);
 		OPENSSL_free(header);
 		OPENSSL_clear_free(der, (size_t)n);	/* it may be a key */
@@ -281,6 +278,13 @@ chain_read(struct chain *c, const void *pem, size_t len, struct why *why)
 	return r;
 }
 
+void
+cert_pem_free(struct cert_pem *c)
+{
+	while (c->n > 0)
+		X509_free(c->certs[--c->n]);
+}
+
 static enum reason
 chain_leaf(struct chain *c, const uint8_t *point, size_t len, struct why *why)
 {
@@ -288,15 +292,15 @@ chain_leaf(struct chain *c, const uint8_t *point, size_t len, struct why *why)
 	char		 want[NODE_ID_LEN + 1], seen[NODE_ID_LEN + 1] = "";
 	unsigned	 i;
 
-	for (i = 0; i < c->n; i++) {
-		if (cert_point(c->certs[i], p) == len &&
+	for (i = 0; i < c->pem.n; i++) {
+		if (cert_point(c->pem.certs[i], p) == len &&
 		    memcmp(p, point, len) == 0) {
-			c->order[c->len++] = c->certs[i];
+			c->order[c->len++] = c->pem.certs[i];
 			return R_OK;
 		}
 	}
 	(void)cert_node_id(point, len, want);
-	if ((len = cert_point(c->certs[0], p)) > 0)
+	if ((len = cert_point(c->pem.certs[0], p)) > 0)
 		(void)cert_node_id(p, len, seen);
 	return why_set(why, R_KEY_CHAIN_LEAF, "node id of the leaf's key",
 	    want, seen);
@@ -325,21 +329,21 @@ chain_order(struct chain *c, struct why *why)
 		x = c->order[c->len - 1];
 		if (X509_check_issued(x, x) == X509_V_OK)
 			break;
-		for (i = 0; i < c->n; i++)
-			if (!chain_uses(c, c->certs[i]) &&
-			    X509_check_issued(c->certs[i], x) == X509_V_OK)
+		for (i = 0; i < c->pem.n; i++)
+			if (!chain_uses(c, c->pem.certs[i]) &&
+			    X509_check_issued(c->pem.certs[i], x) == X509_V_OK)
 				break;
-		if (i == c->n) {
+		if (i == c->pem.n) {
 			cert_name(X509_get_issuer_name(x), name, sizeof(name));
 			return why_set(why, R_KEY_CHAIN_GAP, "issuer", name,
 			    "not in the file");
 		}
-		c->order[c->len++] = c->certs[i];
+		c->order[c->len++] = c->pem.certs[i];
 	}
-	for (i = 0; i < c->n; i++) {
-		if (chain_uses(c, c->certs[i]))
+	for (i = 0; i < c->pem.n; i++) {
+		if (chain_uses(c, c->pem.certs[i]))
 			continue;
-		cert_name(X509_get_subject_name(c->certs[i]), left,
+		cert_name(X509_get_subject_name(c->pem.certs[i]), left,
 		    sizeof(left));
 		return why_set(why, R_KEY_CHAIN_GAP, "certificate",
 		    "one of the chain", left);
@@ -458,16 +462,14 @@ cert_chain(const void *pem, size_t pemlen, const uint8_t *point,
 {
 	struct chain	 c = { 0 };
 	enum reason	 r;
-	unsigned	 i;
 
 	why_set(why, R_OK, NULL, NULL, NULL);
-	if ((r = chain_read(&c, pem, pemlen, why)) == R_OK &&
+	if ((r = cert_pem_read(&c.pem, pem, pemlen, why)) == R_OK &&
 	    (r = chain_leaf(&c, point, pointlen, why)) == R_OK &&
 	    (r = chain_order(&c, why)) == R_OK &&
 	    (r = chain_leaf_form(c.order[0], why)) == R_OK &&
 	    (r = chain_verify(&c, now, why)) == R_OK)
 		r = chain_write(&c, out, outlen, why);
-	for (i = 0; i < c.n; i++)
-		X509_free(c.certs[i]);
+	cert_pem_free(&c.pem);
 	return r;
 }

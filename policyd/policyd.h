@@ -286,6 +286,18 @@ enum reason	 cert_check(const uint8_t *der, size_t len,
 enum reason	 cert_chain(const void *pem, size_t pemlen,
 		    const uint8_t *point, size_t pointlen, uint64_t now,
 		    uint8_t *out, size_t *outlen, struct why *);
+/*
+ * The certificates of a PEM file in its order, nothing else among them. R_OK,
+ * or the check that failed; cert_pem_free() on every path.
+ */
+#define CERT_PEM_MAX	8
+struct cert_pem {
+	struct x509_st	*certs[CERT_PEM_MAX];
+	unsigned	 n;
+};
+enum reason	 cert_pem_read(struct cert_pem *, const void *pem, size_t len,
+		    struct why *);
+void		 cert_pem_free(struct cert_pem *);
 /* The certificates of a chain in turn; false at its end. */
 bool		 cert_next(const uint8_t **p, size_t *left, const uint8_t **der,
 		    size_t *len);
@@ -345,6 +357,8 @@ struct root {
 	struct root	*next;
 	const char	*path;		/* as in conf_accept.root */
 	bool		 accepted;	/* named there, not by a component */
+	bool		 component;	/* named by one */
+	bool		 maker;		/* by a profile of the certificate service */
 	uint8_t		 hash[HASH_LEN];	/* SHA-256 of the DER */
 	char		 subject[256];
 	size_t		 len;

@@ -144,10 +144,12 @@ const char *const store_schema[] = {
 	"ALTER TABLE component ADD COLUMN rules BLOB NOT NULL DEFAULT x'';",
 
 	/* 5 -> 6: ca_store.c: a generation of issuing CA: its number for
-	 * enrold, the root above it (0: not known yet), enum ca_state */
+	 * enrold, its kind of key, the root above it (0: not known yet),
+	 * enum ca_state */
 	"CREATE TABLE authority ("
 	"	generation INTEGER PRIMARY KEY,"
 	"	slot INTEGER NOT NULL,"
+	"	algorithm INTEGER NOT NULL,"
 	"	root INTEGER NOT NULL,"
 	"	offline INTEGER NOT NULL,"
 	"	state INTEGER NOT NULL,"
@@ -181,5 +183,56 @@ const char *const store_schema[] = {
 	"	entries INTEGER NOT NULL,"
 	"	der BLOB"
 	");",
+
+	/* 6 -> 7: device.c: whom an operator listed; a ticket is only hashed,
+	 * used is when, 0: not yet */
+	"CREATE TABLE device ("
+	"	id INTEGER PRIMARY KEY,"
+	"	name TEXT NOT NULL UNIQUE,"
+	"	profile TEXT NOT NULL,"
+	"	added INTEGER NOT NULL"
+	");"
+	"CREATE TABLE ticket ("
+	"	hash BLOB PRIMARY KEY,"
+	"	device INTEGER NOT NULL REFERENCES device(id)"
+	"	    ON DELETE CASCADE,"
+	"	profile TEXT NOT NULL,"
+	"	made INTEGER NOT NULL,"
+	"	expires INTEGER NOT NULL,"
+	"	used INTEGER NOT NULL"
+	") WITHOUT ROWID;"
+	"CREATE INDEX ticket_device ON ticket (device);"
+	/* cert_store.c: a row before keyd is asked (state 0), its certificate
+	 * in cert_der (1), a client has it (2); request and authority: who
+	 * asks the same again gets the same */
+	"CREATE TABLE cert ("
+	"	id INTEGER PRIMARY KEY,"
+	"	serial BLOB NOT NULL UNIQUE,"
+	"	generation INTEGER NOT NULL,"
+	"	name TEXT NOT NULL,"
+	"	profile TEXT NOT NULL,"
+	"	address TEXT NOT NULL,"
+	"	not_before INTEGER NOT NULL,"
+	"	not_after INTEGER NOT NULL,"
+	"	requested INTEGER NOT NULL,"
+	"	revoked INTEGER NOT NULL,"
+	"	reason INTEGER NOT NULL,"
+	"	auth INTEGER NOT NULL,"
+	"	est INTEGER NOT NULL,"
+	"	state INTEGER NOT NULL,"
+	"	key BLOB NOT NULL,"
+	"	request BLOB NOT NULL,"
+	"	authority BLOB NOT NULL"
+	");"
+	"CREATE TABLE cert_der ("
+	"	id INTEGER PRIMARY KEY,"
+	"	der BLOB NOT NULL"
+	");"
+	"CREATE INDEX cert_name ON cert (name);"
+	"CREATE INDEX cert_key ON cert (key);"
+	"CREATE INDEX cert_until ON cert (generation, not_after);"
+	"CREATE INDEX cert_orphan ON cert (id) WHERE state < 2;"
+	"CREATE INDEX cert_revoked ON cert (generation, revoked)"
+	"	WHERE revoked > 0;",
 	NULL
 };

@@ -1,6 +1,6 @@
 /*
  * What policyd read for the others before it was confined: the accepted
- * roots. Trusted time and log levels go out with the greeting.
+ * roots, and those of profiles. Trusted time and log levels go out with the greeting.
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -74,27 +74,34 @@ root_find(const char *path)
 	return r;
 }
 
-static void
-root_want(const char *path, bool accepted)
+static struct root *
+root_want(const char *path)
 {
 	if (root_find(path) == NULL)
 		root_read(path);
-	if (accepted)
-		root_find(path)->accepted = true;
+	return root_find(path);
 }
 
-/* A component's root is read, and accepted for nobody else. */
+/*
+ * A component's root is read, and accepted for nobody else; one of a profile
+ * is for devices that enrol, and none of attestd's business.
+ */
 void
 settings_read(const struct conf *c)
 {
 	const struct conf_accept	*a;
 	const struct conf_component	*k;
+	const struct conf_profile	*p;
+	const struct conf_path		*m;
 
 	for (a = c->accepts; a != NULL; a = a->next)
-		root_want(a->root, true);
+		root_want(a->root)->accepted = true;
 	for (k = c->components; k != NULL; k = k->next)
 		if (k->root != NULL)
-			root_want(k->root, false);
+			root_want(k->root)->component = true;
+	for (p = c->profiles; p != NULL; p = p->next)
+		for (m = p->makers; m != NULL; m = m->next)
+			root_want(m->path)->maker = true;
 	mutual = c->spdm_mutual;
 }
 
@@ -115,7 +122,7 @@ settings_up(enum ipc_role role)
 	if (role != IPC_ATTESTQ && (role != IPC_ATTESTR || !mutual))
 		return;
 	for (r = roots; r != NULL; r = r->next, m.root++) {
-		if (role == IPC_ATTESTR && !r->accepted)
+		if (!r->accepted && (role == IPC_ATTESTR || !r->component))
 			continue;
 		IPC_SET_BLOB(m.certificate, r->der, r->len);
 		(void)chan_send(hubd_link(role), MSG_ROOT_SET, &m, -1);
