@@ -40,20 +40,27 @@ else
 override CPPFLAGS += -D_FORTIFY_SOURCE=2
 override CFLAGS	+= -fstack-clash-protection $(CF)
 endif
-LIBS	 = $(shell pkg-config --libs $(PKGS))
+# Debian 12 has http_parser, which brings no file for pkg-config.
+ifeq ($(shell pkg-config --exists libllhttp && echo yes),yes)
+override CPPFLAGS += -DHAVE_LLHTTP $(shell pkg-config --cflags libllhttp)
+HTTP	 = $(shell pkg-config --libs libllhttp)
+else
+HTTP	 = -lhttp_parser
+endif
+LIBS	 = $(shell pkg-config --libs $(PKGS)) $(HTTP)
 
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
 SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c der.c spki.c x509time.c weakkey.c provider.c tlsconn.c
 SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tcti.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
-	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c
+	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c rsa.c asn1.c extension.c authority.c tbs.c ca_cert.c device_cert.c dispatch_ca.c
 SRC_netd    = netd.c addr.c limit.c door.c listen.c dial.c mctp.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
 	     tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
 SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys.c responder_chunk.c spdm_alg.c spdm_lib.c spdm_cert.c spdm_csr.c spdm_tcp.c spdm_tables.c transcript.c \
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c requester_csr.c responder_csr.c requester_session.c requester_psk.c responder_psk.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
-SRC_enrold  = enrold.c dispatch.c filter.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
+SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
@@ -165,7 +172,7 @@ endef
 $(foreach c,$(COMPONENTS),$(eval $(call component,$(c))))
 
 # The hostile sisters share files.
-SISTER	 = $(patsubst %,$(O)/regress/tools/sister_%.o,list wire keyd cases)
+SISTER	 = $(patsubst %,$(O)/regress/tools/sister_%.o,list wire keyd cases enrol)
 $(O)/tools/sister: $(O)/regress/tools/sister.o $(SISTER) $(O)/libipc.a $(BASE)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(SISTER) $(BASE) $(BASE) $(LIBS)
@@ -230,7 +237,7 @@ install: programs
 	    put 644 etc/$$d/provd.conf "$(DESTDIR)$(PREFIX)/lib/$$d.d/provd.conf"; done
 	@$(PUT); for f in rc.d/*; do \
 	    put 755 "$$f" "$(DESTDIR)$(SYSCONFDIR)/$$f"; done
-	@$(PUT); for f in etc/runit/*/run etc/runit/*/log/run; do \
+	@$(PUT); for f in etc/runit/*/run etc/runit/*/finish etc/runit/*/log/run; do \
 	    put 755 "$$f" "$(SHARE)/provd/$${f#etc/}"; done
 	@$(PUT); put 644 etc/provctl.bash-completion "$(SHARE)/bash-completion/completions/provctl"
 	@$(PUT); put 644 etc/provd.conf "$(SHARE)/doc/provd/examples/provd.conf"

@@ -444,10 +444,11 @@ read_pss(struct der *rest, struct csr *c)
 	/* the default, which DER leaves out, is 20 bytes: that of SHA-1 */
 	if (!der_next(&params, 0xa2, &wrap, NULL) ||
 	    !der_next(&wrap, DER_INTEGER, &salt, NULL) || wrap.left > 0 ||
-	    params.left > 0 || salt.left != 1 || salt.p[0] > 64)
+	    params.left > 0 || salt.left > 2 || salt.p[0] >= 0x80)
 		return false;
 	c->pss = true;
-	c->salt = salt.p[0];
+	for (c->salt = 0; salt.left > 0; salt.p++, salt.left--)
+		c->salt = (uint16_t)(c->salt << 8 | salt.p[0]);
 	return true;
 }
 

@@ -4,6 +4,8 @@
  *
  * http.c      a request of HTTP/1.1
  * json.c      the operations of the JSON door and its answers
+ * auth.c      tickets by HTTP Basic
+ * cert.c      times of a certificate
  * csr.c       a PKCS#10 certificate request in strict DER
  * base64.c    base64 and PEM
  * est.c       bodies of EST (RFC 7030, RFC 8951)
@@ -74,6 +76,74 @@ enum http_step http_read(struct http *, const uint8_t *, size_t, size_t *used,
 const struct http_request *http_request(const struct http *);
 enum http_part http_part(const struct http *);
 
+/* ---- json.c: the JSON door ------------------------------------------------ */
+
+enum json_operation {
+	JSON_REQUEST, JSON_RENEW, JSON_REVOKE, JSON_CHAIN, JSON_CRL,
+	JSON_STATUS, JSON_NOPERATIONS
+};
+
+/* What was asked for; a member that is not there is empty. */
+struct json_request {
+	enum json_operation op;
+	uint8_t		 csr[CSR_DER_MAX];
+	size_t		 csr_len;
+	uint8_t		 ticket[TICKET_LEN];	/* a secret */
+	bool		 has_ticket;
+	char		 profile[33];
+	uint8_t		 serial[20];	/* without leading zeros */
+	size_t		 serial_len;
+	enum crl_reason	 reason;
+};
+
+const char *json_name(enum json_operation);	/* "req_client_cert" */
+/* "/", or "/NAME" of an operation: *op is JSON_NOPERATIONS for "/". 0 or -1. */
+int	json_path(const char *path, enum json_operation *op);
+/*
+ * One flat object of known members, strictly; op from the path or
+ * JSON_NOPERATIONS. An empty body is an empty object where the path says the
+ * operation. 0, or -1 with why; *r may hold a secret either way.
+ */
+int	json_parse(enum json_operation op, const uint8_t *, size_t,
+	    struct json_request *r, struct refusal *why);
+/* jansson opens a file for its first object: before the filter. */
+void	json_warm(void);
+
+/* Text members of an answer; NULL ends them. A NULL value is left out. */
+struct json_member {
+	const char	*name, *value;
+};
+/*
+ * {"status":"ok","operation":...,...} or {"status":"error","error":{...}}
+ * and a line end, to be freed; NULL if there is no memory.
+ */
+char	*json_answer(enum json_operation, const struct json_member *,
+	    size_t *len);
+char	*json_error(const struct refusal *, size_t *len);
+/* The status of HTTP that goes with a reason; 503 for what is not the
+ * client's. */
+unsigned http_status(enum reason);
+const char *http_phrase(unsigned status);	/* "Bad Request" */
+
+/* ---- auth.c: HTTP Basic ---------------------------------------------------- */
+
+/*
+ * The ticket of "Authorization: Basic base64(name:ticket)" (RFC 7617), 32 hex
+ * digits, and the name. 0; or -1 with why. No such field: 0, and *has false.
+ */
+int	basic_ticket(const char *authorization, char name[65],
+	    uint8_t ticket[TICKET_LEN], bool *has, struct refusal *why);
+int	ticket_parse(const char *hex, size_t len, uint8_t ticket[TICKET_LEN]);
+/* The same name, but for case and the separators of a MAC? */
+bool	name_same(const char *, const char *);
+
+/* ---- cert.c: what we tell of a certificate of ours -------------------------- */
+
+/* The window of validity, seconds since 1970; 0 or -1. */
+int	cert_window(const uint8_t *der, size_t len, uint64_t *not_before,
+	    uint64_t *not_after);
+void	time_text(uint64_t, char out[32]);	/* RFC 3339, UTC */
+
 /* ---- csr.c: certificate requests ----------------------------------------- */
 
 /*
@@ -98,7 +168,7 @@ struct csr {
 	struct bytes	 signature;
 	enum csr_digest	 digest;	/* of the signature */
 	bool		 pss;		/* RSASSA-PSS, with so many bytes of salt */
-	uint8_t		 salt;
+	uint16_t	 salt;
 };
 
 int	csr_parse(const uint8_t *der, size_t len, struct csr *,
