@@ -56,7 +56,7 @@ whole() {
 	    bad.append("the store is damaged")
 	rows = {}
 	keys = {}
-	for serial, name, der in db.execute("SELECT serial, name, certificate FROM certificate"):
+	for serial, name, der in db.execute("SELECT c.serial, c.name, d.der FROM cert c LEFT JOIN cert_der d ON d.id = c.id"):
 	    rows.setdefault(bytes(serial).hex(), []).append((name, der and hashlib.sha256(der).hexdigest()))
 	lines = {}
 	try:

@@ -15,7 +15,7 @@ unsigned tap_failed(void);
 void	sister_new(struct sister *, const char *dir, enum ipc_role);
 void	sister_greeted(struct sister *, const char *dir, enum ipc_role);
 
-/* sister_keyd.c: netd or attestd asks keyd for what it may not have. */
+/* sister_keyd.c: netd, enrold or attestd asks keyd for what it may not have. */
 void	cases_keyd(const char *dir, enum ipc_role);
 
 /* sister_cases.c: a link is greeted as of an older generation, or of another
@@ -29,5 +29,14 @@ void	cases_netd(const char *dir);
 void	cases_attested(const char *dir);
 /* Processes that are no daemon of this node, while all of them live. */
 void	cases_stranger(const char *dir);
+
+/*
+ * sister_enrol.c: enrold makes up requests and clients, of the device that has
+ * the certificate of this serial number and of another one; and netd makes up
+ * connections.
+ */
+void	cases_enrold(const char *dir, const char *serial, const char *has,
+	    const char *other);
+void	cases_doors(const char *dir);
 
 #endif

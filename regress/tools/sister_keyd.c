@@ -1,6 +1,6 @@
 /*
- * Written cases: what netd and attestd, taken over, may ask keyd to sign or to
- * derive, and must not get.
+ * Written cases: what netd, enrold and attestd, taken over, may ask keyd to
+ * sign or to derive, and must not get.
  */
 #include <err.h>
 #include <poll.h>
@@ -14,7 +14,7 @@
 #define TLS13_LEN	130	/* of a content with a hash of 32 bytes */
 #define FLOOD		20000	/* calls, far more than any window */
 
-/* ---- netd asks keyd --------------------------------------------------- */
+/* ---- netd and enrold ask keyd --------------------------------------------------- */
 
 static void
 tls_content(struct msg_tls_sign_req *m, uint32_t key)
@@ -105,6 +105,7 @@ tls_make(uint32_t key)
 static void
 cases_tls(struct sister *s)
 {
+	const char		*who = ipc_role_name(s->role);
 	struct msg_tls_sign_req	m;
 	struct heard		h;
 	size_t			i, n;
@@ -125,7 +126,7 @@ cases_tls(struct sister *s)
 			m.content.data[contents[i].at + n] = 0;
 		m.content.len = (uint32_t)contents[i].len;
 		r = sister_call(s, keyd, MSG_TLS_SIGN_REQ, &m, &h);
-		tap_reason(r, contents[i].reason, "netd", contents[i].name);
+		tap_reason(r, contents[i].reason, who, contents[i].name);
 	}
 	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		tls_content(&m, (uint32_t)key);
@@ -133,7 +134,7 @@ cases_tls(struct sister *s)
 		r = sister_call(s, keyd, MSG_TLS_SIGN_REQ, &m, &h);
 		bad += r != R_KEY_TLS_SCHEME;
 	}
-	tap(bad == 0, "netd: %zu schemes of other keys: %s", i,
+	tap(bad == 0, "%s: %zu schemes of other keys: %s", who, i,
 	    reason_code(R_KEY_TLS_SCHEME));
 }
 
@@ -304,8 +305,8 @@ case_window(struct sister *s, enum ipc_type type, const void *call)
 void
 cases_keyd(const char *dir, enum ipc_role role)
 {
-	enum ipc_type	 type = role == IPC_NETD ? MSG_TLS_SIGN_REQ :
-	    MSG_SPDM_SIGN_REQ;
+	bool		 tls = role == IPC_NETD || role == IPC_ENROLD;
+	enum ipc_type	 type = tls ? MSG_TLS_SIGN_REQ : MSG_SPDM_SIGN_REQ;
 	struct sister	 s;
 
 	sister_user(role, role);
@@ -314,15 +315,14 @@ cases_keyd(const char *dir, enum ipc_role role)
 		errx(2, "no link to keyd");
 	own_context = role == IPC_ATTESTQ ? "requester-finish signing" :
 	    "responder-challenge_auth signing";
-	if (role == IPC_NETD)
+	if (tls)
 		cases_tls(&s);
 	else
 		cases_spdm(&s, role == IPC_ATTESTQ ? "requester-" :
 		    "responder-");
-	if (role != IPC_NETD)
+	if (!tls)
 		cases_code(&s);
 	tap_alive(&s);
-	case_old_link(&s, dir, type, role == IPC_NETD ? tls_make(0) :
-	    spdm_make(0));
-	case_window(&s, type, role == IPC_NETD ? tls_make(0) : spdm_make(0));
+	case_old_link(&s, dir, type, tls ? tls_make(0) : spdm_make(0));
+	case_window(&s, type, tls ? tls_make(0) : spdm_make(0));
 }
