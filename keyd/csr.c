@@ -1,43 +1,16 @@
 /*
- * Certificate requests (RFC 2986) over the `spdm' and `tls' keys: the subject
- * has a common name and, if there is one, a serial number; no attributes,
- * since what a manufacturer certifies is the manufacturer's decision.
+ * Certificate requests (RFC 2986). Over the `spdm' and `tls' keys the subject
+ * has a common name and, if there is one, a serial number; over an `issuing'
+ * key it is that of the authority, whatever was asked for. No attributes, since
+ * what an issuer certifies is the issuer's decision.
  */
 #include <string.h>
 
-#include <openssl/asn1t.h>
-
+#include "der.h"
 #include "keyd.h"
+#include "store.h"
 
 #define NAME_MAX_CN	64	/* ub-common-name, ub-serial-number: RFC 5280 */
-
-/* CertificationRequestInfo ::= SEQUENCE */
-typedef struct {
-	ASN1_INTEGER	*version;
-	X509_NAME	*subject;
-	X509_PUBKEY	*key;
-	STACK_OF(X509_ATTRIBUTE) *attributes;
-} REQINFO;
-
-ASN1_SEQUENCE(REQINFO) = {
-	ASN1_SIMPLE(REQINFO, version, ASN1_INTEGER),
-	ASN1_SIMPLE(REQINFO, subject, X509_NAME),
-	ASN1_SIMPLE(REQINFO, key, X509_PUBKEY),
-	ASN1_IMP_SET_OF(REQINFO, attributes, X509_ATTRIBUTE, 0)
-} static_ASN1_SEQUENCE_END(REQINFO)
-
-/* Certificate and CertificationRequest alike: what was signed comes first. */
-typedef struct {
-	ASN1_TYPE	*tbs;
-	X509_ALGOR	*algorithm;
-	ASN1_BIT_STRING	*signature;
-} SIGNED;
-
-ASN1_SEQUENCE(SIGNED) = {
-	ASN1_SIMPLE(SIGNED, tbs, ASN1_ANY),
-	ASN1_SIMPLE(SIGNED, algorithm, X509_ALGOR),
-	ASN1_SIMPLE(SIGNED, signature, ASN1_BIT_STRING)
-} static_ASN1_SEQUENCE_END(SIGNED)
 
 /* PrintableString (X.680, 41.4), so that every encoder agrees on the type. */
 static bool
@@ -54,8 +27,10 @@ csr_check(const struct msg_csr_req *req, const struct key *k, struct why *w)
 {
 	enum key_purpose	 p = key_purpose(k);
 
+	if (p == KEY_ISSUING)
+		return 0;
 	if (p != KEY_SPDM && p != KEY_TLS)
-		return why_set(w, R_KEY_PURPOSE, "key", "spdm or tls",
+		return why_set(w, R_KEY_PURPOSE, "key", "spdm, tls or issuing",
 		    key_purpose_name(p));
 	if (req->name[0] == '\0' || !csr_printable(req->name))
 		return why_set(w, R_KEY_CSR_NAME, "name",
@@ -67,73 +42,56 @@ csr_check(const struct msg_csr_req *req, const struct key *k, struct why *w)
 }
 
 static int
-csr_name(X509_NAME *name, int nid, const char *value)
+csr_subject(struct put *p, const struct msg_csr_req *req, const struct key *k,
+    struct why *w)
 {
-	return X509_NAME_add_entry_by_NID(name, nid, MBSTRING_ASC,
-	    (const unsigned char *)value, -1, -1, 0) == 1 ? 0 : -1;
+	size_t	 mark;
+
+	if (key_purpose(k) == KEY_ISSUING)
+		return authority_name(p, k) == 0 ? 0 : why_set(w,
+		    R_KEY_CA_LABEL, "label", NULL, key_label(k));
+	mark = asn1_begin(p, DER_SEQUENCE);
+	asn1_attribute(p, AT_COMMON_NAME, req->name);
+	if (req->serial[0] != '\0')
+		asn1_attribute(p, AT_SERIAL, req->serial);
+	asn1_end(p, mark);
+	return 0;
 }
 
 int
 csr_build(const struct msg_csr_req *req, const struct key *k, uint8_t *out,
     size_t size, size_t *len, struct why *w)
 {
-	REQINFO	*info;
-	int	 n, r = -1;
+	static const uint8_t	 v1[] = { DER_INTEGER, 1, 0 };
+	static const uint8_t	 no_attributes[] = { ASN1_CONTEXT(0), 0 };
+	const struct subject	 s = subject_of(k);
+	struct put		 p = { .buf = out, .size = size };
+	size_t			 mark;
 
 	if (csr_check(req, k, w) == -1)
 		return -1;
-	info = (REQINFO *)ASN1_item_new(ASN1_ITEM_rptr(REQINFO));
-	if (info == NULL)
-		goto out;
-	X509_PUBKEY_free(info->key);
-	info->key = curve_spki(key_curve(k), key_point(k));
-	if (info->key == NULL || ASN1_INTEGER_set(info->version, 0) != 1 ||
-	    csr_name(info->subject, NID_commonName, req->name) == -1)
-		goto out;
-	if (req->serial[0] != '\0' &&
-	    csr_name(info->subject, NID_serialNumber, req->serial) == -1)
-		goto out;
-	n = ASN1_item_i2d((const ASN1_VALUE *)info, NULL,
-	    ASN1_ITEM_rptr(REQINFO));
-	if (n <= 0 || (size_t)n > size)
-		goto out;
-	ASN1_item_i2d((const ASN1_VALUE *)info, &out, ASN1_ITEM_rptr(REQINFO));
-	*len = (size_t)n;
-	r = 0;
- out:
-	ASN1_item_free((ASN1_VALUE *)info, ASN1_ITEM_rptr(REQINFO));
-	return r == 0 ? 0 : why_set(w, R_KEY_LIBRARY, "request", NULL, NULL);
+	mark = asn1_begin(&p, DER_SEQUENCE);
+	put_bytes(&p, v1, sizeof(v1));
+	if (csr_subject(&p, req, k, w) == -1)
+		return -1;
+	asn1_spki(&p, &s);
+	put_bytes(&p, no_attributes, sizeof(no_attributes));
+	asn1_end(&p, mark);
+	*len = p.len;
+	return p.bad ? why_set(w, R_KEY_LIBRARY, "request", NULL, NULL) : 0;
 }
 
 int
 der_signed(const struct curve *c, const uint8_t *tbs, size_t tbslen,
     const struct signature *sig, uint8_t *out, size_t size, size_t *len)
 {
-	SIGNED		*s = (SIGNED *)ASN1_item_new(ASN1_ITEM_rptr(SIGNED));
-	ASN1_STRING	*seq = ASN1_STRING_type_new(V_ASN1_SEQUENCE);
-	int		 n, r = -1;
+	struct put	 p = { .buf = out, .size = size };
+	size_t		 mark = asn1_begin(&p, DER_SEQUENCE);
 
-	if (s == NULL || seq == NULL ||
-	    ASN1_STRING_set(seq, tbs, (int)tbslen) != 1)
-		goto out;
-	ASN1_TYPE_set(s->tbs, V_ASN1_SEQUENCE, seq);
-	seq = NULL;
-	if (X509_ALGOR_set0(s->algorithm, OBJ_nid2obj(c->sig_nid),
-	    V_ASN1_UNDEF, NULL) != 1 ||
-	    ASN1_BIT_STRING_set(s->signature, (unsigned char *)
-	    (uintptr_t)sig->der, (int)sig->len) != 1)
-		goto out;
-	/* No unused bits, whatever the signature's last byte is. */
-	s->signature->flags &= ~(ASN1_STRING_FLAG_BITS_LEFT | 0x07);
-	s->signature->flags |= ASN1_STRING_FLAG_BITS_LEFT;
-	n = ASN1_item_i2d((const ASN1_VALUE *)s, NULL, ASN1_ITEM_rptr(SIGNED));
-	if (n <= 0 || (size_t)n > size)
-		goto out;
-	ASN1_item_i2d((const ASN1_VALUE *)s, &out, ASN1_ITEM_rptr(SIGNED));
-	*len = (size_t)n;
-	r = 0;
- out:
-	ASN1_STRING_free(seq);
-	ASN1_item_free((ASN1_VALUE *)s, ASN1_ITEM_rptr(SIGNED));
-	return r;
+	put_bytes(&p, tbs, tbslen);
+	asn1_signature(&p, c);
+	asn1_bits(&p, sig->der, sig->len);
+	asn1_end(&p, mark);
+	*len = p.len;
+	return p.bad ? -1 : 0;
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "keyd.h"
+#include "dispatch.h"
 #include "log.h"
 #include "secret.h"
 
@@ -14,18 +14,11 @@
 
 static struct keyd_conf	self;	/* set once, before the loop */
 
-/* A request whose answer waits for the TPM. */
-struct asked {
-	struct ipc_call		 call;
-	const struct key	*key;
-	size_t			 len;		/* of what was signed */
-	uint8_t			 tbs[DER_MAX];
-};
-
 /* ---- refusals -------------------------------------------------------- */
 
-static int
-refuse(struct chan *c, const struct ipc_call *call, const struct why *w)
+int
+dispatch_refuse(struct chan *c, const struct ipc_call *call,
+    const struct why *w)
 {
 	if (hub_count(w->reason) == 1)
 		log_warnx("%s from %s: %s", ipc_name(call->type),
@@ -34,19 +27,19 @@ refuse(struct chan *c, const struct ipc_call *call, const struct why *w)
 	    w->seen);
 }
 
-static int
-refuse_for(struct chan *c, const struct ipc_call *call, enum reason reason,
-    const char *field, const char *expected, const char *seen)
+int
+dispatch_refuse_for(struct chan *c, const struct ipc_call *call,
+    enum reason reason, const char *field, const char *expected, const char *seen)
 {
 	struct why	 w;
 
 	why_set(&w, reason, field, expected, seen);
-	return refuse(c, call, &w);
+	return dispatch_refuse(c, call, &w);
 }
 
 /* What is wrong with all of keyd; R_OK if nothing. */
-static enum reason
-condition(void)
+enum reason
+dispatch_condition(void)
 {
 	if (self.state != R_OK || self.tpm == NULL)
 		return self.state;
@@ -54,22 +47,22 @@ condition(void)
 }
 
 /* The key of this number if it serves the purpose; else refused, NULL. */
-static const struct key *
-find(struct chan *c, const struct ipc_call *call, uint32_t id,
+const struct key *
+dispatch_find(struct chan *c, const struct ipc_call *call, uint32_t id,
     enum key_purpose purpose)
 {
 	const struct key	*k;
 
-	if (condition() != R_OK) {
-		refuse_for(c, call, condition(), "keyd", NULL, NULL);
+	if (dispatch_condition() != R_OK) {
+		dispatch_refuse_for(c, call, dispatch_condition(), "keyd", NULL, NULL);
 		return NULL;
 	}
 	if ((k = key_byid(id)) == NULL) {
-		refuse_for(c, call, R_KEY_UNKNOWN, "key", NULL, NULL);
+		dispatch_refuse_for(c, call, R_KEY_UNKNOWN, "key", NULL, NULL);
 		return NULL;
 	}
 	if (purpose != KEY_NPURPOSES && key_purpose(k) != purpose) {
-		refuse_for(c, call, R_KEY_PURPOSE, "key",
+		dispatch_refuse_for(c, call, R_KEY_PURPOSE, "key",
 		    key_purpose_name(purpose),
 		    key_purpose_name(key_purpose(k)));
 		return NULL;
@@ -77,7 +70,7 @@ find(struct chan *c, const struct ipc_call *call, uint32_t id,
 	return k;
 }
 
-static struct asked *
+struct asked *
 asked_new(const struct ipc_call *call, const struct key *k)
 {
 	struct asked	*a;
@@ -93,14 +86,14 @@ asked_new(const struct ipc_call *call, const struct key *k)
  * The channel to answer on once a job is over, or NULL: whoever asked has
  * gone since, or it failed and was refused.
  */
-static struct chan *
+struct chan *
 asked_chan(const struct asked *a, const struct why *w)
 {
 	struct chan	*c = chan_find(&a->call);
 
 	if (c == NULL || w->reason == R_OK)
 		return c;
-	refuse(c, &a->call, w);
+	dispatch_refuse(c, &a->call, w);
 	return NULL;
 }
 
@@ -111,7 +104,7 @@ keyd_status(struct chan *c, const struct ipc_call *call, const void *arg)
 {
 	struct msg_keyd_status	 m = { .backend = self.backend };
 
-	m.reason = condition();
+	m.reason = dispatch_condition();
 	m.keys = key_count() < KEY_MAX ? key_count() : KEY_MAX - 1;
 	if (self.tpm != NULL) {
 		IPC_SET_STR(m.manufacturer, tpm_info(self.tpm)->manufacturer);
@@ -132,7 +125,7 @@ made(const struct key *k, bool new, const struct why *w, void *arg)
 		m.key = key_id(k);
 		m.purpose = key_purpose(k);
 		m.algorithm = key_algorithm(k);
-		IPC_SET_BLOB(m.public, key_point(k), key_curve(k)->point);
+		IPC_SET_BLOB(m.public, key_point(k), key_point_len(k));
 		chan_reply(c, &a->call, MSG_KEY_INFO, &m);
 	}
 	free(a);
@@ -142,12 +135,12 @@ static int
 keyd_key_make(struct chan *c, const struct ipc_call *call, const void *arg)
 {
 	const struct msg_key_make_req	*req = arg;
+	struct why			 w;
 
-	if (condition() != R_OK)
-		return refuse_for(c, call, condition(), "keyd", NULL, NULL);
-	if (req->algorithm >= KEY_NCURVES)
-		return refuse_for(c, call, R_KEY_ALGORITHM, "algorithm", NULL,
-		    NULL);
+	if (dispatch_condition() != R_OK)
+		return dispatch_refuse_for(c, call, dispatch_condition(), "keyd", NULL, NULL);
+	if (authority_key_ok(req->label, req->purpose, &w) == -1)
+		return dispatch_refuse(c, call, &w);
 	key_make(req->label, req->purpose, req->algorithm, made,
 	    asked_new(call, NULL));
 	return 0;
@@ -165,7 +158,7 @@ cert_signed(const struct signature *s, void *arg)
 		memset(&m, 0, sizeof(m));
 		if (der_signed(key_curve(a->key), a->tbs, a->len, s,
 		    m.certificate.data, sizeof(m.certificate.data), &n) == -1)
-			refuse_for(c, &a->call, R_KEY_LIBRARY, "certificate",
+			dispatch_refuse_for(c, &a->call, R_KEY_LIBRARY, "certificate",
 			    NULL, NULL);
 		else {
 			m.certificate.len = (uint32_t)n;
@@ -183,12 +176,12 @@ keyd_cert(struct chan *c, const struct ipc_call *call, const void *arg)
 	struct asked			*a;
 	struct why			 w;
 
-	if ((k = find(c, call, req->issuer, KEY_CA)) == NULL)
+	if ((k = dispatch_find(c, call, req->issuer, KEY_CA)) == NULL)
 		return 0;
 	a = asked_new(call, k);
 	if (profile_build(req, k, a->tbs, sizeof(a->tbs), &a->len, &w) == -1) {
 		free(a);
-		return refuse(c, call, &w);
+		return dispatch_refuse(c, call, &w);
 	}
 	key_sign(k, a->tbs, a->len, cert_signed, a);
 	return 0;
@@ -200,13 +193,19 @@ csr_signed(const struct signature *s, void *arg)
 	struct msg_csr_rep	 m;
 	struct asked		*a = arg;
 	struct chan		*c;
+	struct why		 w;
 	size_t			 n;
 
-	if ((c = asked_chan(a, &s->why)) != NULL) {
+	if ((c = asked_chan(a, &s->why)) == NULL)
+		;
+	/* Its name is the CA's from now on. */
+	else if (authority_record(a->key, 0, &w) == -1)
+		dispatch_refuse(c, &a->call, &w);
+	else {
 		memset(&m, 0, sizeof(m));
 		if (der_signed(key_curve(a->key), a->tbs, a->len, s,
 		    m.csr.data, sizeof(m.csr.data), &n) == -1)
-			refuse_for(c, &a->call, R_KEY_LIBRARY, "request", NULL,
+			dispatch_refuse_for(c, &a->call, R_KEY_LIBRARY, "request", NULL,
 			    NULL);
 		else {
 			m.csr.len = (uint32_t)n;
@@ -225,12 +224,12 @@ keyd_csr(struct chan *c, const struct ipc_call *call, const void *arg)
 	struct why			 w;
 
 	/* csr.c knows which purposes may. */
-	if ((k = find(c, call, req->key, KEY_NPURPOSES)) == NULL)
+	if ((k = dispatch_find(c, call, req->key, KEY_NPURPOSES)) == NULL)
 		return 0;
 	a = asked_new(call, k);
 	if (csr_build(req, k, a->tbs, sizeof(a->tbs), &a->len, &w) == -1) {
 		free(a);
-		return refuse(c, call, &w);
+		return dispatch_refuse(c, call, &w);
 	}
 	key_sign(k, a->tbs, a->len, csr_signed, a);
 	return 0;
@@ -258,10 +257,10 @@ keyd_checkpoint(struct chan *c, const struct ipc_call *call, const void *arg)
 	struct why			 w;
 	uint8_t				 bytes[CHECKPOINT_LEN];
 
-	if ((k = find(c, call, req->key, KEY_AUDIT)) == NULL)
+	if ((k = dispatch_find(c, call, req->key, KEY_AUDIT)) == NULL)
 		return 0;
 	if (checkpoint_build(req, bytes, &w) == -1)
-		return refuse(c, call, &w);
+		return dispatch_refuse(c, call, &w);
 	key_sign(k, bytes, sizeof(bytes), checkpoint_signed,
 	    asked_new(call, k));
 	return 0;
@@ -291,13 +290,13 @@ keyd_counter(struct chan *c, const struct ipc_call *call, const void *arg)
 	enum reason			 reason;
 
 	if (self.tpm == NULL)
-		return refuse_for(c, call, R_KEY_NO_TPM, "counter", NULL, NULL);
+		return dispatch_refuse_for(c, call, R_KEY_NO_TPM, "counter", NULL, NULL);
 	a = asked_new(call, NULL);
 	reason = tpm_counter(self.tpm, req->advance, counter_read, a);
 	if (reason == R_OK)
 		return 0;
 	free(a);
-	return refuse_for(c, call, reason, "counter", NULL, NULL);
+	return dispatch_refuse_for(c, call, reason, "counter", NULL, NULL);
 }
 
 static int
@@ -309,7 +308,7 @@ keyd_code_put(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if (code_put(req->code.data, req->code.len, req->lifetime,
 	    clock_mono_ms(), m.code.data, &w) == -1)
-		return refuse(c, call, &w);
+		return dispatch_refuse(c, call, &w);
 	return chan_reply(c, call, MSG_CODE_HELD, &m);
 }
 
@@ -322,7 +321,7 @@ keyd_code_drop(struct chan *c, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
-/* ---- for netd -------------------------------------------------------- */
+/* ---- for netd and enrold --------------------------------------------- */
 
 static void
 tls_signed(const struct signature *s, void *arg)
@@ -345,11 +344,12 @@ keyd_tls_sign(struct chan *c, const struct ipc_call *call, const void *arg)
 	const struct key		*k;
 	struct why			 w;
 
-	if ((k = find(c, call, req->key, KEY_TLS)) == NULL)
+	if ((k = dispatch_find(c, call, req->key, chan_peer(c) == IPC_ENROLD ?
+	    KEY_ENROL : KEY_TLS)) == NULL)
 		return 0;
-	if (tls13_check(key_curve(k), req->scheme, req->content.data,
-	    req->content.len, &w) == -1)
-		return refuse(c, call, &w);
+	if (tls13_check(key_algorithm(k), chan_peer(c), req->scheme,
+	    req->content.data, req->content.len, &w) == -1)
+		return dispatch_refuse(c, call, &w);
 	key_sign(k, req->content.data, req->content.len, tls_signed,
 	    asked_new(call, k));
 	return 0;
@@ -370,7 +370,7 @@ spdm_signed(const struct signature *s, void *arg)
 	}
 	if (ecdsa_to_raw(key_curve(a->key), s->der, s->len,
 	    m.signature.data) == -1)
-		refuse_for(c, &a->call, R_KEY_LIBRARY, "signature", NULL, NULL);
+		dispatch_refuse_for(c, &a->call, R_KEY_LIBRARY, "signature", NULL, NULL);
 	else {
 		m.signature.len = (uint32_t)(2 * key_curve(a->key)->coord);
 		chan_reply(c, &a->call, MSG_SPDM_SIGN_REP, &m);
@@ -387,11 +387,11 @@ keyd_spdm_sign(struct chan *c, const struct ipc_call *call, const void *arg)
 	uint8_t				 bytes[SPDM_SIGNED_MAX];
 	size_t				 n;
 
-	if ((k = find(c, call, req->key, KEY_SPDM)) == NULL)
+	if ((k = dispatch_find(c, call, req->key, KEY_SPDM)) == NULL)
 		return 0;
 	if (spdm_build(key_curve(k), chan_peer(c), req->version, req->context,
 	    req->hash.data, req->hash.len, bytes, &n, &w) == -1)
-		return refuse(c, call, &w);
+		return dispatch_refuse(c, call, &w);
 	key_sign(k, bytes, n, spdm_signed, asked_new(call, k));
 	return 0;
 }
@@ -420,18 +420,18 @@ keyd_psk(struct chan *c, const struct ipc_call *call, const void *arg)
 	int				 r;
 
 	if (chan_peer(c) == IPC_ATTESTR) {
-		if ((k = find(c, call, req->key, KEY_SPDM)) == NULL)
+		if ((k = dispatch_find(c, call, req->key, KEY_SPDM)) == NULL)
 			return 0;
 		if (curve_node_id(key_curve(k), key_point(k), node) == -1)
-			return refuse_for(c, call, R_KEY_LIBRARY, "node", NULL,
+			return dispatch_refuse_for(c, call, R_KEY_LIBRARY, "node", NULL,
 			    NULL);
 		a.dir = CODE_RESPONDER;
 		a.node = node;
 	} else if (node_is_ours(req->node))
-		return refuse_for(c, call, R_KEY_CODE_FORM, "node",
+		return dispatch_refuse_for(c, call, R_KEY_CODE_FORM, "node",
 		    "another node", req->node);
 	if (code_use(&a, clock_mono_ms(), &s, &w) == -1)
-		return refuse(c, call, &w);
+		return dispatch_refuse(c, call, &w);
 	log_info("a one-time code opens a session of %s",
 	    ipc_role_name(chan_peer(c)));
 	IPC_SET_BLOB(m.request, s.request, s.len);
@@ -466,13 +466,13 @@ keyd_pcrs(struct chan *c, const struct ipc_call *call, const void *arg)
 	enum reason	 reason;
 
 	if (self.tpm == NULL)
-		return refuse_for(c, call, R_KEY_NO_TPM, "registers", NULL,
+		return dispatch_refuse_for(c, call, R_KEY_NO_TPM, "registers", NULL,
 		    NULL);
 	a = asked_new(call, NULL);
 	if ((reason = tpm_pcrs(self.tpm, pcrs_read, a)) == R_OK)
 		return 0;
 	free(a);
-	return refuse_for(c, call, reason, "registers", NULL, NULL);
+	return dispatch_refuse_for(c, call, reason, "registers", NULL, NULL);
 }
 
 /* ---- the tables ------------------------------------------------------ */
@@ -486,9 +486,15 @@ static const struct ipc_handler from_policyd[] = {
 	{ MSG_COUNTER_REQ,	keyd_counter },
 	{ MSG_CODE_PUT,		keyd_code_put },
 	{ MSG_CODE_DROP,	keyd_code_drop },
+	{ MSG_CA_CERT_REQ,	keyd_ca_cert },
+	{ MSG_DEVICE_CERT_REQ,	keyd_device_cert },
 };
 
 static const struct ipc_handler from_netd[] = {
+	{ MSG_TLS_SIGN_REQ,	keyd_tls_sign },
+};
+
+static const struct ipc_handler from_enrold[] = {
 	{ MSG_TLS_SIGN_REQ,	keyd_tls_sign },
 };
 
@@ -508,7 +514,7 @@ const struct hub_peer keyd_peers[] = {
 	{ IPC_NETD,	from_netd,	N(from_netd), false },
 	{ IPC_ATTESTQ,	from_attestq,	N(from_attestq), false },
 	{ IPC_ATTESTR,	from_attestr,	N(from_attestr), false },
-	{ IPC_ENROLD,	NULL,		0, true },
+	{ IPC_ENROLD,	from_enrold,	N(from_enrold), true },
 };
 const size_t keyd_npeers = N(keyd_peers);
 

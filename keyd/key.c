@@ -17,7 +17,8 @@ struct key {
 	enum key_purpose	 purpose;
 	enum key_algorithm	 algorithm;
 	char			 label[KEY_LABEL_MAX + 1];
-	uint8_t			 point[KEY_POINT_MAX];
+	uint8_t			 public[KEY_PUBLIC_MAX];	/* point, modulus */
+	size_t			 public_len;
 	struct tpm_object	*object;	/* backend tpm, else NULL */
 	struct local		*local;		/* the others, else NULL */
 };
@@ -46,7 +47,7 @@ key_byid(uint32_t id)
 	return id < KEY_MAX ? ring.keys[id] : NULL;
 }
 
-static struct key *
+const struct key *
 key_bylabel(const char *label)
 {
 	unsigned	 i;
@@ -77,9 +78,20 @@ key_bypoint(enum key_purpose p, const uint8_t *point, size_t len)
 	unsigned		 n;
 
 	for (n = 0; (k = key_bypurpose(p, n)) != NULL; n++)
-		if (len == key_curve(k)->point &&
-		    memcmp(k->point, point, len) == 0)
+		if (len == k->public_len && memcmp(k->public, point, len) == 0)
 			return k;
+	return NULL;
+}
+
+const struct key *
+key_over(const uint8_t *public, size_t len)
+{
+	unsigned	 i;
+
+	for (i = 0; i < KEY_MAX; i++)
+		if (ring.keys[i] != NULL && len == ring.keys[i]->public_len &&
+		    memcmp(ring.keys[i]->public, public, len) == 0)
+			return ring.keys[i];
 	return NULL;
 }
 
@@ -112,16 +124,35 @@ key_algorithm(const struct key *k)
 	return k->algorithm;
 }
 
+const char *
+key_label(const struct key *k)
+{
+	return k->label;
+}
+
 const struct curve *
 key_curve(const struct key *k)
 {
-	return curve_get(k->algorithm);
+	return k->algorithm == KEY_RSA2048 ? NULL : curve_get(k->algorithm);
 }
 
 const uint8_t *
 key_point(const struct key *k)
 {
-	return k->point;
+	return k->public;
+}
+
+size_t
+key_point_len(const struct key *k)
+{
+	return k->public_len;
+}
+
+struct subject
+subject_of(const struct key *k)
+{
+	return (struct subject){ k->public, k->public_len,
+	    k->algorithm == KEY_RSA2048 ? RSA_EXPONENT : 0 };
 }
 
 static void
@@ -188,27 +219,36 @@ object_open(const struct key_file *f)
 	    o->public.publicArea.authPolicy.size != sizeof(binding) ||
 	    memcmp(o->public.publicArea.authPolicy.buffer, binding,
 	    sizeof(binding)) != 0 ||
-	    !point_is(&o->public, curve_get(f->algorithm), f->point)) {
+	    !point_is(&o->public, curve_get(f->algorithm), f->public)) {
 		free(o);
 		return NULL;
 	}
 	return o;
 }
 
+/* Bytes of the private half, before it is encrypted. */
+static size_t
+secret_len(const struct key_file *f)
+{
+	return f->algorithm == KEY_RSA2048 ? RSA_SECRET_LEN :
+	    curve_get(f->algorithm)->coord;
+}
+
 static struct local *
 local_open(const struct key_file *f)
 {
-	const struct curve	*c = curve_get(f->algorithm);
-	struct local		*l = NULL;
-	uint8_t			 scalar[SCALAR_MAX], aad[256];
-	size_t			 n;
+	struct local	*l = NULL;
+	uint8_t		 secret[RSA_SECRET_LEN], aad[KEY_HEADER_MAX];
+	size_t		 n;
 
-	if (f->blob_len == c->coord + WRAP_EXTRA &&
+	if (f->blob_len == secret_len(f) + WRAP_EXTRA &&
 	    store_header(f, aad, sizeof(aad), &n) == 0 &&
 	    wrap_open(ring.conf.kek, aad, n, f->blob, f->blob_len,
-	    scalar) == 0)
-		l = local_new(c, scalar, f->point);
-	explicit_bzero(scalar, sizeof(scalar));
+	    secret) == 0)
+		l = f->algorithm == KEY_RSA2048 ?
+		    local_rsa(secret, f->public) :
+		    local_new(curve_get(f->algorithm), secret, f->public);
+	explicit_bzero(secret, sizeof(secret));
 	return l;
 }
 
@@ -229,10 +269,11 @@ key_load(const struct key_file *f, void *arg, struct why *w)
 	k->purpose = f->purpose;
 	k->algorithm = f->algorithm;
 	memcpy(k->label, f->label, sizeof(k->label));
-	memcpy(k->point, f->point, f->point_len);
-	if (f->backend == KEY_BACKEND_TPM)
+	memcpy(k->public, f->public, f->public_len);
+	k->public_len = f->public_len;
+	if (f->backend == KEY_BACKEND_TPM && f->algorithm != KEY_RSA2048)
 		k->object = object_open(f);
-	else
+	else if (f->backend != KEY_BACKEND_TPM)
 		k->local = local_open(f);
 	if (k->object == NULL && k->local == NULL) {
 		key_free(k);
@@ -311,8 +352,8 @@ making_store(struct making *m)
 static const struct key *
 making_place(struct making *m, struct why *w)
 {
-	struct key	*k = key_bylabel(m->file.label);
-	uint8_t		 i;
+	const struct key	*k = key_bylabel(m->file.label);
+	uint8_t			 i;
 
 	w->reason = R_OK;
 	if (k != NULL) {
@@ -363,38 +404,67 @@ making_tpm(const struct tpm_result *r, void *arg)
 		return;
 	}
 	f->blob_len = (uint32_t)n;
-	memset(f->point, 0, sizeof(f->point));
-	f->point[0] = 4;
-	memcpy(f->point + 1 + c->coord - q->x.size, q->x.buffer, q->x.size);
-	memcpy(f->point + 1 + 2 * c->coord - q->y.size, q->y.buffer,
+	memset(f->public, 0, sizeof(f->public));
+	f->public[0] = 4;
+	memcpy(f->public + 1 + c->coord - q->x.size, q->x.buffer, q->x.size);
+	memcpy(f->public + 1 + 2 * c->coord - q->y.size, q->y.buffer,
 	    q->y.size);
-	f->point_len = (uint32_t)c->point;
+	f->public_len = (uint32_t)c->point;
 	making_store(m);
+}
+
+/* Both halves. 0, or -1 and nothing secret is left. */
+static int
+secret_make(struct key_file *f, uint8_t secret[RSA_SECRET_LEN])
+{
+	const struct curve	*c;
+
+	if (f->algorithm == KEY_RSA2048) {
+		f->public_len = RSA_BYTES;
+		return rsa_make(secret, f->public);
+	}
+	c = curve_get(f->algorithm);
+	f->public_len = (uint32_t)c->point;
+	return local_make(c, secret, f->public);
 }
 
 static void
 making_local(struct making *m)
 {
 	struct key_file		*f = &m->file;
-	const struct curve	*c = curve_get(f->algorithm);
 	struct why		 w;
-	uint8_t			 scalar[SCALAR_MAX], aad[256];
+	uint8_t			 secret[RSA_SECRET_LEN], aad[KEY_HEADER_MAX];
 	size_t			 n;
 	int			 r = -1;
 
-	f->point_len = (uint32_t)c->point;
-	f->blob_len = (uint32_t)(c->coord + WRAP_EXTRA);
-	if (local_make(c, scalar, f->point) == 0 &&
+	f->blob_len = (uint32_t)(secret_len(f) + WRAP_EXTRA);
+	if (secret_make(f, secret) == 0 &&
 	    store_header(f, aad, sizeof(aad), &n) == 0 &&
-	    wrap_seal(ring.conf.kek, aad, n, scalar, c->coord, f->blob) == 0)
+	    wrap_seal(ring.conf.kek, aad, n, secret, secret_len(f),
+	    f->blob) == 0)
 		r = 0;
-	explicit_bzero(scalar, sizeof(scalar));
+	explicit_bzero(secret, sizeof(secret));
 	if (r == 0) {
 		making_store(m);
 		return;
 	}
 	why_set(&w, R_KEY_LIBRARY, "key", NULL, NULL);
 	making_end(m, NULL, false, &w);
+}
+
+static int
+key_make_check(const char *label, enum key_purpose purpose,
+    enum key_algorithm algorithm, struct why *w)
+{
+	if (!store_label_ok(label))
+		return why_set(w, R_KEY_LABEL, "label", "a-z 0-9 -", NULL);
+	if (algorithm == KEY_RSA2048 && purpose != KEY_ENROL)
+		return why_set(w, R_KEY_ALGORITHM, "algorithm",
+		    "P-256 or P-384", "RSA-2048");
+	if (algorithm == KEY_RSA2048 && ring.conf.backend == KEY_BACKEND_TPM)
+		return why_set(w, R_KEY_ALGORITHM, "backend",
+		    "sealed or soft", "tpm");
+	return 0;
 }
 
 void
@@ -407,8 +477,7 @@ key_make(const char *label, enum key_purpose purpose,
 	uint8_t			 binding[32];
 	enum reason		 reason;
 
-	if (!store_label_ok(label)) {
-		why_set(&w, R_KEY_LABEL, "label", "a-z 0-9 -", NULL);
+	if (key_make_check(label, purpose, algorithm, &w) == -1) {
 		cb(NULL, false, &w, arg);
 		return;
 	}
@@ -471,13 +540,21 @@ signing_tpm(const struct tpm_result *r, void *arg)
 	free(g);
 }
 
+/* RSA signs SHA-256, as P-256 does. */
+static const struct curve *
+key_digest_curve(const struct key *k)
+{
+	return k->algorithm == KEY_RSA2048 ? curve_get(KEY_P256) :
+	    curve_get(k->algorithm);
+}
+
 static void
 signing_local(const struct key *k, const uint8_t *digest, key_signed_fn cb,
     void *arg)
 {
 	struct signature	 s = { .why = { .reason = R_OK } };
 
-	if (local_sign(k->local, digest, key_curve(k)->hash, s.der,
+	if (local_sign(k->local, digest, key_digest_curve(k)->hash, s.der,
 	    &s.len) == -1) {
 		signing_fail(R_KEY_LIBRARY, cb, arg);
 		return;
@@ -493,7 +570,7 @@ key_sign(const struct key *k, const void *msg, size_t len, key_signed_fn cb,
 	uint8_t		 digest[48];
 	enum reason	 reason;
 
-	if (curve_digest(key_curve(k), msg, len, digest) == -1) {
+	if (curve_digest(key_digest_curve(k), msg, len, digest) == -1) {
 		signing_fail(R_KEY_LIBRARY, cb, arg);
 		return;
 	}

@@ -2,8 +2,9 @@
  * keyd keeps the private keys and uses them for others.
  *
  * Holds:    the TPM and the key directory; one-time codes, in memory;
- *           channels to policyd, netd, attestd.
- * Does:     certificates for policyd; TLS signatures for netd; SPDM
+ *           channels to policyd, netd, enrold, attestd.
+ * Does:     certificates, CRLs and OCSP responses for policyd; TLS signatures
+ *           for netd and enrold, each with keys of its own; SPDM
  *           signatures for attestd, -R as responder, -Q to finish a session;
  *           the secrets of one SPDM session from a code, once each way.
  * Refuses:  to send a private key or a code, to sign what it cannot name, to
@@ -26,6 +27,7 @@
 #define PATIENCE	5000	/* ms that the TPM may take for a command */
 #define SECURE_HEAP	131072	/* bytes: 64 keys and their signatures */
 #define LINGER		100	/* ms for the last answers to go out */
+#define ENROL_RSA	"enrol-rsa2048"	/* label, as policyd asks for it */
 
 static uv_loop_t	loop;
 static uv_poll_t	tpm_poll;
@@ -245,6 +247,31 @@ open_backend(const struct conf *conf, const char *dir)
 	return w.reason;
 }
 
+static void
+slow_key_made(const struct key *k, bool made, const struct why *w, void *arg)
+{
+	if (k == NULL)
+		log_warnx("key %s: %s %s", ENROL_RSA, why_text(w),
+		    reason_remedy(w->reason));
+}
+
+/*
+ * An RSA key takes so long to make that nobody should wait for keyd
+ * meanwhile: where a listener wants one it is there before keyd serves.
+ */
+static void
+make_slow_key(const struct conf *conf)
+{
+	const struct conf_listener	*l;
+
+	for (l = conf->listeners; l != NULL; l = l->next)
+		if (l->key == KEY_RSA2048) {
+			key_make(ENROL_RSA, KEY_ENROL, KEY_RSA2048,
+			    slow_key_made, NULL);
+			return;
+		}
+}
+
 /* After the change of user and root: every file here is keyd's own. */
 static void
 open_keys(const struct conf *conf)
@@ -263,9 +290,12 @@ open_keys(const struct conf *conf)
 	ring.backend = kc.backend = conf->backend == BACKEND_TPM ?
 	    KEY_BACKEND_TPM : conf->backend == BACKEND_SEALED ?
 	    KEY_BACKEND_SEALED : KEY_BACKEND_SOFT;
-	if ((kc.state = open_backend(conf, dir)) == R_OK &&
-	    key_open(&ring, &w) == -1)
-		fatal_why(dir, &w);
+	if ((kc.state = open_backend(conf, dir)) == R_OK) {
+		if (key_open(&ring, &w) == -1 ||
+		    authority_open(conf, dir, &w) == -1)
+			fatal_why(dir, &w);
+		make_slow_key(conf);
+	}
 	keyd_serve(&kc);
 }
 
@@ -318,7 +348,6 @@ main(int argc, char **argv)
 	start_dirs(&keyd_confine, conf);
 	confine_user(&keyd_confine, conf, &opts, path, sizeof(path));
 	open_keys(conf);
-	conf_free(conf);
 	hc = (struct hub_conf){
 		.self = IPC_KEYD, .path = path, .developer = opts.developer,
 		.peers = keyd_peers, .npeers = keyd_npeers,
@@ -332,5 +361,6 @@ main(int argc, char **argv)
 	key_close();
 	secret_free(kek, KEK_LEN);
 	tpm_free(tpm);
+	conf_free(conf);
 	return failed ? 1 : 0;
 }

@@ -13,6 +13,7 @@
 #include <tss2/tss2_esys.h>
 
 #include "checkpoint.h"
+#include "conf.h"
 #include "confine.h"
 #include "ipc.h"
 #include "reason.h"
@@ -20,10 +21,13 @@
 #define KEY_MAX		64	/* keys of one keyd */
 #define KEY_LABEL_MAX	32
 #define KEY_POINT_MAX	97	/* 04 || X || Y of P-384 */
+#define KEY_PUBLIC_MAX	256	/* a point, or the modulus of RSA-2048 */
 #define KEY_BLOB_MAX	1024	/* a private half, as the backend keeps it */
 #define KEY_FILE_MAX	2048
+#define KEY_HEADER_MAX	384	/* what a key file says before its private half */
 #define SCALAR_MAX	48
 #define SIG_DER_MAX	112
+#define SIG_MAX		256	/* of RSA-2048 */
 #define SIG_RAW_MAX	96
 #define KEK_LEN		32	/* AES-256 key that wraps private scalars */
 #define PCR_LEN		256	/* eight SHA-256 registers */
@@ -219,8 +223,8 @@ struct key_file {
 	uint8_t		 algorithm;
 	uint8_t		 backend;
 	char		 label[KEY_LABEL_MAX + 1];
-	uint32_t	 point_len;
-	uint8_t		 point[KEY_POINT_MAX];
+	uint32_t	 public_len;
+	uint8_t		 public[KEY_PUBLIC_MAX];	/* point or modulus */
 	uint32_t	 blob_len;
 	uint8_t		 blob[KEY_BLOB_MAX];
 };
@@ -254,7 +258,7 @@ struct key;
 struct signature {
 	struct why	 why;		/* reason R_OK: there is one */
 	size_t		 len;
-	uint8_t		 der[SIG_DER_MAX];
+	uint8_t		 der[SIG_MAX];	/* of RSA as it is, not DER */
 };
 typedef void (*key_signed_fn)(const struct signature *, void *arg);
 
@@ -269,16 +273,23 @@ struct key_conf {
 int	key_open(const struct key_conf *, struct why *);
 void	key_close(void);		/* wipes */
 const struct key *key_byid(uint32_t);
+const struct key *key_bylabel(const char *);
 /* The key over this point with this purpose, or NULL. */
 const struct key *key_bypoint(enum key_purpose, const uint8_t *, size_t);
+/* The key over this point or modulus, of whatever purpose, or NULL. */
+const struct key *key_over(const uint8_t *, size_t);
 /* The n-th key of a purpose, or NULL. */
 const struct key *key_bypurpose(enum key_purpose, unsigned n);
 unsigned key_count(void);
 uint32_t key_id(const struct key *);
 enum key_purpose key_purpose(const struct key *);
 enum key_algorithm key_algorithm(const struct key *);
+const char *key_label(const struct key *);
+/* NULL of an RSA key, which has no curve. */
 const struct curve *key_curve(const struct key *);
+/* The point, or the modulus. */
 const uint8_t *key_point(const struct key *);
+size_t	key_point_len(const struct key *);
 const char *key_purpose_name(enum key_purpose);
 
 /*
@@ -302,8 +313,26 @@ int	local_make(const struct curve *, uint8_t *scalar, uint8_t *point);
 struct local *local_new(const struct curve *, const uint8_t *scalar,
 	    const uint8_t *point);
 void	local_free(struct local *);
+/* At most SIG_MAX bytes: DER of ECDSA, RSASSA-PSS as it is. */
 int	local_sign(struct local *, const uint8_t *digest, size_t len,
-	    uint8_t *der, size_t *derlen);
+	    uint8_t *sig, size_t *siglen);
+
+/* ---- rsa.c: the RSA keys among them ---------------------------------- */
+
+#define RSA_BYTES	256	/* of the modulus */
+#define RSA_EXPONENT	65537
+#define RSA_SECRET_LEN	(RSA_BYTES + 5 * RSA_BYTES / 2)
+
+/*
+ * A fresh key: d, p, q, d mod p-1, d mod q-1, 1/q mod p. Takes a tenth of a
+ * second or, on small machines, several. secret is wiped on failure. 0 or -1.
+ */
+int	rsa_make(uint8_t secret[RSA_SECRET_LEN], uint8_t modulus[RSA_BYTES]);
+bool	rsa_has(const uint8_t *modulus, size_t len);
+/* It signs with RSASSA-PSS, SHA-256 and a salt as long (RFC 8446, 4.2.3). */
+EVP_PKEY_CTX *rsa_signer(const uint8_t secret[RSA_SECRET_LEN],
+	    const uint8_t modulus[RSA_BYTES]);
+struct local *local_rsa(const uint8_t *secret, const uint8_t *modulus);
 
 /* ---- why.c ----------------------------------------------------------- */
 
@@ -321,7 +350,7 @@ const char *why_text(const struct why *);
 #define TLS13_CONTENT_MIN	130
 #define TLS13_CONTENT_MAX	146
 /* Is this the complete CertificateVerify content of TLS 1.3? 0, or -1. */
-int	tls13_check(const struct curve *, uint32_t scheme,
+int	tls13_check(enum key_algorithm, enum ipc_role asker, uint32_t scheme,
 	    const uint8_t *content, size_t len, struct why *);
 
 #define SPDM_PREFIX_LEN		100
@@ -354,6 +383,125 @@ int	csr_build(const struct msg_csr_req *, const struct key *, uint8_t *out,
 /* SEQUENCE { what was signed, algorithm, signature }. 0 or -1. */
 int	der_signed(const struct curve *, const uint8_t *tbs, size_t tbslen,
 	    const struct signature *, uint8_t *out, size_t size, size_t *len);
+
+/* ---- asn1.c: DER going out, over store.h's struct put ---------------- */
+
+#define ASN1_UTF8	0x0c
+#define ASN1_PRINTABLE	0x13
+#define ASN1_UTCTIME	0x17
+#define ASN1_GTIME	0x18
+#define ASN1_CONTEXT(n)	(0xa0 | (n))	/* constructed */
+#define GN_DNS		0x82		/* GeneralName: RFC 5280, 4.2.1.6 */
+#define GN_URI		0x86
+#define GN_IP		0x87
+#define AT_COMMON_NAME	3
+#define AT_SERIAL	5
+#define AT_ORGANIZATION	10
+
+/* A public key that is certified. */
+struct subject {
+	const uint8_t	*public;	/* point or modulus */
+	size_t		 len;
+	uint32_t	 exponent;	/* 0: a point */
+};
+
+struct put;
+/* An element whose contents follow, until asn1_end() with the mark. */
+size_t	asn1_begin(struct put *, uint8_t tag);
+void	asn1_end(struct put *, size_t mark);
+void	asn1_put(struct put *, uint8_t tag, const void *, size_t);
+void	asn1_text(struct put *, uint8_t tag, const char *);
+/* An INTEGER, never negative, from big-endian bytes. */
+void	asn1_uint(struct put *, const uint8_t *, size_t);
+void	asn1_number(struct put *, uint64_t);
+void	asn1_bits(struct put *, const void *, size_t);	/* BIT STRING */
+/* GeneralizedTime; Time, which is UTCTime until 2049 (RFC 5280, 4.1.2.5). */
+void	asn1_gtime(struct put *, uint64_t seconds);
+void	asn1_time(struct put *, uint64_t seconds);
+void	asn1_signature(struct put *, const struct curve *);
+void	asn1_spki(struct put *, const struct subject *);
+/* RelativeDistinguishedName of one attribute, id-at and a number. */
+void	asn1_attribute(struct put *, uint8_t at, const char *value);
+/* DistributionPoint's name: where an issuing CA's list is. */
+void	asn1_crl_point(struct put *, const char *url, unsigned generation);
+/* Key identifier: 20 bytes. 0 or -1. */
+int	subject_identifier(const struct subject *, uint8_t out[20]);
+struct subject subject_of(const struct key *);
+
+/* ---- extension.c ----------------------------------------------------- */
+
+/* id-ce and a number. */
+enum {
+	CE_SKI = 14, CE_USAGE = 15, CE_SAN = 17, CE_BASIC = 19,
+	CE_CRL_NUMBER = 20, CE_REASON = 21, CE_IDP = 28, CE_CONSTRAINTS = 30,
+	CE_CRL = 31, CE_AKI = 35, CE_EKU = 37
+};
+#define EKU_OCSP	0x100	/* beside enum conf_usage */
+
+/* Head of an extension; its OCTET STRING follows, then asn1_end(). */
+size_t	ext_begin(struct put *, uint8_t ce, bool critical);
+void	ext_basic(struct put *, int pathlen);	/* -1: not a CA */
+void	ext_usage(struct put *, bool ca);
+void	ext_eku(struct put *, unsigned usage);
+void	ext_ski(struct put *, const struct subject *);
+void	ext_aki(struct put *, const struct key *issuer);
+/* The hosts, as dNSName or iPAddress, and the URI if there is one. */
+void	ext_san(struct put *, const struct conf_name *hosts, const char *uri);
+void	ext_permitted(struct put *, const struct conf_name *);
+void	ext_crl(struct put *, const char *url, unsigned generation);
+void	ext_access(struct put *, const char *url, unsigned generation);
+void	ext_nocheck(struct put *);
+
+/* ---- authority.c: the certificate service's authority ---------------- */
+
+/*
+ * Reads the records of the CA keys, after key_open(). Both arguments are
+ * used as long as keyd runs. 0, or -1 with why.
+ */
+int	authority_open(const struct conf *, const char *dir, struct why *);
+const struct conf_ca *authority_ca(void);	/* NULL: there is none */
+const struct conf_profile *authority_profile(const char *name);
+/* From the label of a root, issuing or ocsp key; 0: it has none. */
+unsigned authority_generation(const struct key *);
+/* May a key of this purpose have this label? 0, or -1 with why. */
+int	authority_key_ok(const char *label, enum key_purpose, struct why *);
+/* Name of the certificate over a root, issuing or ocsp key. 0 or -1. */
+int	authority_name(struct put *, const struct key *);
+/*
+ * The CA of this key is certified until then, 0: by somebody else. Written
+ * down before the certificate is given away. 0, or -1 with why.
+ */
+int	authority_record(const struct key *, uint64_t not_after,
+	    struct why *);
+/* When the CA's life ends; UINT64_MAX where only its root knows. */
+uint64_t authority_end(const struct key *);
+int	authority_record_format(const char *word, uint64_t not_after,
+	    uint8_t *buf, size_t size, size_t *len);
+
+/* ---- tbs.c ca_cert.c device_cert.c: what the authority certifies ----- */
+
+struct tbs {
+	const struct key *issuer, *over;	/* over: NULL of a device's */
+	struct subject	 subject;
+	const uint8_t	*serial;
+	size_t		 serial_len;
+	uint64_t	 not_before, not_after;
+	uint64_t	 longest;	/* seconds that the profile gives */
+};
+
+int	tbs_check(const struct tbs *, struct why *);
+/* Version to validity. 0, or -1: the issuer has no name. */
+int	tbs_head(struct put *, const struct tbs *);
+void	tbs_identifiers(struct put *, const struct tbs *);
+/* Where CRL, OCSP and issuer are, if provd.conf says so. */
+void	tbs_pointers(struct put *, const struct tbs *);
+
+int	ca_cert_build(const struct msg_ca_cert_req *, const struct key *issuer,
+	    const struct key *over, uint8_t *out, size_t size, size_t *len,
+	    struct why *);
+int	device_cert_build(const struct msg_device_cert_req *,
+	    const struct key *issuer, uint8_t *out, size_t size, size_t *len,
+	    struct why *);
 
 /* ---- code.c: one-time codes ------------------------------------------ */
 

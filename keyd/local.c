@@ -92,6 +92,19 @@ local_new(const struct curve *c, const uint8_t *scalar, const uint8_t *point)
 	return l;
 }
 
+struct local *
+local_rsa(const uint8_t *secret, const uint8_t *modulus)
+{
+	struct local	*l = calloc(1, sizeof(*l));
+
+	/* The context holds the key. */
+	if (l == NULL || (l->ctx = rsa_signer(secret, modulus)) == NULL) {
+		local_free(l);
+		return NULL;
+	}
+	return l;
+}
+
 void
 local_free(struct local *l)
 {
@@ -103,9 +116,9 @@ local_free(struct local *l)
 }
 
 int
-local_sign(struct local *l, const uint8_t *digest, size_t len, uint8_t *der,
-    size_t *derlen)
+local_sign(struct local *l, const uint8_t *digest, size_t len, uint8_t *sig,
+    size_t *siglen)
 {
-	*derlen = SIG_DER_MAX;
-	return EVP_PKEY_sign(l->ctx, der, derlen, digest, len) == 1 ? 0 : -1;
+	*siglen = SIG_MAX;
+	return EVP_PKEY_sign(l->ctx, sig, siglen, digest, len) == 1 ? 0 : -1;
 }

@@ -276,7 +276,7 @@ ext_identifiers(STACK_OF(X509_EXTENSION) **exts, const struct curve *c,
 }
 
 static int
-ext_san(STACK_OF(X509_EXTENSION) **exts, const struct msg_cert_req *req)
+ext_names(STACK_OF(X509_EXTENSION) **exts, const struct msg_cert_req *req)
 {
 	GENERAL_NAMES	*names = GENERAL_NAMES_new();
 	GENERAL_NAME	*gn = GENERAL_NAME_new();
@@ -319,7 +319,7 @@ tbs_extensions(TBS *t, const struct profile *p, const struct msg_cert_req *req,
 	if (ext_identifiers(e, curve_get(req->algorithm), req->public.data,
 	    issuer) == -1)
 		return -1;
-	return ext_san(e, req);
+	return ext_names(e, req);
 }
 
 static int

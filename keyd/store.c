@@ -3,7 +3,9 @@
  * whenever keyd is killed.
  *
  *	"PROVDKEY" version id purpose algorithm backend
- *	length label  length point  length(2) blob  SHA-256 of all before
+ *	length label  length public  length(2) blob  SHA-256 of all before
+ *
+ * where the length of a modulus takes two bytes, that of a point one.
  *
  * The digest finds what a broken disk did, not what an enemy did: nobody
  * else can write here, and the backend binds the private half to the rest.
@@ -121,6 +123,21 @@ store_label_ok(const char *label)
 	    strspn(label, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
 }
 
+/* Bytes of the public half's length: a modulus of 256 bytes needs two. */
+static unsigned
+store_public_size(const struct key_file *f)
+{
+	return f->algorithm == KEY_RSA2048 ? 2 : 1;
+}
+
+static bool
+store_public_ok(const struct key_file *f)
+{
+	if (f->algorithm == KEY_RSA2048)
+		return rsa_has(f->public, f->public_len);
+	return curve_has(curve_get(f->algorithm), f->public, f->public_len);
+}
+
 static void
 store_put_header(struct put *p, const struct key_file *f)
 {
@@ -132,8 +149,8 @@ store_put_header(struct put *p, const struct key_file *f)
 	put_uint(p, f->backend, 1);
 	put_uint(p, (uint32_t)strlen(f->label), 1);
 	put_bytes(p, f->label, strlen(f->label));
-	put_uint(p, f->point_len, 1);
-	put_bytes(p, f->point, f->point_len);
+	put_uint(p, f->public_len, store_public_size(f));
+	put_bytes(p, f->public, f->public_len);
 }
 
 int
@@ -160,28 +177,26 @@ store_format(const struct key_file *f, uint8_t *buf, size_t size, size_t *len)
 int
 store_parse(const uint8_t *buf, size_t len, struct key_file *f)
 {
-	const struct curve	*c;
-	struct get		 g;
-	uint32_t		 n;
+	struct get	 g;
+	uint32_t	 n;
 
 	memset(f, 0, sizeof(*f));
 	if (get_open(&g, buf, len, MAGIC, VERSION) == -1)
 		return -1;
 	f->id = (uint8_t)get_uint(&g, 1, KEY_MAX - 1);
 	f->purpose = (uint8_t)get_uint(&g, 1, KEY_NPURPOSES - 1);
-	f->algorithm = (uint8_t)get_uint(&g, 1, KEY_NCURVES - 1);
+	f->algorithm = (uint8_t)get_uint(&g, 1, KEY_NALGORITHMS - 1);
 	f->backend = (uint8_t)get_uint(&g, 1, KEY_BACKEND_SOFT);
 	n = get_uint(&g, 1, KEY_LABEL_MAX);
 	get_bytes(&g, f->label, n);
-	f->point_len = get_uint(&g, 1, KEY_POINT_MAX);
-	get_bytes(&g, f->point, f->point_len);
+	f->public_len = get_uint(&g, store_public_size(f), KEY_PUBLIC_MAX);
+	get_bytes(&g, f->public, f->public_len);
 	f->blob_len = get_uint(&g, 2, KEY_BLOB_MAX);
 	get_bytes(&g, f->blob, f->blob_len);
 	if (g.bad || g.len != 0)
 		return -1;
-	c = curve_get(f->algorithm);
 	if (strlen(f->label) != n || !store_label_ok(f->label) ||
-	    !curve_has(c, f->point, f->point_len))
+	    !store_public_ok(f))
 		return -1;
 	return 0;
 }

@@ -42,8 +42,8 @@ sample(struct key_file *f)
 	f->algorithm = KEY_P384;
 	f->backend = KEY_BACKEND_SEALED;
 	strcat(f->label, "spdm-2");
-	f->point_len = 97;
-	assert_int_equal(local_make(curve_get(KEY_P384), scalar, f->point), 0);
+	f->public_len = 97;
+	assert_int_equal(local_make(curve_get(KEY_P384), scalar, f->public), 0);
 	f->blob_len = 76;
 	memset(f->blob, 0x5a, f->blob_len);
 }
@@ -109,11 +109,11 @@ test_fields(void **state)
 	BAD(a.label[0] = 'S');
 	BAD(a.label[0] = '-');
 	BAD(a.label[0] = '.');
-	BAD(a.point[0] = 2);
-	BAD(a.point[5] ^= 1);
-	BAD(a.point_len = 96);
-	BAD(a.point_len = 0);
-	BAD(memset(a.point + 1, 0, 96));
+	BAD(a.public[0] = 2);
+	BAD(a.public[5] ^= 1);
+	BAD(a.public_len = 96);
+	BAD(a.public_len = 0);
+	BAD(memset(a.public + 1, 0, 96));
 #undef BAD
 }
 

@@ -34,7 +34,7 @@ static enum reason
 check(enum key_algorithm a, uint32_t scheme, size_t len)
 {
 	struct why	 w = { .reason = R_OK };
-	int		 r = tls13_check(curve_get(a), scheme, content, len, &w);
+	int		 r = tls13_check(a, IPC_NETD, scheme, content, len, &w);
 
 	assert_int_equal(r == 0, w.reason == R_OK);
 	return w.reason;
