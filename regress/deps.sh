@@ -5,12 +5,12 @@ set -eu
 
 BUILD="gcc make pkg-config bison libc6-dev libssl-dev libseccomp-dev libcap-dev
  libuv1-dev libmsgpack-dev libtss2-dev libsqlite3-dev libjansson-dev libhttp-parser-dev"
-DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd"
+DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd curl"
 CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd spin gnutls-bin tpm2-tools
- mandoc bsdextrautils shellcheck git sqlite3 python3 systemd-container curl strongswan-pki"
+ mandoc bsdextrautils shellcheck git sqlite3 python3 systemd-container strongswan-pki"
 
 COVERAGE="$CHECK llvm-14"
-BENCH="$DEMO nginx-light valgrind"
+BENCH="$DEMO nginx-light valgrind sqlite3"
 ANALYZE="$CHECK clang-tidy cppcheck valgrind"
 ARMHF="$CHECK gcc-arm-linux-gnueabihf libc6-dev-armhf-cross qemu-user-static"
 

@@ -7,6 +7,7 @@
 #   relay    a wire that loses, delays, reorders and duplicates: HOLD seconds
 #            of each
 #   fleet    500 peers, then 5,000, that one program plays
+#   enrol    kills while N (10000) devices enrol, with sealed keys
 #
 # SEED repeats a sequence. What a part says is shown as it goes on and kept in
 # O/soak; the last lines are the sums. Exits 0 if nothing failed.
@@ -36,7 +37,7 @@ run() {
 	[ "$f" -eq 0 ] || BAD=1
 }
 
-for part in ${PART:-kills stopped relay fleet}; do
+for part in ${PART:-kills stopped relay fleet enrol}; do
 	case $part in
 	kills) run kills regress/system/kills.sh "N=${N:-1000}" ${SEED:+"SEED=$SEED"} ;;
 	stopped) run stopped regress/system/stopped.sh "HOLD=${HOLD:-60}" ;;
@@ -44,6 +45,7 @@ for part in ${PART:-kills stopped relay fleet}; do
 	fleet)
 		run fleet500 regress/system/fleet.sh FLEET=500
 		run fleet5000 regress/system/fleet.sh FLEET=5000 ;;
+	enrol) run enrol regress/system/enrol_kills.sh "N=${N:-10000}" RATE=150 NODE_BACKEND=sealed ${SEED:+"SEED=$SEED"} ;;
 	*) echo "no part '$part'" >&2; exit 2 ;;
 	esac
 done

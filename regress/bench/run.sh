@@ -9,10 +9,10 @@ case $O in /*) ;; *) O=$PWD/$O ;; esac
 export O JSON=${JSON:-}
 : >"$O/bench.log"
 rc=0
-[ $# -gt 0 ] || set -- ipc keyd store attest tls nginx instructions pair fleet
+[ $# -gt 0 ] || set -- ipc keyd store attest tls nginx instructions pair fleet enrol
 for b; do
 	case $b in
-	pair|fleet)
+	pair|fleet|enrol)
 		if [ "$(id -u)" -ne 0 ]; then
 			echo "$b: needs root" >&2
 			continue
