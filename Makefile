@@ -52,7 +52,7 @@ LIBS	 = $(shell pkg-config --libs $(PKGS)) $(HTTP)
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c der.c spki.c x509time.c weakkey.c provider.c tlsconn.c
+SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c der.c spki.c x509time.c weakkey.c provider.c tlsconn.c tlswarm.c
 SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tcti.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
 	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c rsa.c asn1.c extension.c authority.c tbs.c ca_cert.c device_cert.c dispatch_ca.c
 SRC_netd    = netd.c addr.c limit.c door.c listen.c dial.c mctp.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
@@ -60,7 +60,7 @@ SRC_netd    = netd.c addr.c limit.c door.c listen.c dial.c mctp.c netlink.c lldp
 SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys.c responder_chunk.c spdm_alg.c spdm_lib.c spdm_cert.c spdm_csr.c spdm_tcp.c spdm_tables.c transcript.c \
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c requester_csr.c responder_csr.c requester_session.c requester_psk.c responder_psk.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
-SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
+SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c blob.c tls.c warm.c client.c settings.c conn.c ask.c router.c enrol.c door_json.c door_est.c door_status.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
 SRC_policyd = policyd.c why.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
@@ -76,7 +76,7 @@ UNIT_libutil = reason clock secret log conf confine start spki x509time weakkey
 UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile keyd_authority tls13_content keyd_spdm keyd_code keyd_checkpoint keyd_dispatch
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit door dial mctp netd_filter
 UNIT_attestd = measure spdm_session spdm_replay_req spdm_session_talk spdm_session_hostile spdm_tcp spdm_chunk spdm_chunk_replay spdm_keys spdm_mctp spdm_psk spdm_replay spdm_rsp_replay spdm_session_rsp spdm_session_mut spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr spdm_component attestd_proc attestd_component attestd_session attestd_code
-UNIT_enrold  =
+UNIT_enrold  = csr csr_signed
 UNIT_policyd = policyd_store policyd_schema policyd_upgrade policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings peer_fsm peer peer_life evidence policy policyd_code reference inbound peer_many component control
 UNIT_provctl = provctl provctl_code
 

@@ -52,6 +52,14 @@ main(int argc, char **argv)
 
 	start_options(argc, argv, NULL, &opts);
 	conf = start_conf(&opts);
+	if (conf->listeners == NULL) {
+		/* A service that the node does not have is no failed one. */
+		start_ready();
+		log_info("no listener of the certificate service in %s: "
+		    "nothing to do", opts.conf_path);
+		conf_free(conf);
+		return 0;
+	}
 	start_dirs(&enrold_confine, conf);
 	confine_user(&enrold_confine, conf, &opts, path, sizeof(path));
 	hc = (struct hub_conf){

@@ -69,6 +69,12 @@ confine_dir_path(const struct confine_dir *d, const struct conf *conf,
 	    d->path[0] == '\0' ? "" : "/", d->path), size);
 }
 
+bool
+confine_dir_needed(const struct confine_dir *d, const struct conf *conf)
+{
+	return conf->listeners != NULL || strcmp(d->path, "enrold") != 0;
+}
+
 static int
 role_find(const char *role)
 {
@@ -175,6 +181,8 @@ start_dirs(const struct confine *c, const struct conf *conf)
 
 	(void)c;
 	for (i = 0; i < confine_ndirs; i++) {
+		if (!confine_dir_needed(&confine_dirs[i], conf))
+			continue;
 		if (confine_dir_path(&confine_dirs[i], conf, path,
 		    sizeof(path)) == -1)
 			fatalx("path of a directory is too long");

@@ -186,7 +186,8 @@ check_dirs(struct check *c)
 
 	for (i = 0; i < confine_ndirs; i++) {
 		d = &confine_dirs[i];
-		if (confine_dir_path(d, c->conf, path, sizeof(path)) == -1)
+		if (!confine_dir_needed(d, c->conf) ||
+		    confine_dir_path(d, c->conf, path, sizeof(path)) == -1)
 			continue;
 		if (lstat(path, &st) == -1)
 			unseen(c, "directory", path, remedy);

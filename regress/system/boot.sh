@@ -46,7 +46,7 @@ for s in lldpd mosquitto nginx postgresql cron exim4 ssh runit; do
 done
 mkdir -p "$W/root"/etc/systemd/system/{multi-user,provd}.target.wants
 ln -s /lib/systemd/system/provd.target "$W/root/etc/systemd/system/multi-user.target.wants/"
-for r in policyd keyd netd attestd-q attestd-r; do
+for r in policyd keyd netd attestd-q attestd-r enrold; do
 	ln -s "/lib/systemd/system/provd-$r.service" "$W/root/etc/systemd/system/provd.target.wants/"
 done
 cat >"$W/root/etc/provd.conf" <<-EOF
@@ -66,15 +66,26 @@ fi
 service() {	# service ROLE PROPERTY
 	inside systemctl show -P "$2" "provd-$1.service"
 }
-all_active() {
-	[ "$(inside systemctl is-active provd-{policyd,keyd,netd,attestd-q,attestd-r}.service |
-	    grep -c '^active')" = 5 ]
+active() {	# active N: so many of the services are
+	[ "$(inside systemctl is-active provd-{policyd,keyd,netd,attestd-q,attestd-r,enrold}.service |
+	    grep -c '^active')" = "$1" ]
 }
-ok "all five services come up" await 60 all_active
+ok "five services come up" await 60 active 5
+idle() {
+	[ "$(service enrold ActiveState),$(service enrold Result)" = inactive,success ]
+}
+ok "enrold has no listener: it has ended, and nothing failed" await 30 idle
+ok "and says why" eval 'inside journalctl -b --no-pager -u provd-enrold | grep -q "no listener"'
+cat >>"$W/root/etc/provd.conf" <<-EOF
+ca "boot"
+listen enrol port 8443
+EOF
+inside systemctl restart provd.target
+ok "with a listener all six come up" await 60 active 6
 state() {	# state ROLE FIELD of /proc/PID/status
 	inside awk -v "f=$2:" '$1 == f { print $2; exit }' "/proc/$(service "$1" MainPID)/status"
 }
-for r in policyd keyd netd attestd-q attestd-r; do
+for r in policyd keyd netd attestd-q attestd-r enrold; do
 	user=$(service "$r" User)
 	is "$r: runs as $user" "$(state $r Uid)" "$(inside id -u "$user")"
 	is "$r: no capability is left" "$(state $r CapEff)$(state $r CapPrm)$(state $r CapAmb)" \
@@ -86,7 +97,7 @@ for r in policyd keyd netd attestd-q attestd-r; do
 	    "$(inside readlink "/proc/$(service "$r" MainPID)/root")" '^/$'
 done
 ok "provctl check finds nothing amiss" inside provctl check
-for r in policyd keyd netd attestd-q attestd-r; do
+for r in policyd keyd netd attestd-q attestd-r enrold; do
 	old=$(service $r MainPID)
 	inside kill -9 "$old"
 	other() {
@@ -95,7 +106,7 @@ for r in policyd keyd netd attestd-q attestd-r; do
 	ok "$r: comes back after SIGKILL" await 30 other
 done
 ready() {
-	[ "$(inside provctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 4 ]
+	[ "$(inside provctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 5 ]
 }
 ok "and all of them greet policyd again" await 30 ready
 inside systemctl stop provd.target	# its parts stop after it
@@ -105,7 +116,7 @@ ended() {
 	echo "$now"
 	[ "$now" = inactive,success ]
 }
-for r in policyd keyd netd attestd-q attestd-r; do
+for r in policyd keyd netd attestd-q attestd-r enrold; do
 	ok "$r: stops with the target, in good order" await 60 ended
 done
 [ "$TAP_FAILED" -eq 0 ] || diag "$(inside journalctl -b --no-pager -u 'provd-*' | tail -n 40)"

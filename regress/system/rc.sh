@@ -19,6 +19,8 @@ node "rc" interface "lo"
 run directory "$W/run"
 state directory "$W/state"
 key backend soft
+ca "rc"
+listen enrol port 8443
 EOF
 export provd_conf=$W/provd.conf
 ctl() {
@@ -28,11 +30,11 @@ rc() {
 	"$W/etc/rc.d/provd_$1" "$2"
 }
 ready() {
-	[ "$(ctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 4 ]
+	[ "$(ctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 5 ]
 }
 
 # policyd last: the others wait for it
-for r in attestd_r netd keyd attestd_q policyd; do
+for r in attestd_r enrold netd keyd attestd_q policyd; do
 	ok "$r: configtest" rc $r configtest
 	nok "$r: check says that it is down" rc $r check
 	ok "$r: start returns once it is confined" rc $r start
@@ -60,7 +62,7 @@ like "and is named in the audit log" "$(ctl audit show)" "uid $(id -u nobody): p
 out=$(as_nobody --clear-groups status 2>&1)
 is "others may not" "$?" 3
 like "and are told why" "$out" 'not permitted: operators are members of group provd'
-for r in policyd attestd_r netd keyd attestd_q; do
+for r in policyd attestd_r enrold netd keyd attestd_q; do
 	ok "$r: stop" rc $r stop
 	nok "$r: is down" rc $r check
 done
@@ -70,8 +72,11 @@ like "status says so" "$(rc netd status)" 'netd: down'
 echo 'nonsense' >>"$W/provd.conf"
 out=$(rc keyd start 2>&1)
 is "a bad configuration: start fails" "$?" 1
-like "and says where" "$out" "provd.conf:5: "
+like "and says where" "$out" "provd.conf:7: "
 sed -i '$d' "$W/provd.conf"
+sed '/^listen enrol/d' "$W/provd.conf" >"$W/without.conf"
+ok "without a listener enrold has nothing to do: no failure" env provd_conf="$W/without.conf" "$W/etc/rc.d/provd_enrold" start
+nok "and does not run" rc enrold check
 rm -rf "$W/run" && echo >"$W/run"
 out=$(rc netd start 2>&1)
 is "no directory to live in: start fails" "$?" 1

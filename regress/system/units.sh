@@ -14,7 +14,7 @@ exposure() {
 	systemd-analyze security --offline=true --threshold="$2" "$1" >/dev/null
 }
 
-for u in policyd keyd attestd-q attestd-r; do
+for u in policyd keyd attestd-q attestd-r enrold; do
 	ok "provd-$u.service: exposure at most 1.5" exposure "$UNITS/provd-$u.service" 15
 done
 ok "provd-netd.service: exposure at most 2.5" exposure "$UNITS/provd-netd.service" 25
@@ -39,7 +39,9 @@ for u in "$UNITS"/*.service; do
 	prog=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$u")
 	user=$(sed -n 's/^User=//p' "$u")
 	ok "$n: $prog was installed" test -x "$W$prog"
-	like "$n: comes back whatever ends it" "$text" '^Restart=always'
+	# enrold ends in good order where it has no listener, and stays down
+	like "$n: comes back whatever ends it" "$text" \
+	    "^Restart=$([ "$n" = provd-enrold.service ] && echo on-failure || echo always)"
 	like "$n: says when it is ready" "$text" '^Type=notify'
 	like "$n: argues what is left" "$text" '^#   PrivateUsers'
 	like "$n: $user is in sysusers.d" "$(cat "$W/usr/lib/sysusers.d/provd.conf")" "^u	$user"
@@ -68,7 +70,7 @@ for f in "$W"/etc/rc.d/provd_*; do
 	is "$n: an unknown word is refused" "$?" 2
 	like "$n: with its usage" "$out" '^usage: .*start'
 done
-for f in "$W"/usr/share/provd/runit/*/run "$W"/usr/share/provd/runit/*/log/run; do
+for f in "$W"/usr/share/provd/runit/*/{run,log/run} "$W/usr/share/provd/runit/provd-enrold/finish"; do
 	n=${f#"$W"/usr/share/provd/}
 	ok "$n is executable" test -x "$f"
 	ok "$n parses" sh -n "$f"
@@ -76,7 +78,7 @@ done
 if command -v shellcheck >/dev/null; then
 	cd "$TOP" || exit 1
 	ok "shellcheck of the scripts" \
-	    shellcheck -e SC2034,SC1091 rc.d/* etc/runit/*/run etc/runit/*/log/run
+	    shellcheck -e SC2034,SC1091 rc.d/* etc/runit/*/run etc/runit/*/finish etc/runit/*/log/run
 	ok "shellcheck of the completion" shellcheck -s bash etc/provctl.bash-completion
 fi
 complete_at() {	# the words that may follow
@@ -89,7 +91,22 @@ like "completion: of a group" "$(complete_at peer)" ' list show add remove '
 like "completion: options" "$(complete_at -s /x provision b)" ' --identity --code --no-wait '
 like "completion: levels" "$(complete_at log level)" ' warn info debug trace '
 unlike "completion: nothing after a value" "$(complete_at peer add b --identity)" 'serial'
-for p in sbin/policyd bin/provctl lib/systemd/system/provd.target \
+# The finish script of runit: down for good only without a listener.
+finish() {	# finish STATUS LINE...: with these lines in provd.conf
+	local status=$1
+	shift
+	printf '%s\n' "$@" >"$W/conf"
+	sed "s,/etc/provd.conf,$W/conf," "$TOP/etc/runit/provd-enrold/finish" >"$W/finish"
+	PATH=$W/fake:$PATH sh "$W/finish" "$status"
+}
+mkdir "$W/fake"
+printf '#!/bin/sh\necho "sv $*"\n' >"$W/fake/sv"
+chmod +x "$W/fake/sv"
+is "runit: enrold stays down without a listener" "$(finish 0 'node a' '# listen enrol port 1')" 'sv down .'
+is "runit: not with one" "$(finish 0 'node a' '	listen enrol port 8443')" ''
+is "runit: nor with that of status" "$(finish 0 'listen status port 8080')" ''
+is "runit: nor after a failure" "$(finish 1 'node a')" ''
+for p in sbin/policyd sbin/enrold bin/provctl lib/systemd/system/provd.target \
     share/bash-completion/completions/provctl \
     share/doc/provd/examples/provd.conf share/man/man8/provctl.8 \
     share/man/man5/provd.conf.5 share/man/man7/provd_reasons.7; do

@@ -518,24 +518,35 @@ static bool
 suite_users(void)
 {
 	if (started_as_root && getpwnam("_policyd") != NULL &&
-	    getpwnam("_attestr") != NULL)
+	    getpwnam("_enrold") != NULL)
 		return true;
 	print_message("not root, or the users of the suite are missing\n");
 	return false;
 }
 
+/* A node without the certificate service needs neither its user nor these. */
 static void
 test_directories(void **state)
 {
-	struct stat	st;
-	char		path[256];
-	size_t		i;
+	static struct conf_listener	door = { .port = 8443 };
+	struct stat			st;
+	char				path[256];
+	size_t				i;
 
 	(void)state;
 	if (!suite_users())
 		return;
 	start_dirs(&row, conf);
+	for (i = 0; i < confine_ndirs; i++) {
+		assert_int_equal(confine_dir_path(&confine_dirs[i], conf, path,
+		    sizeof(path)), 0);
+		assert_int_equal(stat(path, &st),
+		    strcmp(confine_dirs[i].path, "enrold") == 0 ? -1 : 0);
+	}
+	conf->listeners = &door;
+	start_dirs(&row, conf);
 	start_dirs(&row, conf);		/* what is there stays */
+	conf->listeners = NULL;
 	for (i = 0; i < confine_ndirs; i++) {
 		assert_int_equal(confine_dir_path(&confine_dirs[i], conf, path,
 		    sizeof(path)), 0);
