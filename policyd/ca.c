@@ -252,14 +252,9 @@ key_fits(struct ca *c)
 
 	if (job.key != &c->issuing_key || c->der_len == 0)
 		return true;
-	c->up = ca_cert_over(c->der, c->der_len, job.key);
-	if (c->up && ca_cert_named(c->der, c->der_len, c->generation, &why))
+	if ((c->up = ca_cert_over(c->der, c->der_len, job.key)))
 		return true;
-	if (c->up)
-		why.reason = R_CRT_CA_NAME;
-	else
-		why_set(&why, R_CRT_CA_KEY, job.label, NULL, NULL);
-	c->up = false;
+	why_set(&why, R_CRT_CA_KEY, job.label, NULL, NULL);
 	if (c->task.why.reason != why.reason)
 		audit_record(AUDIT_KEY, "keyd", why.reason, "issuing CA %u",
 		    c->generation);
@@ -840,7 +835,7 @@ drop_old(void)
 	unsigned	 i;
 	struct ca	*c;
 
-	for (i = 0; i < ENROL_CAS; i++) {
+	for (i = 0; i < ENROL_CAS && !crl_busy(); i++) {
 		c = &cas[i];
 		if (c->generation == 0 || c->state != CA_OLD ||
 		    issued_any_valid(c->generation, clock_trusted()))

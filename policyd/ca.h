@@ -180,9 +180,6 @@ enum reason	 ca_cert_check(const uint8_t *der, size_t len,
 		    const struct ca_want *, struct why *);
 bool		 ca_cert_over(const uint8_t *der, size_t len,
 		    const struct ca_key *);
-/* Is its subject what keyd writes as the issuer, by provd.conf? */
-bool		 ca_cert_named(const uint8_t *der, size_t len,
-		    unsigned generation, struct why *);
 /* SHA-1 and SHA-256 of a CA's name and key. 0 or -1. */
 int		 ca_cert_hashes(const uint8_t *der, size_t len,
 		    uint8_t name[2][HASH_LEN], uint8_t key[2][HASH_LEN]);
@@ -208,14 +205,56 @@ void		 ca_all_told(void);
 
 /* ---- crl.c --------------------------------------------------------------- */
 
+/* What is published for an issuing CA. */
+struct crl {
+	unsigned	 generation;	/* of the CA; 0: none */
+	bool		 wanted;	/* a new one is to be signed */
+	bool		 in_file;
+	uint64_t	 number;	/* 0: there is none yet */
+	uint64_t	 this_update, next_update, entries;
+	uint64_t	 retry, backoff, file_retry;	/* mono ms */
+	struct why	 why;		/* of the last attempt */
+};
+
+void		 crl_start(void);	/* after ca_start() */
+void		 crl_up(enum ipc_role);
+void		 crl_tick(uint64_t mono_ms);
+void		 crl_warnings(service_warn_fn, void *arg);
+bool		 crl_busy(void);	/* one is being signed */
+const struct crl *crl_byslot(unsigned);
 /*
  * Something of this issuing CA was revoked in this turn's transaction: sign
  * and publish a CRL that says so, soon; several in a row become one. fn, if
  * not NULL, runs once it is published, or with why not.
  */
 void		 crl_changed(unsigned generation, store_fn fn, void *arg);
-void		 crl_up(enum ipc_role);
-void		 crl_tick(uint64_t mono_ms);
+/* The published one into somebody's memfd. R_OK, or why not. */
+enum reason	 crl_copy(unsigned generation, int fd);
+
+/* ---- crl_file.c ---------------------------------------------------------- */
+
+void		 crl_file_start(void);	/* its directory, before the filter */
+enum reason	 crl_file_write(unsigned generation, const uint8_t *, size_t);
+/* A memfd with these bytes, or -1. */
+int		 crl_memfd(const uint8_t *, size_t, bool sealed);
+/* The first bytes of one, malloc()ed; NULL if they are not there. */
+uint8_t		*crl_memfd_read(int fd, size_t);
+/* Into one that somebody else made: R_CTL_VALUE if it is none. */
+enum reason	 crl_memfd_fill(int fd, const uint8_t *, size_t);
+
+/* ---- crl_form.c: pure ---------------------------------------------------- */
+
+#define CRL_ROW		25	/* of CRL_REQ: serial, time, reason */
+struct crl_want {
+	const uint8_t	*ca;		/* certificate of its issuer, DER */
+	size_t		 ca_len;
+	uint64_t	 number, this_update, next_update;
+	const uint8_t	*rows;		/* CRL_ROW bytes each */
+	size_t		 count;
+};
+/* Is it signed, and says all of that and nothing else? R_OK, or why not. */
+enum reason	 crl_check(const uint8_t *der, size_t len,
+		    const struct crl_want *, struct why *);
 
 /* ---- cert_store.c: what was issued --------------------------------------- */
 

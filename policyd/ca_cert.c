@@ -279,18 +279,6 @@ check_subject(X509 *x, unsigned generation, struct why *why)
 	return r;
 }
 
-bool
-ca_cert_named(const uint8_t *der, size_t len, unsigned generation,
-    struct why *why)
-{
-	X509	*x = parse(der, len);
-	bool	 ok = x != NULL && check_subject(x, generation, why) == R_OK;
-
-	X509_free(x);
-	ERR_clear_error();
-	return ok;
-}
-
 /* Both are CAs, as every verifier will look at them. */
 static enum reason
 check_ca(X509 *x, const char *which, struct why *why)

@@ -25,6 +25,8 @@ struct client {
 	/* Send the next rows of the answer: true if there are more. */
 	bool		 (*next)(struct client *);
 	uint64_t	 cursor;	/* of next(): where it stands */
+	void		*listing;	/* or what it must remember; freed with it */
+	bool		 paused;	/* next() goes on in another turn */
 	bool		 monitor;
 	uint64_t	 lost;		/* rows that a monitor missed */
 	uint32_t	 wait;		/* peer that a provision waits for */
@@ -66,6 +68,8 @@ void		 row_time(json_t *, const char *key, uint64_t);	/* 0: null */
 /* A time of our monotonic clock, in ms, as time of day; 0: null. */
 void		 row_mono(json_t *, const char *key, uint64_t);
 void		 row_hex(json_t *, const char *key, const void *, size_t);
+void		 row_pem(json_t *, const char *key, const char *what,
+		    const uint8_t *der, size_t);
 void		 row_null(json_t *, const char *key);
 void		 row_why(json_t *, const char *key, const struct why *);
 void		 row_reason(json_t *, const char *key, enum reason);

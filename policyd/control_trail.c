@@ -1,5 +1,4 @@
 /* Commands that read: identity, the audit log, explain, monitor. */
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <stdlib.h>
@@ -8,7 +7,6 @@
 #include "control.h"
 
 #define AUDIT_PAGE	32	/* records a step of 'audit show' */
-#define PEM_LINE	48	/* bytes of DER in a line of 64 characters */
 
 /* A call that is answered later. */
 static struct ipc_call *
@@ -23,27 +21,6 @@ call_keep(const struct ipc_call *call)
 }
 
 /* ---- identity ----------------------------------------------------------- */
-
-static void
-row_pem(json_t *o, const char *key, const char *what, const uint8_t *der,
-    size_t len)
-{
-	/* 64 characters and a line feed for each 48 bytes */
-	char	 buf[CERT_MAX * 3 / 2 + SLOT_MAX * 3 / 2 + 256];
-	size_t	 n, at;
-
-	at = (size_t)snprintf(buf, sizeof(buf), "-----BEGIN %s-----\n", what);
-	while (len > 0 && at + 128 < sizeof(buf)) {
-		n = len < PEM_LINE ? len : PEM_LINE;
-		at += (size_t)EVP_EncodeBlock((unsigned char *)buf + at, der,
-		    (int)n);
-		buf[at++] = '\n';
-		der += n;
-		len -= n;
-	}
-	snprintf(buf + at, sizeof(buf) - at, "-----END %s-----\n", what);
-	row_str(o, key, buf);
-}
 
 void
 control_certificate(struct client *cl, const char *use, unsigned position,

@@ -3,7 +3,7 @@
  */
 #include <stdlib.h>
 
-#include "policyd.h"
+#include "ca.h"
 
 #define COUNT(t)	(sizeof(t) / sizeof((t)[0]))
 
@@ -49,6 +49,7 @@ const size_t nfrom_attestr = COUNT(from_attestr);
 
 const struct ipc_handler from_enrold[] = {
 	FROM_DAEMON,
+	{ MSG_OCSP_REQ,		enrold_ocsp },
 };
 const size_t nfrom_enrold = COUNT(from_enrold);
 
@@ -69,6 +70,12 @@ const struct ipc_handler from_provctl[] = {
 	{ MSG_CTL_COMPONENT_LIST,	ctl_component_list },
 	{ MSG_CTL_COMPONENT_SHOW,	ctl_component_show },
 	{ MSG_CTL_COMPONENT_ENROL,	ctl_component_enrol },
+	{ MSG_CTL_CA_INIT,		ctl_ca_init },
+	{ MSG_CTL_CA_SHOW,		ctl_ca_show },
+	{ MSG_CTL_CA_CSR,		ctl_ca_csr },
+	{ MSG_CTL_CA_INSTALL,		ctl_ca_install },
+	{ MSG_CTL_CA_ROLLOVER,		ctl_ca_rollover },
+	{ MSG_CTL_CA_CRL,		ctl_ca_crl },
 	{ MSG_CTL_REFERENCE_LEARN,	ctl_reference_learn },
 	{ MSG_CTL_REFERENCE_SHOW,	ctl_reference_show },
 	{ MSG_CTL_REFERENCE_ACCEPT,	ctl_reference_accept },

@@ -31,6 +31,20 @@ static const struct filter_row rows[] = {
 	FILTER_IS(fcntl, 1, F_SETLK, "SQLite: locks, at the end"),
 };
 
+/* Only where provd.conf has a certificate service. */
+static const struct filter_row ca_rows[] = {
+	{ SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC,
+	    O_WRONLY | O_CREAT | O_TRUNC, "crl_file.c: a file takes the place "
+	    "of another", 0, 0, 0 },
+	FILTER_ANY(rename, "crl_file.c: the same"),
+	FILTER_ANY(renameat, "the same, where there is no rename(2)"),
+	FILTER_ANY(memfd_create, "crl_file.c: a CRL, on its way"),
+	FILTER_IS(fcntl, 1, F_ADD_SEALS, "crl_file.c: enrold may not wait "
+	    "for us to change it"),
+	FILTER_IS(fcntl, 1, F_GET_SEALS, "crl_file.c: is it one"),
+	FILTER_IS(fcntl, 1, F_DUPFD_CLOEXEC, "crl.c: our end of it"),
+};
+
 const struct confine policyd_confine = {
 	.role = "policyd",
 	.user = "_policyd",
@@ -41,3 +55,15 @@ const struct confine policyd_confine = {
 	.filter = rows,
 	.nfilter = sizeof(rows) / sizeof(rows[0]),
 };
+
+struct confine
+policyd_confine_for(const struct conf *c)
+{
+	struct confine	row = policyd_confine;
+
+	if (c->ca.name != NULL) {
+		row.more = ca_rows;
+		row.nmore = sizeof(ca_rows) / sizeof(ca_rows[0]);
+	}
+	return row;
+}

@@ -62,6 +62,7 @@ turn_end(uv_prepare_t *h)
 	bool	more;
 
 	more = audit_work();
+	more = control_work() || more;
 	store_turn();
 	if (store_failed()) {
 		log_warnx("store: %s %s; starting anew from what is on disk",
@@ -257,6 +258,7 @@ int
 main(int argc, char **argv)
 {
 	struct start_opts	opts;
+	struct confine		row;
 	char			hub[PATH_MAX];
 	int			control;
 
@@ -280,7 +282,8 @@ main(int argc, char **argv)
 	clockd_start(system_now());
 	identity_start();
 	service_start();
-	confine_filter(&policyd_confine);
+	row = policyd_confine_for(conf);
+	confine_filter(&row);
 
 	audit_record(AUDIT_START, "policyd", store_state(), "started%s",
 	    opts.developer ? ", developer mode" : "");

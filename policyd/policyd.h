@@ -386,6 +386,8 @@ int		 refuse_why(struct chan *, const struct ipc_call *,
 /* ---- filter.c ------------------------------------------------------------ */
 
 extern const struct confine policyd_confine;
+/* With what the configuration asks for. */
+struct confine	 policyd_confine_for(const struct conf *);
 
 /* ==== below: peers, policy, evidence, control (the other half) ============ */
 
@@ -412,6 +414,8 @@ void		 peers_tick(uint64_t mono_ms);
 void		 peers_identity(void);
 void		 control_start(struct uv_loop_s *, int fd);
 void		 control_stop(void);
+/* A step of the answers that look at much; true if there is more to do. */
+bool		 control_work(void);
 /* A line for 'provctl monitor': kind, subject, reason, text. From audit.c. */
 void		 control_event(const struct audit_row *);
 

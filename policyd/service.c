@@ -10,6 +10,7 @@ service_start(void)
 	if (conf->ca.name == NULL)
 		return;
 	ca_start();
+	crl_start();
 }
 
 void
@@ -18,6 +19,7 @@ service_up(enum ipc_role role)
 	if (conf->ca.name == NULL)
 		return;
 	ca_up(role);
+	crl_up(role);
 }
 
 void
@@ -34,6 +36,7 @@ service_tick(uint64_t mono_ms)
 	if (conf->ca.name == NULL)
 		return;
 	ca_tick(mono_ms);
+	crl_tick(mono_ms);
 }
 
 void
@@ -49,4 +52,24 @@ service_warnings(service_warn_fn fn, void *arg)
 	if (conf->ca.name == NULL)
 		return;
 	ca_warnings(fn, arg);
+	crl_warnings(fn, arg);
+}
+
+/* Until cert_store.c is there. */
+__attribute__((weak)) bool
+issued_any_valid(unsigned generation, uint64_t now)
+{
+	return true;
+}
+
+__attribute__((weak)) void
+issued_revoked(unsigned generation, issued_fn fn, void *arg)
+{
+}
+
+__attribute__((weak)) enum cert_status
+issued_status(const uint8_t *serial, size_t len, uint64_t now,
+    struct issued *i)
+{
+	return CERT_UNKNOWN;
 }
