@@ -302,6 +302,7 @@ void		 enrol_tick(uint64_t mono_ms);
 /* ---- ocsp.c, control_ca.c, control_cert.c --------------------------------- */
 
 IPC_HANDLER(enrold_enrol);
+IPC_HANDLER(enrold_taken);
 IPC_HANDLER(enrold_revoke);
 IPC_HANDLER(enrold_cert_status);
 IPC_HANDLER(enrold_ocsp);

@@ -87,6 +87,20 @@
  *                            tried again), reason why|null (why it is not enrolled), warning
  *                            why|null (the last renewal that failed)
  *
+ * cert         cert list,    serial hex, name str, profile str, generation num (of its issuing
+ *              show, revoke  CA), status str (valid, revoked, expired, orphan: no client is known
+ *                            to have it), not_before time, not_after time, issued time,
+ *                            revoked time|null, revocation str|null (RFC 5280's word), auth
+ *                            str (ticket, renewal, manufacturer, open), door str (json, est),
+ *                            address str (who asked), sha256 hex|null (null: keyd never
+ *                            answered), pem str|null, acknowledged bool
+ * cert_stats   cert stats    profile str, total num, valid num, revoked num, expired num,
+ *                            orphan num
+ * device       device add,   name str, profile str, added time, ticket str|null (only in the
+ *              list          answer to add), ticket_state str (none, waiting, used, expired),
+ *                            ticket_expires time|null, certificates num, last hex|null
+ *                            (serial of its newest)
+ *
  * reference    reference     peer str, set str (accepted, proposed, file, baseline),
  *              show, learn,  index num, type num, kind str, raw bool, digest hex (SHA-256
  *              accept        of a raw value, else the value itself), ignore bool, time time
@@ -140,18 +154,36 @@ client_closed(struct chan *c, enum reason offence, unsigned type)
 		log_info("control: uid %u: %s", cl->uid, reason_text(offence));
 	TAILQ_REMOVE(&clients, cl, entry);
 	nclients--;
+	free(cl->listing);
 	free(cl);
 }
 
 static void
 client_pump(struct client *cl)
 {
-	while (cl->next != NULL &&
+	while (cl->next != NULL && !cl->paused &&
 	    chan_room(cl->chan) > IPC_QUEUE_MAX - ROWS_QUEUED)
 		if (!cl->next(cl)) {
 			cl->next = NULL;
 			client_done(cl);
 		}
+}
+
+bool
+control_work(void)
+{
+	struct client	*cl, *next;
+	bool		 more = false;
+
+	for (cl = TAILQ_FIRST(&clients); cl != NULL; cl = next) {
+		next = TAILQ_NEXT(cl, entry);
+		if (!cl->paused)
+			continue;
+		cl->paused = false;
+		client_pump(cl);
+		more = more || cl->paused;
+	}
+	return more;
 }
 
 static void
@@ -185,6 +217,9 @@ client_begin(struct chan *c, const struct ipc_call *call)
 	cl->component = NULL;
 	cl->next = NULL;
 	cl->cursor = 0;
+	free(cl->listing);
+	cl->listing = NULL;
+	cl->paused = false;
 	return cl;
 }
 

@@ -49,6 +49,10 @@ const size_t nfrom_attestr = COUNT(from_attestr);
 
 const struct ipc_handler from_enrold[] = {
 	FROM_DAEMON,
+	{ MSG_ENROL_REQ,	enrold_enrol },
+	{ MSG_ENROL_TAKEN,	enrold_taken },
+	{ MSG_REVOKE_REQ,	enrold_revoke },
+	{ MSG_CERT_STATUS_REQ,	enrold_cert_status },
 	{ MSG_OCSP_REQ,		enrold_ocsp },
 };
 const size_t nfrom_enrold = COUNT(from_enrold);
@@ -76,6 +80,13 @@ const struct ipc_handler from_provctl[] = {
 	{ MSG_CTL_CA_INSTALL,		ctl_ca_install },
 	{ MSG_CTL_CA_ROLLOVER,		ctl_ca_rollover },
 	{ MSG_CTL_CA_CRL,		ctl_ca_crl },
+	{ MSG_CTL_CERT_LIST,		ctl_cert_list },
+	{ MSG_CTL_CERT_SHOW,		ctl_cert_show },
+	{ MSG_CTL_CERT_REVOKE,		ctl_cert_revoke },
+	{ MSG_CTL_CERT_STATS,		ctl_cert_stats },
+	{ MSG_CTL_DEVICE_ADD,		ctl_device_add },
+	{ MSG_CTL_DEVICE_REMOVE,	ctl_device_remove },
+	{ MSG_CTL_DEVICE_LIST,		ctl_device_list },
 	{ MSG_CTL_REFERENCE_LEARN,	ctl_reference_learn },
 	{ MSG_CTL_REFERENCE_SHOW,	ctl_reference_show },
 	{ MSG_CTL_REFERENCE_ACCEPT,	ctl_reference_accept },

@@ -36,6 +36,12 @@ static const struct filter_row ca_rows[] = {
 	{ SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC,
 	    O_WRONLY | O_CREAT | O_TRUNC, "crl_file.c: a file takes the place "
 	    "of another", 0, 0, 0 },
+	{ SCMP_SYS(openat), 2, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND,
+	    O_RDWR | O_CREAT | O_APPEND, "cert_file.c: the log of serials",
+	    0, 0, 0 },
+	FILTER_ANY(syncfs, "cert_file.c: the files of a whole turn"),
+	FILTER_ANY(mkdir, "cert_file.c: directories that somebody took"),
+	FILTER_ANY(mkdirat, "the same, where there is no mkdir(2)"),
 	FILTER_ANY(rename, "crl_file.c: the same"),
 	FILTER_ANY(renameat, "the same, where there is no rename(2)"),
 	FILTER_ANY(memfd_create, "crl_file.c: a CRL, on its way"),

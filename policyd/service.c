@@ -11,6 +11,7 @@ service_start(void)
 		return;
 	ca_start();
 	crl_start();
+	enrol_start();
 }
 
 void
@@ -20,6 +21,7 @@ service_up(enum ipc_role role)
 		return;
 	ca_up(role);
 	crl_up(role);
+	enrol_up(role);
 }
 
 void
@@ -27,6 +29,7 @@ service_down(enum ipc_role role)
 {
 	if (conf->ca.name == NULL)
 		return;
+	enrol_down(role);
 	ca_down(role);
 }
 
@@ -37,6 +40,7 @@ service_tick(uint64_t mono_ms)
 		return;
 	ca_tick(mono_ms);
 	crl_tick(mono_ms);
+	enrol_tick(mono_ms);
 }
 
 void
@@ -53,23 +57,4 @@ service_warnings(service_warn_fn fn, void *arg)
 		return;
 	ca_warnings(fn, arg);
 	crl_warnings(fn, arg);
-}
-
-/* Until cert_store.c is there. */
-__attribute__((weak)) bool
-issued_any_valid(unsigned generation, uint64_t now)
-{
-	return true;
-}
-
-__attribute__((weak)) void
-issued_revoked(unsigned generation, issued_fn fn, void *arg)
-{
-}
-
-__attribute__((weak)) enum cert_status
-issued_status(const uint8_t *serial, size_t len, uint64_t now,
-    struct issued *i)
-{
-	return CERT_UNKNOWN;
 }
