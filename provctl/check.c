@@ -32,10 +32,18 @@ struct check {
 	unsigned	 count[FAIL + 1];
 };
 
+/* The last one only where there is a listener for it. */
 static const char *const role_names[] = {
-	"policyd", "keyd", "netd", "attestd-q", "attestd-r"
+	"policyd", "keyd", "netd", "attestd-q", "attestd-r", "enrold"
 };
-#define NROLES	(sizeof(role_names) / sizeof(role_names[0]))
+
+static size_t
+nroles(const struct check *c)
+{
+	size_t	n = sizeof(role_names) / sizeof(role_names[0]);
+
+	return c->conf == NULL || c->conf->listeners == NULL ? n - 1 : n;
+}
 
 static void
 say_row(struct check *c, const char *result, const char *what,
@@ -125,7 +133,7 @@ check_users(struct check *c)
 	const char	*user;
 	size_t		 i;
 
-	for (i = 0; i < NROLES; i++) {
+	for (i = 0; i < nroles(c); i++) {
 		user = confine_role_user(role_names[i]);
 		if (getpwnam(user) == NULL)
 			say(c, FAIL, "user", "systemd-sysusers, or adduser "
@@ -221,7 +229,7 @@ check_sockets(struct check *c)
 	char	path[PATH_MAX];
 	size_t	i;
 
-	for (i = 0; i < NROLES; i++)
+	for (i = 0; i < nroles(c); i++)
 		if (strcmp(role_names[i], "policyd") != 0 &&
 		    confine_hub_path(c->conf, role_names[i], path,
 		    sizeof(path)) == 0)
@@ -345,7 +353,7 @@ root_fault(FILE *f, bool *expired)
 }
 
 static void
-check_root(struct check *c, const char *path)
+check_root(struct check *c, const char *what, const char *path)
 {
 	const struct passwd	*pw = getpwnam("_policyd");
 	const char		*fault;
@@ -354,7 +362,7 @@ check_root(struct check *c, const char *path)
 	FILE			*f;
 
 	if ((f = fopen(path, "re")) == NULL) {
-		unseen(c, "accepted root", path, "name a file that exists");
+		unseen(c, what, path, "name a file that exists");
 		return;
 	}
 	fault = root_fault(f, &expired);
@@ -364,14 +372,14 @@ check_root(struct check *c, const char *path)
 		fault = "not readable by _policyd";
 	fclose(f);
 	if (fault != NULL)
-		say(c, FAIL, "accepted root", "put the maker's root "
+		say(c, FAIL, what, "put the maker's root "
 		    "certificate there, mode 0644", "%s: %s", path, fault);
 	else if (expired)
-		say(c, WARN, "accepted root", "ask the maker for its "
+		say(c, WARN, what, "ask the maker for its "
 		    "successor; look at the clock", "%s: outside of its "
 		    "validity now", path);
 	else
-		say(c, GOOD, "accepted root", NULL, "%s", path);
+		say(c, GOOD, what, NULL, "%s", path);
 }
 
 static void
@@ -388,11 +396,11 @@ check_roots(struct check *c)
 			if (strcmp(a->root, b->root) == 0)
 				break;
 		if (b == a)
-			check_root(c, a->root);
+			check_root(c, "accepted root", a->root);
 	}
 	for (k = c->conf->components; k != NULL; k = k->next)
 		if (k->root != NULL)
-			check_root(c, k->root);
+			check_root(c, "accepted root", k->root);
 }
 
 static void
@@ -422,6 +430,82 @@ check_references(struct check *c)
 	check_reference(c, c->conf->reference);
 	for (p = c->conf->peers; p != NULL; p = p->next)
 		check_reference(c, p->reference);
+}
+
+/* ---- the certificate service -------------------------------------------- */
+
+static void
+check_listener(struct check *c, const struct conf_listener *l)
+{
+	static const char *const	doors[] = {
+		[DOOR_TLS] = "JSON and EST over TLS",
+		[DOOR_MUTUAL] = "JSON and EST for whoever has a certificate",
+		[DOOR_PLAIN] = "JSON without TLS",
+		[DOOR_STATUS] = "OCSP and CRLs",
+	};
+	unsigned			door = l->door < DOOR_NDOORS ?
+					    l->door : DOOR_PLAIN;
+
+	if (door == DOOR_PLAIN)
+		say(c, WARN, "listener", "listen enrol port, where its clients "
+		    "can do TLS", "port %u: %s: who is between reads tickets "
+		    "and may use them first", l->port, doors[door]);
+	else if (l->key == KEY_RSA2048 && c->conf->backend == BACKEND_TPM)
+		say(c, FAIL, "listener", "key ecdsa-p256; or key backend "
+		    "sealed", "port %u: the backend tpm has no rsa-2048",
+		    l->port);
+	else
+		say(c, GOOD, "listener", NULL, "port %u: %s", l->port,
+		    doors[door]);
+}
+
+static void
+check_profile(struct check *c, const struct conf_profile *p)
+{
+	const struct conf_path	*m;
+
+	if (p->open)
+		say(c, WARN, "profile", "take open from it, and give devices "
+		    "tickets: provctl device add NAME --ticket", "%s is open: "
+		    "whoever asks gets a certificate", p->name);
+	else
+		say(c, GOOD, "profile", NULL, "%s", p->name);
+	for (m = p->makers; m != NULL; m = m->next)
+		check_root(c, "maker's root", m->path);
+}
+
+static bool
+has_door(const struct conf *conf, enum enrol_door door)
+{
+	const struct conf_listener	*l;
+
+	for (l = conf->listeners; l != NULL; l = l->next)
+		if (l->door == door)
+			return true;
+	return false;
+}
+
+static void
+check_service(struct check *c)
+{
+	const struct conf_listener	*l;
+	const struct conf_profile	*p;
+
+	if (c->conf->ca.name == NULL)
+		return;
+	if (c->conf->ca.url != NULL && !has_door(c->conf, DOOR_STATUS))
+		say(c, WARN, "ca", "listen status port NUMBER, unless another "
+		    "machine serves it", "%s is in every certificate, and "
+		    "nothing here serves it", c->conf->ca.url);
+	else
+		say(c, GOOD, "ca", NULL, "%s", c->conf->ca.name);
+	for (l = c->conf->listeners; l != NULL; l = l->next)
+		check_listener(c, l);
+	if (c->conf->profiles == NULL)
+		say(c, WARN, "profile", "profile \"NAME\" { key ecdsa-p256  "
+		    "valid 30 d }", "none: no device gets a certificate");
+	for (p = c->conf->profiles; p != NULL; p = p->next)
+		check_profile(c, p);
 }
 
 /* ---- what runs --------------------------------------------------------- */
@@ -495,6 +579,7 @@ check_run(const struct args *a)
 		check_tpm(&c);
 		check_roots(&c);
 		check_references(&c);
+		check_service(&c);
 		check_dirs(&c);
 		check_sockets(&c);
 	}

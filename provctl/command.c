@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "enrol.h"
 #include "service.h"
 
 #define O(x)	(UINT64_C(1) << OPT_##x)
@@ -148,6 +149,17 @@ const struct command commands[] = {
 	    "devices that are listed, CSV",
 	    0, 0, O(NAME) | O(PROFILE) | O(OUTPUT), MSG_CTL_DEVICE_LIST,
 	    device_export, NULL, 0, NULL },
+	{ "enrol", "--out DIR --server URL [--mac MAC | --interface IFACE | "
+	    "--name NAME] [--ca FILE | --fingerprint SHA256] "
+	    "[--ticket-file FILE] [--client FILE] [--profile PROFILE] "
+	    "[--key rsa-2048|p256] [--est] [--timeout SECONDS] "
+	    "[--renew [--same-key] | --daemon]",
+	    "get a certificate from a provd elsewhere, or renew it; needs no "
+	    "daemon",
+	    0, 0, O(OUT) | O(SERVER) | O(MAC) | O(INTERFACE) | O(NAME) |
+	    O(CA) | O(FINGERPRINT) | O(TICKET_FILE) | O(CLIENT) | O(PROFILE) |
+	    O(KEY) | O(EST) | O(TIMEOUT) | O(RENEW) | O(SAME_KEY) | O(DAEMON),
+	    MSG_NONE, enrol_run, NULL, 0, NULL },
 	{ "monitor", "", "every event from now on, until interrupted",
 	    0, 0, 0, MSG_CTL_MONITOR, NULL, NULL, STREAM, NULL },
 	{ "log level", "warn|info|debug|trace [DAEMON]",
@@ -185,6 +197,20 @@ static const struct {
 	{ "--root",	OPT_ROOT,	NO },
 	{ "--publish",	OPT_PUBLISH,	NO },
 	{ "--generation", OPT_GENERATION, YES },
+	{ "--mac",	OPT_MAC,	YES },
+	{ "--interface", OPT_INTERFACE,	YES },
+	{ "--out",	OPT_OUT,	YES },
+	{ "--server",	OPT_SERVER,	YES },
+	{ "--ticket-file", OPT_TICKET_FILE, YES },
+	{ "--client",	OPT_CLIENT,	YES },
+	{ "--key",	OPT_KEY,	YES },
+	{ "--est",	OPT_EST,	NO },
+	{ "--ca",	OPT_CA,		YES },
+	{ "--fingerprint", OPT_FINGERPRINT, YES },
+	{ "--daemon",	OPT_DAEMON,	NO },
+	{ "--renew",	OPT_RENEW,	NO },
+	{ "--same-key",	OPT_SAME_KEY,	NO },
+	{ "--timeout",	OPT_TIMEOUT,	YES },
 };
 
 /* ---- rows that are not only shown -------------------------------------- */
