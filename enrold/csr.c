@@ -281,16 +281,30 @@ read_key_id(const struct der *value, struct csr *c, struct refusal *why)
 	return 0;
 }
 
-/* RFC 5280, 4.2.1; all but the SAN are read and left alone. */
+/* Name of a template (MS-WCCE, 2.2.2.7.7.1), as strongSwan's pki sends it. */
+static int
+read_template(const struct der *value, struct csr *c, struct refusal *why)
+{
+	struct der	all = *value, text;
+
+	if (value->left == 0 || (value->p[0] != 0x1e &&
+	    value->p[0] != TAG_UTF8) ||
+	    !der_next(&all, value->p[0], &text, NULL) || all.left > 0)
+		return bad_extension(why, "certificate template", "a name");
+	return 0;
+}
+
+/* All but the SAN are read, and left alone. */
 static const struct extension {
-	uint8_t	 arc;			/* of 2.5.29 */
+	uint8_t	 len, oid[9];
 	int	(*read)(const struct der *, struct csr *, struct refusal *);
 } extensions[] = {
-	{ 14, read_key_id },
-	{ 15, read_usage },
-	{ 17, read_san },
-	{ 19, read_constraints },
-	{ 37, read_purposes },
+	{ 3, { 0x55, 0x1d, 14 }, read_key_id },
+	{ 3, { 0x55, 0x1d, 15 }, read_usage },
+	{ 3, { 0x55, 0x1d, 17 }, read_san },
+	{ 3, { 0x55, 0x1d, 19 }, read_constraints },
+	{ 3, { 0x55, 0x1d, 37 }, read_purposes },
+	{ 9, { 0x2b, 6, 1, 4, 1, 0x82, 0x37, 20, 2 }, read_template },
 };
 
 static int
@@ -310,8 +324,7 @@ read_extension(struct der *list, struct csr *c, uint32_t *seen,
 		return refuse(why, R_ENR_CSR, field, "extensions",
 		    "something else");
 	for (i = 0; i < N(extensions); i++)
-		if (oid.left == 3 && oid.p[0] == 0x55 && oid.p[1] == 0x1d &&
-		    oid.p[2] == extensions[i].arc)
+		if (der_equals(&oid, extensions[i].oid, extensions[i].len))
 			break;
 	if (i == N(extensions))
 		return refuse(why, R_ENR_CSR_EXTENSION, field,
