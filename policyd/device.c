@@ -86,7 +86,7 @@ permitted(const char *name)
 	const struct conf_name	*n;
 
 	for (n = conf->ca.permitted; n != NULL; n = n->next)
-		if (within(name, n->name))
+		if (within(name, n->name + (n->name[0] == '.')))
 			return true;
 	return conf->ca.permitted == NULL;
 }
@@ -118,7 +118,8 @@ canonical_dns(const char *s, char *out)
 	return permitted(out) ? 0 : -1;
 }
 
-/* Case counts: "unit-1" and "Unit-1" are two. */
+/* Case counts: "unit-1" and "Unit-1" are two. Verifiers take what has a dot
+ * for a host name, and hold it against the constraints of the CA. */
 static int
 canonical_text(const char *s, char *out)
 {
@@ -129,7 +130,7 @@ canonical_text(const char *s, char *out)
 		    strchr("-_.", s[i]) == NULL)
 			return -1;
 	memcpy(out, s, i + 1);
-	return 0;
+	return strchr(s, '.') == NULL || permitted(out) ? 0 : -1;
 }
 
 int

@@ -1,8 +1,6 @@
 /*
  * What policyd does for whom. What is not in a table is refused.
  */
-#include <stdlib.h>
-
 #include "ca.h"
 
 #define COUNT(t)	(sizeof(t) / sizeof((t)[0]))
@@ -97,35 +95,3 @@ const struct ipc_handler from_provctl[] = {
 	{ MSG_CTL_LOG_LEVEL,		ctl_log_level },
 };
 const size_t nfrom_provctl = COUNT(from_provctl);
-
-/* ---- answers ---- */
-
-static void
-ack_now(enum reason r, void *arg)
-{
-	struct ipc_call	*call = arg;
-
-	if (r == R_OK)
-		(void)chan_done(chan_find(call), call);
-	else
-		(void)chan_refuse(chan_find(call), call, r);
-	free(call);
-}
-
-void
-ack_call(const struct ipc_call *call)
-{
-	struct ipc_call	*copy;
-
-	if ((copy = malloc(sizeof(*copy))) == NULL)
-		fatal("dispatch");
-	*copy = *call;
-	store_after_commit(ack_now, copy);
-}
-
-int
-refuse_why(struct chan *c, const struct ipc_call *call, const struct why *w)
-{
-	return chan_refuse_why(c, call, w->reason, w->field, w->expected,
-	    w->seen);
-}

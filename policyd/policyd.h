@@ -378,6 +378,8 @@ extern const struct ipc_handler from_keyd[], from_netd[], from_attestq[],
 extern const size_t nfrom_keyd, nfrom_netd, nfrom_attestq, nfrom_attestr,
     nfrom_enrold, nfrom_provctl;
 
+/* ---- ack.c --------------------------------------------------------------- */
+
 /* Answer DONE after this turn's commit, or REFUSED if it failed. */
 void		 ack_call(const struct ipc_call *);
 int		 refuse_why(struct chan *, const struct ipc_call *,
