@@ -3,8 +3,21 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "ca.h"
 #include "component.h"
 #include "control.h"
+
+/* As they are shown; the last one only where there is a listener for it. */
+static const enum ipc_role	 roles[] = { IPC_POLICYD, IPC_KEYD, IPC_NETD,
+	IPC_ATTESTQ, IPC_ATTESTR, IPC_ENROLD };
+
+static size_t
+nroles(void)
+{
+	size_t	n = sizeof(roles) / sizeof(roles[0]);
+
+	return conf->listeners == NULL ? n - 1 : n;
+}
 
 /* ---- status ------------------------------------------------------------- */
 
@@ -34,18 +47,15 @@ warning(struct client *cl, const char *about, enum reason r)
 static const char *
 node_state(void)
 {
-	static const enum ipc_role	 roles[] = { IPC_KEYD, IPC_NETD,
-	    IPC_ATTESTQ, IPC_ATTESTR };
-	const struct identity		*id = identity_get();
-	size_t				 i;
+	const struct identity	*id = identity_get();
+	size_t			 i;
 
-	for (i = 0; i < 4; i++)
+	for (i = 1; i < nroles(); i++)
 		if (!hubd_row(roles[i])->ready)
 			return *id->node == '\0' ? "starting" : "degraded";
 	return id->why.reason != R_OK || store_state() != R_OK ? "degraded" :
 	    "ready";
 }
-
 
 static void
 node_row(struct client *cl)
@@ -87,10 +97,8 @@ daemon_row(struct client *cl, enum ipc_role role, const struct hubd_row *h)
 static void
 daemon_rows(struct client *cl)
 {
-	static const enum ipc_role	 roles[] = { IPC_KEYD, IPC_NETD,
-	    IPC_ATTESTQ, IPC_ATTESTR };
-	struct hubd_row			 self = { .up = true, .ready = true };
-	size_t				 i;
+	struct hubd_row	 self = { .up = true, .ready = true };
+	size_t		 i;
 
 	self.pid = getpid();
 	self.uid = getuid();
@@ -99,7 +107,7 @@ daemon_rows(struct client *cl)
 	self.since = peers_env.now() - peers_age() / 1000;
 	self.log_level = (uint32_t)log_level_now();
 	daemon_row(cl, IPC_POLICYD, &self);
-	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+	for (i = 1; i < nroles(); i++)
 		daemon_row(cl, roles[i], hubd_row(roles[i]));
 }
 
@@ -197,6 +205,23 @@ component_warnings(struct client *cl)
 }
 
 static void
+service_warning(const char *about, const struct why *why, void *arg)
+{
+	warning_row(arg, about, why);
+}
+
+/* Profiles that let in whoever asks: as it was configured, and seen. */
+static void
+open_profiles(struct client *cl)
+{
+	const struct conf_profile	*p;
+
+	for (p = conf->profiles; p != NULL; p = p->next)
+		if (p->open)
+			warning(cl, p->name, R_CTL_OPEN_PROFILE);
+}
+
+static void
 warnings(struct client *cl)
 {
 	const struct identity	*id = identity_get();
@@ -213,6 +238,8 @@ warnings(struct client *cl)
 		warning(cl, "clock", R_SYS_CLOCK_UNSET);
 	warning(cl, "store", store_state());
 	component_warnings(cl);
+	service_warnings(service_warning, cl);
+	open_profiles(cl);
 	TAILQ_FOREACH(p, &peers, entry) {
 		if (!peer_trusted(p))
 			continue;
@@ -246,8 +273,6 @@ ctl_status(struct chan *c, const struct ipc_call *call, const void *arg)
 int
 ctl_log_level(struct chan *c, const struct ipc_call *call, const void *arg)
 {
-	static const enum ipc_role	 roles[] = { IPC_POLICYD, IPC_KEYD,
-	    IPC_NETD, IPC_ATTESTQ, IPC_ATTESTR };
 	const struct msg_ctl_log_level	*m = arg;
 	struct client			*cl;
 	bool				 found = false;
@@ -255,7 +280,7 @@ ctl_log_level(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if ((cl = client_begin(c, call)) == NULL)
 		return 0;
-	for (i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+	for (i = 0; i < nroles(); i++) {
 		if (*m->daemon != '\0' &&
 		    strcmp(m->daemon, ipc_role_name(roles[i])) != 0)
 			continue;

@@ -593,6 +593,38 @@ test_log_level(void **state)
 	close(fd);
 }
 
+/* enrold is shown, counted and spoken to only where it has a listener. */
+static void
+test_enrold(void **state)
+{
+	static struct conf_listener	 door = { .port = 8443 };
+	static char			 name[] = "lab";
+	static struct conf_profile	 lab = { .name = name, .open = true };
+	static const struct msg_ctl_status m;
+	struct msg_ctl_log_level	 level = { .daemon = "enrold",
+	    .level = 1 };
+	unsigned			 i, daemons, open;
+	int				 fd = greet(), round;
+
+	for (round = 0; round < 2; round++) {
+		config.listeners = round == 0 ? NULL : &door;
+		config.profiles = round == 0 ? NULL : &lab;
+		assert_int_equal(ask(fd, MSG_CTL_STATUS, &m), MSG_DONE);
+		for (i = daemons = open = 0; i < nrows; i++) {
+			daemons += strcmp(text(i, "row"), "daemon") == 0;
+			open += strcmp(text(i, "row"), "warning") == 0 &&
+			    strcmp(text(i, "about"), "lab") == 0;
+		}
+		assert_int_equal(daemons, 5 + round);
+		assert_int_equal(open, round);
+		assert_int_equal(ask(fd, MSG_CTL_LOG_LEVEL, &level),
+		    round == 0 ? MSG_REFUSED : MSG_DONE);
+	}
+	config.listeners = NULL;
+	config.profiles = NULL;
+	close(fd);
+}
+
 static void
 test_monitor(void **state)
 {
@@ -778,6 +810,7 @@ main(void)
 		T(test_audit),
 		T(test_status),
 		T(test_log_level),
+		T(test_enrold),
 		T(test_monitor),
 		T(test_slow_monitor),
 		T(test_stalled),

@@ -565,6 +565,45 @@ test_check(void **state)
 	    "fail  configuration  /nonexistent/x: No such file");
 }
 
+/* What an operator should know of his listeners and profiles. */
+static void
+test_check_service(void **state)
+{
+	char	path[80], line[128];
+	FILE	*f;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/conf", dir);
+	assert_non_null(f = fopen(path, "w"));
+	fprintf(f, "node a\nrun directory %s/run\nstate directory %s/state\n"
+	    "ca ACME {\nurl \"http://ca.example.org\"\n}\n"
+	    "listen enrol port 8443\n"
+	    "listen enrol mutual port 8444 key rsa-2048\n"
+	    "listen enrol plain port 8888\n"
+	    "profile iot { key ecdsa-p256 valid 1 d\n"
+	    "manufacturer root %s/none }\n"
+	    "profile lab { key ecdsa-p256 valid 1 d open }\n", dir, dir, dir);
+	fclose(f);
+	snprintf(line, sizeof(line), "-f %s check", path);
+	expect(line, EX_REFUSED, "ok    profile        iot\n");
+	assert_non_null(strstr(out, "warn  profile        lab is open"));
+	assert_non_null(strstr(out, "fail  maker's root"));
+	assert_non_null(strstr(out, "warn  ca             http://ca.example"));
+	assert_non_null(strstr(out, "ok    listener       port 8443"));
+	assert_non_null(strstr(out, "fail  listener       port 8444"));
+	assert_non_null(strstr(out, "warn  listener       port 8888"));
+	assert_non_null(strstr(out, "_enrold"));
+	assert_non_null(strstr(out, "/run/enrold"));
+	assert_non_null(f = fopen(path, "w"));
+	fprintf(f, "node a\nrun directory %s/run\nstate directory %s/state\n",
+	    dir, dir);
+	fclose(f);
+	expect(line, EX_REFUSED, "ok    configuration");
+	assert_null(strstr(out, "enrold"));
+	assert_null(strstr(out, "ca   "));
+	unlink(path);
+}
+
 static int
 setup(void **state)
 {
@@ -600,6 +639,7 @@ main(void)
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_explain),
 		cmocka_unit_test(test_check),
+		cmocka_unit_test(test_check_service),
 	};
 
 	return cmocka_run_group_tests_name("provctl", tests, setup, teardown);
