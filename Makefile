@@ -88,7 +88,7 @@ FUZZ_libutil = conf
 FUZZ_keyd    = keyfile
 FUZZ_netd    = token verify lldp
 FUZZ_attestd = spdm_req spdm_rsp spdm_chunk spdm_record spdm_session spdm_chain spdm_csr spdm_psk spdm_component
-FUZZ_enrold  = csr est ocsp
+FUZZ_enrold  = http json csr est ocsp
 FUZZ_policyd = pem_chain reference control
 
 # ---- benches and tools --------------------------------------------------------------
