@@ -93,6 +93,13 @@ authority_generation(const struct key *k)
 	return generation(key_purpose(k), key_label(k));
 }
 
+void
+authority_label(enum key_purpose purpose, unsigned n,
+    char out[KEY_LABEL_MAX + 1])
+{
+	snprintf(out, KEY_LABEL_MAX + 1, "%s%u", kinds[purpose].label, n);
+}
+
 int
 authority_key_ok(const char *label, enum key_purpose purpose, struct why *w)
 {
@@ -253,7 +260,7 @@ whose_word(const struct key *k)
 
 	if (key_purpose(k) != KEY_OCSP)
 		return k;
-	snprintf(label, sizeof(label), "issuing-%u", authority_generation(k));
+	authority_label(KEY_ISSUING, authority_generation(k), label);
 	ca = key_bylabel(label);
 	return ca == NULL ? k : ca;
 }

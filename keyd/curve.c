@@ -30,7 +30,7 @@ static const struct curve curves[KEY_NCURVES] = {
 
 /* Fetched once by curve_init(): a fetch costs more than the digest. */
 static struct {
-	EVP_MD		*md[KEY_NCURVES];
+	EVP_MD		*md[KEY_NCURVES], *sha1;
 	EVP_MD_CTX	*ctx;
 	EC_GROUP	*group[KEY_NCURVES];
 } fetched;
@@ -59,6 +59,8 @@ curve_init(void)
 	    RAND_priv_bytes(b, sizeof(b)) != 1 ||
 	    (fetched.ctx = EVP_MD_CTX_new()) == NULL)
 		return -1;
+	if ((fetched.sha1 = EVP_MD_fetch(NULL, "SHA1", NULL)) == NULL)
+		return -1;
 	for (i = 0; i < KEY_NCURVES; i++) {
 		fetched.md[i] = EVP_MD_fetch(NULL, curves[i].md_name, NULL);
 		fetched.group[i] = EC_GROUP_new_by_curve_name(curves[i].nid);
@@ -85,16 +87,29 @@ curve_has(const struct curve *c, const uint8_t *point, size_t len)
 	return ok;
 }
 
-int
-curve_digest(const struct curve *c, const void *msg, size_t len, uint8_t *out)
+static int
+digest(const EVP_MD *md, const void *msg, size_t len, uint8_t *out,
+    size_t want)
 {
 	unsigned	 n;
 
-	if (EVP_DigestInit_ex2(fetched.ctx, fetched.md[curve_index(c)],
-	    NULL) != 1 || EVP_DigestUpdate(fetched.ctx, msg, len) != 1 ||
+	if (EVP_DigestInit_ex2(fetched.ctx, md, NULL) != 1 ||
+	    EVP_DigestUpdate(fetched.ctx, msg, len) != 1 ||
 	    EVP_DigestFinal_ex(fetched.ctx, out, &n) != 1)
 		return -1;
-	return n == c->hash ? 0 : -1;
+	return n == want ? 0 : -1;
+}
+
+int
+curve_digest(const struct curve *c, const void *msg, size_t len, uint8_t *out)
+{
+	return digest(fetched.md[curve_index(c)], msg, len, out, c->hash);
+}
+
+int
+sha1_digest(const void *msg, size_t len, uint8_t out[20])
+{
+	return digest(fetched.sha1, msg, len, out, 20);
 }
 
 int

@@ -488,6 +488,8 @@ static const struct ipc_handler from_policyd[] = {
 	{ MSG_CODE_DROP,	keyd_code_drop },
 	{ MSG_CA_CERT_REQ,	keyd_ca_cert },
 	{ MSG_DEVICE_CERT_REQ,	keyd_device_cert },
+	{ MSG_CRL_REQ,		keyd_crl },
+	{ MSG_OCSP_SIGN_REQ,	keyd_ocsp },
 };
 
 static const struct ipc_handler from_netd[] = {

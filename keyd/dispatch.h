@@ -34,6 +34,8 @@ struct chan *asked_chan(const struct asked *, const struct why *);
 /* ---- dispatch_ca.c: for policyd, the certificate service ---- */
 
 int	keyd_ca_cert(struct chan *, const struct ipc_call *, const void *);
+int	keyd_crl(struct chan *, const struct ipc_call *, const void *);
+int	keyd_ocsp(struct chan *, const struct ipc_call *, const void *);
 int	keyd_device_cert(struct chan *, const struct ipc_call *, const void *);
 
 #endif

@@ -1,6 +1,7 @@
 /*
  * What keyd may ask of the kernel beside what every daemon may: write a key
- * file, and nothing else. It cannot read one any more, nor open the TPM.
+ * file, and exchange a list in memory that policyd brought. It cannot read a
+ * key file any more, nor open the TPM.
  */
 #include <sys/mman.h>
 
@@ -24,6 +25,12 @@ static const struct filter_row rows[] = {
 	FILTER_ANY(unlinkat, "store.c, where unlink(2) is not a call"),
 	FILTER_ANY(renameat, "store.c, where rename(2) is not a call"),
 	FILTER_ANY(renameat2, "store.c, where rename(2) is not a call"),
+	FILTER_IS(fcntl, 1, F_GET_SEALS, "crl.c: is it a memfd"),
+	FILTER_ANY(lseek, "crl.c: its size"),
+	FILTER_ANY(_llseek, "crl.c: the same on 32-bit machines"),
+	FILTER_ANY(pread64, "crl.c: rows of revoked certificates"),
+	FILTER_ANY(pwrite64, "crl.c: the list in their place"),
+	FILTER_ANY(ftruncate, "crl.c: and its length"),
 	FILTER_ANY(munlock, "OpenSSL's secure heap, at the end"),
 };
 

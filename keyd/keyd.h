@@ -61,6 +61,8 @@ bool	curve_has(const struct curve *, const uint8_t *point, size_t len);
 /* Digest of msg with the curve's hash. 0, or -1 if OpenSSL fails. */
 int	curve_digest(const struct curve *, const void *msg, size_t len,
 	    uint8_t *out);
+/* OCSP names keys by it (RFC 6960); nothing is signed with it. 0 or -1. */
+int	sha1_digest(const void *msg, size_t len, uint8_t out[20]);
 /* r || s, each padded to the curve's size, to DER and back. 0 or -1. */
 int	ecdsa_to_der(const struct curve *, const uint8_t *raw, uint8_t *der,
 	    size_t size, size_t *len);
@@ -463,6 +465,8 @@ const struct conf_ca *authority_ca(void);	/* NULL: there is none */
 const struct conf_profile *authority_profile(const char *name);
 /* From the label of a root, issuing or ocsp key; 0: it has none. */
 unsigned authority_generation(const struct key *);
+void	authority_label(enum key_purpose, unsigned generation,
+	    char out[KEY_LABEL_MAX + 1]);
 /* May a key of this purpose have this label? 0, or -1 with why. */
 int	authority_key_ok(const char *label, enum key_purpose, struct why *);
 /* Name of the certificate over a root, issuing or ocsp key. 0 or -1. */
@@ -502,6 +506,28 @@ int	ca_cert_build(const struct msg_ca_cert_req *, const struct key *issuer,
 int	device_cert_build(const struct msg_device_cert_req *,
 	    const struct key *issuer, uint8_t *out, size_t size, size_t *len,
 	    struct why *);
+
+/* ---- crl.c ----------------------------------------------------------- */
+
+/* What is being signed, then the signed list, at buf + at. */
+struct crl {
+	uint8_t		*buf;
+	size_t		 at, len, size;
+};
+
+/* TBSCertList of the rows in fd, which stays the caller's. 0, or -1. */
+int	crl_build(const struct msg_crl_req *, const struct key *issuer, int fd,
+	    struct crl *, struct why *);
+int	crl_finish(struct crl *, const struct curve *,
+	    const struct signature *);
+int	crl_write(const struct crl *, int fd);	/* 0, or -1 with errno */
+void	crl_free(struct crl *);
+
+/* ---- ocsp.c ---------------------------------------------------------- */
+
+/* ResponseData of one certificate. 0, or -1 with why. */
+int	ocsp_build(const struct msg_ocsp_sign_req *, const struct key *,
+	    uint8_t *out, size_t size, size_t *len, struct why *);
 
 /* ---- code.c: one-time codes ------------------------------------------ */
 
