@@ -157,10 +157,11 @@ cert_export(const struct args *a)
 	if (fill_cert_list(a, m) == -1)
 		goto out;
 	m->ctl_cert_list.pem = 1;
-	if ((status = run_begin(&r, a)) != EX_GOOD)
+	status = EX_REFUSED;
+	if (out_open(&o, a->opt[OPT_OUTPUT], 0644) == -1)
 		goto out;
-	if (out_open(&o, a->opt[OPT_OUTPUT], 0644) == -1) {
-		status = run_end(&r, EX_REFUSED);
+	if ((status = run_begin(&r, a)) != EX_GOOD) {
+		out_close(&o, false);
 		goto out;
 	}
 	e.f = o.f;

@@ -209,17 +209,16 @@ import_begin(struct import *i, const struct args *a)
 		    "--ticket", NULL);
 		return EX_WRONG;
 	}
-	if ((status = run_begin(&i->run, a)) != EX_GOOD)
-		return status;
 	/* many tickets are of use to programs, one to a reader */
-	if (a->opt[OPT_OUTPUT] == NULL && (a->json || a->cmd->show & DETAIL ||
-	    a->opt[OPT_TICKET] == NULL))
-		return EX_GOOD;
-	if (out_open(&i->tickets, a->opt[OPT_OUTPUT], 0600) == -1)
-		return run_end(&i->run, EX_REFUSED);
-	i->file = true;
-	fputs("name,profile,ticket,expires\n", i->tickets.f);
-	return EX_GOOD;
+	i->file = a->opt[OPT_OUTPUT] != NULL || (!a->json &&
+	    !(a->cmd->show & DETAIL) && a->opt[OPT_TICKET] != NULL);
+	if (i->file && out_open(&i->tickets, a->opt[OPT_OUTPUT], 0600) == -1)
+		return EX_REFUSED;
+	if ((status = run_begin(&i->run, a)) == EX_GOOD && i->file)
+		fputs("name,profile,ticket,expires\n", i->tickets.f);
+	else if (i->file)
+		out_close(&i->tickets, false);
+	return status;
 }
 
 /* What was given is kept even if the rest was refused. */
@@ -384,11 +383,13 @@ device_export(const struct args *a)
 
 	if ((m = calloc(1, sizeof(*m))) == NULL)
 		abort();
-	if (fill_device_list(a, m) == -1 ||
-	    (status = run_begin(&r, a)) != EX_GOOD)
+	if (fill_device_list(a, m) == -1)
 		goto out;
-	if (out_open(&o, a->opt[OPT_OUTPUT], 0644) == -1) {
-		status = run_end(&r, EX_REFUSED);
+	status = EX_REFUSED;
+	if (out_open(&o, a->opt[OPT_OUTPUT], 0644) == -1)
+		goto out;
+	if ((status = run_begin(&r, a)) != EX_GOOD) {
+		out_close(&o, false);
 		goto out;
 	}
 	e.f = o.f;
