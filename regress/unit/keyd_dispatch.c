@@ -10,109 +10,12 @@
 #include <cmocka.h>
 
 #include "clock.h"
-#include "keyd_dir.h"
-#include "chan_pair.h"
+#include "keyd_links.h"
 
 #define NOW	1790000000ULL
 
-/* keyd's end and the other one, for each of its peers. */
-static struct link {
-	struct chan	*keyd, *peer;
-	struct ending	 keyd_end, peer_end;
-} policyd, netd, attestq, attestr;
-
-static uint32_t	 ca, spdm, tls, audit;
-
-static const struct hub_peer *
-table(enum ipc_role role)
-{
-	size_t	 i;
-
-	for (i = 0; i < keyd_npeers; i++)
-		if (keyd_peers[i].role == role)
-			return &keyd_peers[i];
-	fail();
-	return NULL;
-}
-
-static void
-link_new(struct link *l, enum ipc_role role)
-{
-	const struct hub_peer	*t = table(role);
-	int			 fds[2];
-
-	socket_pair(fds);
-	l->keyd = end_new(fds[0], IPC_KEYD, role, t->handlers, t->nhandlers,
-	    &l->keyd_end);
-	l->peer = end_new(fds[1], role, IPC_KEYD, NULL, 0, &l->peer_end);
-}
-
-static void
-link_end(struct link *l)
-{
-	if (l->peer_end.times == 0)
-		chan_close(l->peer);
-	if (l->keyd_end.times == 0)
-		chan_close(l->keyd);
-}
-
-/* ---- calls ----------------------------------------------------------- */
-
-static struct {
-	unsigned	 calls;
-	enum ipc_type	 type;
-	enum reason	 reason;
-	char		 field[65];
-	union ipc_any	 msg;
-	const uint8_t	*where;		/* it lay in the channel */
-} got;
-
-static void
-replied(const struct ipc_reply *r, void *arg)
-{
-	got.calls++;
-	got.type = r->type;
-	got.reason = r->reason;
-	if (r->refused != NULL)
-		IPC_SET_STR(got.field, r->refused->field);
-	got.where = r->msg;
-	if (r->msg != NULL)
-		memcpy(&got.msg, r->msg, ipc_size(r->type));
-}
-
-static enum reason
-call(struct link *l, enum ipc_type type, const void *msg)
-{
-	unsigned	 i;
-
-	memset(&got, 0, sizeof(got));
-	assert_int_equal(chan_call(l->peer, type, msg, -1, 60000, replied,
-	    NULL), 0);
-	for (i = 0; i < 10 && got.calls == 0; i++) {
-		chan_output(l->peer);
-		if (chan_input(l->keyd) == -1)
-			break;
-		chan_output(l->keyd);
-		if (chan_input(l->peer) == -1)
-			break;
-	}
-	assert_int_equal(got.calls, 1);
-	return got.reason;
-}
-
-static uint32_t
-make(const char *label, enum key_purpose p, enum key_algorithm a)
-{
-	struct msg_key_make_req	 m = { .purpose = p, .algorithm = a };
-
-	IPC_SET_STR(m.label, label);
-	assert_int_equal(call(&policyd, MSG_KEY_MAKE_REQ, &m), R_OK);
-	assert_int_equal(got.type, MSG_KEY_INFO);
-	assert_int_equal(got.msg.key_info.purpose, p);
-	assert_int_equal(got.msg.key_info.algorithm, a);
-	assert_int_equal(got.msg.key_info.public.len, a == KEY_P256 ? 65 : 97);
-	return got.msg.key_info.key;
-}
+static struct link	 netd, attestq, attestr;
+static uint32_t		 ca, spdm, tls, audit;
 
 static int
 setup(void **state)
