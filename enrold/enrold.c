@@ -9,6 +9,8 @@
  * Refuses:  sockets, files, decisions; to hold a private key that outlives a
  *           request; to send keyd anything but the TLS of its listeners.
  */
+#include <stdlib.h>
+
 #include "enrold.h"
 #include "log.h"
 
@@ -22,23 +24,35 @@ link_up(enum ipc_role role, struct chan *c)
 }
 
 static void
+link_down(enum ipc_role role)
+{
+	if (role == IPC_NETD)
+		conns_netd_gone();
+}
+
+static void
 stop(void)
 {
 	log_info("ending");
+	conns_stop();
+	ask_stop();
 	hub_stop();
 	loop_end();
 }
 
 static void
-serve(int hub, const struct hub_conf *hc)
+serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 {
 	loop_start(&loop, stop);
+	conns_init(&loop, conf);
 	if (hub_start(&loop, hub, hc) == -1)
 		fatal("hub");
 	log_info("serving");
 	uv_run(&loop, UV_RUN_DEFAULT);
 	if (hub_lost())
 		fatalx("policyd has gone");
+	settings_stop();
+	tls_stop();
 }
 
 int
@@ -60,6 +74,8 @@ main(int argc, char **argv)
 		conf_free(conf);
 		return 0;
 	}
+	if (tls_init() == -1)
+		exit(1);
 	start_dirs(&enrold_confine, conf);
 	confine_user(&enrold_confine, conf, &opts, path, sizeof(path));
 	hc = (struct hub_conf){
@@ -69,11 +85,12 @@ main(int argc, char **argv)
 		.peers = enrold_peers,
 		.npeers = enrold_npeers,
 		.up = link_up,
+		.down = link_down,
 	};
 	if ((hub = hub_connect(&hc)) == -1)
 		fatal("hub: %s", path);
 	confine_filter(&enrold_confine);
-	serve(hub, &hc);
+	serve(conf, hub, &hc);
 	conf_free(conf);
 	return 0;
 }

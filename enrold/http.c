@@ -507,6 +507,18 @@ head_end(const struct http *h, const uint8_t *p, size_t len)
 	return 0;
 }
 
+/* Who does not speak HTTP at all is told so at once. */
+static bool
+begins_well(const struct http *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->head_len && h->head[i] != '\r'; i++)
+		if (h->head[i] < 0x20 || h->head[i] >= 0x7f)
+			return false;
+	return is_token(h->head[0]);
+}
+
 static enum http_step
 read_head(struct http *h, const uint8_t *p, size_t len, size_t *used)
 {
@@ -525,6 +537,9 @@ read_head(struct http *h, const uint8_t *p, size_t len, size_t *used)
 	memcpy(h->head + h->head_len, p, n == 0 ? len : n);
 	h->head_len += n == 0 ? len : n;
 	*used += n == 0 ? len : n;
+	if (!begins_well(h))
+		return refuse(h, R_ENR_HTTP, "request line",
+		    "METHOD /path HTTP/1.1", "something else");
 	if (n == 0)
 		return HTTP_MORE;
 	h->framing = 0;

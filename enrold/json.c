@@ -157,28 +157,39 @@ take_serial(struct json_request *r, const char *s, size_t len,
 	return 0;
 }
 
-/* RFC 5280, 5.3.1, as far as somebody may ask for it. */
+/* RFC 5280, 5.3.1, and which of them somebody may ask for. */
+static const struct {
+	const char	*name;
+	bool		 asked;
+} reasons[CRL_NREASONS] = {
+	[CRL_UNSPECIFIED] = { "unspecified", true },
+	[CRL_KEY_COMPROMISE] = { "keyCompromise", true },
+	[CRL_CA_COMPROMISE] = { "cACompromise", false },
+	[CRL_AFFILIATION_CHANGED] = { "affiliationChanged", true },
+	[CRL_SUPERSEDED] = { "superseded", true },
+	[CRL_CESSATION] = { "cessationOfOperation", true },
+	[CRL_HOLD] = { "certificateHold", false },
+	[CRL_REMOVE] = { "removeFromCRL", false },
+	[CRL_PRIVILEGE_WITHDRAWN] = { "privilegeWithdrawn", true },
+	[CRL_AA_COMPROMISE] = { "aACompromise", false },
+};
+
+const char *
+json_reason(enum crl_reason reason)
+{
+	return reason < CRL_NREASONS ? reasons[reason].name : NULL;
+}
+
 static int
 take_reason(struct json_request *r, const char *s, size_t len,
     struct refusal *why)
 {
-	static const struct {
-		const char	*name;
-		enum crl_reason	 reason;
-	} reasons[] = {
-		{ "unspecified",		CRL_UNSPECIFIED },
-		{ "keyCompromise",		CRL_KEY_COMPROMISE },
-		{ "affiliationChanged",		CRL_AFFILIATION_CHANGED },
-		{ "superseded",			CRL_SUPERSEDED },
-		{ "cessationOfOperation",	CRL_CESSATION },
-		{ "privilegeWithdrawn",		CRL_PRIVILEGE_WITHDRAWN },
-	};
-	size_t	i;
-	char	seen[65];
+	enum crl_reason	i;
+	char		seen[65];
 
-	for (i = 0; i < N(reasons); i++)
-		if (strcmp(reasons[i].name, s) == 0) {
-			r->reason = reasons[i].reason;
+	for (i = 0; i < CRL_NREASONS; i++)
+		if (reasons[i].asked && strcmp(reasons[i].name, s) == 0) {
+			r->reason = i;
 			return 0;
 		}
 	refusal_text(seen, sizeof(seen), s, len);

@@ -97,6 +97,7 @@ struct json_request {
 };
 
 const char *json_name(enum json_operation);	/* "req_client_cert" */
+const char *json_reason(enum crl_reason);	/* "keyCompromise", or NULL */
 /* "/", or "/NAME" of an operation: *op is JSON_NOPERATIONS for "/". 0 or -1. */
 int	json_path(const char *path, enum json_operation *op);
 /*

@@ -303,6 +303,8 @@ tls_write(struct tls *t, const void *p, size_t len)
 		}
 		done += n;
 	}
+	if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_WRITE)
+		t->paused = false;
 	watch(t, (t->paused ? 0 : UV_READABLE) |
 	    (error == SSL_ERROR_WANT_WRITE ? UV_WRITABLE : 0));
 	return done;

@@ -114,4 +114,21 @@ X509	*tls_leaf(const struct tls *);	/* theirs, once up; not to be freed */
 STACK_OF(X509) *tls_chain(const struct tls *);
 SSL	*tls_ssl(const struct tls *);	/* for exporters; not to be freed */
 
+/* ---- tlswarm.c: what OpenSSL loads at its first use ----------------------- */
+
+/* A CA of P-256, a leaf, and its key as if it were at keyd. */
+struct warm {
+	OSSL_LIB_CTX	*lib;
+	EVP_PKEY	*ca_key, *key, *remote;
+	X509		*ca, *leaf;
+};
+
+/* New keys, which sign what keyd would until tls_keyd() is called. 0 or -1;
+ * warm_close() in either case. */
+int	warm_open(struct warm *, OSSL_LIB_CTX *, enum key_algorithm,
+	    const char *san);
+void	warm_close(struct warm *);
+/* A handshake with both contexts, some bytes, and the end. */
+bool	warm_handshake(SSL_CTX *servers, SSL_CTX *clients);
+
 #endif
