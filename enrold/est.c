@@ -69,7 +69,7 @@ int
 est_csr(const struct http_request *q, uint8_t *der, size_t size, size_t *len,
     struct refusal *why)
 {
-	if (!q->has_type || !is_type(q->content_type, "application/pkcs10")) {
+	if (!is_type(q->content_type, "application/pkcs10")) {
 		refusal_set(why, R_ENR_TYPE, "Content-Type",
 		    "application/pkcs10", q->content_type);
 		return -1;

@@ -193,7 +193,8 @@ test_cuts(void **state)
 }
 
 #define S(s)	(const uint8_t *)(s), sizeof(s) - 1
-#define H20	"aaaaaaaaaaaaaaaaaaaa"
+#define H19	"aaaaaaaaaaaaaaaaaaa"
+#define H20	H19 "a"
 #define SHA1	"\x30\x09\x06\x05\x2b\x0e\x03\x02\x1a\x05\x00"
 /* 61 bytes: one Request of serial 1 */
 #define ID	"\x30\x3a" SHA1 "\x04\x14" H20 "\x04\x14" H20 "\x02\x01\x01"
@@ -238,6 +239,23 @@ test_shapes(void **state)
 		    "\x0f\x30\x0d\x30\x0b" OTHER), -1 },
 		{ "no extension", S("\x30\x48\x30\x46" LIST "\xa2\x04\x30"
 		    "\x02\x30\x00"), -1 },
+		{ "short name hash", S("\x30\x41\x30\x3f\x30\x3d\x30\x3b\x30"
+		    "\x39" SHA1 "\x04\x13" H19 "\x04\x14" H20
+		    "\x02\x01\x01"), -1 },
+		{ "short key hash", S("\x30\x41\x30\x3f\x30\x3d\x30\x3b\x30"
+		    "\x39" SHA1 "\x04\x14" H20 "\x04\x13" H19
+		    "\x02\x01\x01"), -1 },
+		{ "more behind the serial", S("\x30\x44\x30\x42\x30\x40\x30"
+		    "\x3e\x30\x3c" SHA1 "\x04\x14" H20 "\x04\x14" H20
+		    "\x02\x01\x01\x05\x00"), -1 },
+		{ "more behind the CertID", S("\x30\x44\x30\x42\x30\x40\x30"
+		    "\x3e" ID "\x05\x00"), -1 },
+		{ "more behind the nonce", S("\x30\x5a\x30\x58" LIST "\xa2"
+		    "\x16\x30\x14\x30\x12" NONCE "\x04\x05\x04\x01n\x05"
+		    "\x00"), -1 },
+		{ "more behind the extensions", S("\x30\x5a\x30\x58" LIST
+		    "\xa2\x16\x30\x12\x30\x10" NONCE "\x04\x03\x04\x01n"
+		    "\x05\x00"), -1 },
 		{ "more behind", S("\x30\x44\x30\x42" LIST "\x05\x00"), -1 },
 		{ "signature", S("\x30\x46\x30\x40" LIST "\xa0\x02\x30\x00"),
 		    0 },
