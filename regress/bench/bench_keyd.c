@@ -2,12 +2,15 @@
  * TLS signatures a second through keyd's own dispatch in another process, 32
  * under way at once, beside what is below it: OpenSSL in this process (one
  * context, signing the digest), and ESYS over the same kind of descriptor to
- * a software TPM. In turns, so that a drifting machine drifts for all.
+ * a software TPM; certificates of devices and OCSP responses in the same way,
+ * and CRLs of 100,000 entries. In turns, so that a drifting machine drifts for
+ * all.
  *
  * For other benches: "--serve tls|spdm sealed|tpm|slow" is such a keyd on
  * descriptor 3, its key's public point goes to 4; "--bare tpm|slow" prints the
  * rate of ESYS. A slow TPM takes 20 ms for each command, as chips do.
  */
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -31,6 +34,9 @@
 #define ROUNDS	7
 #define FLIGHT	32
 #define SLOW_MS	20
+#define ENTRIES	100000		/* of a CRL */
+#define ROW	25
+#define NOW	1790000000ULL
 
 /* ---- keyd in a process of its own ------------------------------------ */
 
@@ -48,6 +54,7 @@ struct way {
 	enum ipc_role	 peer;		/* whom it serves */
 	int		 tell;		/* where the key's point goes, or 0 */
 	unsigned	 backend;	/* KEY_BACKEND_*; soft needs no TPM */
+	enum ipc_type	 ask;		/* MSG_NONE: a TLS signature */
 };
 
 /* Between a software TPM and whoever uses it: each command takes SLOW_MS. */
@@ -81,6 +88,67 @@ make_slow(struct swtpm *sw)
 }
 
 static struct msg_tls_sign_req	 request = { .key = 0, .scheme = 0x0403 };
+
+/* Numbers of the keys that service_keys() makes. */
+enum { ISSUING, OCSP };
+
+static struct msg_device_cert_req device = { .issuer = ISSUING,
+    .profile = "iot", .name = "24:0a:c4:12:34:56",
+    .serial = { .len = 16, .data = { 1 } },
+    .not_before = NOW, .not_after = NOW + 86400 };
+static struct msg_ocsp_sign_req	 ocsp = { .key = OCSP,
+    .name_hash = { .len = 20 }, .key_hash = { .len = 20 },
+    .serial = { .len = 16, .data = { 1 } }, .status = CERT_UNKNOWN,
+    .this_update = NOW, .next_update = NOW + 3600 };
+static struct msg_crl_req	 crl = { .issuer = ISSUING, .number = 1,
+    .this_update = NOW, .next_update = NOW + 86400, .count = ENTRIES };
+static uint8_t			*rows;
+
+static char	 name[] = "ACME", profile_name[] = "iot";
+static char	 url[] = "http://ca.example.org:8080";
+static struct conf_profile profile = { .name = profile_name,
+    .keys = 1 << SUBJECT_P256, .validity = 86400, .usage = USAGE_CLIENT };
+static struct conf	 conf = { .profiles = &profile,
+    .ca = { .name = name, .url = url, .crl_every = 86400 } };
+
+static void
+service_requests(void)
+{
+	uint8_t	 scalar[SCALAR_MAX];
+	uint32_t i;
+
+	device.public.len = 65;
+	if (local_make(curve_get(KEY_P256), scalar, device.public.data) == -1 ||
+	    (rows = calloc(ENTRIES, ROW)) == NULL)
+		errx(1, "requests");
+	for (i = 0; i < ENTRIES; i++) {
+		rows[i * ROW] = 0x5a;
+		memcpy(rows + i * ROW + 1, &i, sizeof(i));
+		memcpy(rows + i * ROW + 20, "\x6a\xb1\x00\x00\x01", 5);
+	}
+}
+
+/* The memfd that a CRL is asked for with; keyd writes into it. */
+static int
+rows_fd(void)
+{
+	int	 fd = memfd_create("rows", MFD_ALLOW_SEALING);
+
+	if (fd == -1 || write(fd, rows, ENTRIES * ROW) != ENTRIES * ROW)
+		err(1, "memfd");
+	return fd;
+}
+
+static void
+service_keys(struct test_made *m)
+{
+	struct why	 w;
+
+	key_make("issuing-1", KEY_ISSUING, KEY_P256, test_made_cb, m);
+	key_make("ocsp-1", KEY_OCSP, KEY_P256, test_made_cb, m);
+	if (authority_open(&conf, test_dir, &w) == -1)
+		errx(1, "authority");
+}
 
 static void
 closed(struct chan *c, enum reason why, unsigned type)
@@ -157,7 +225,9 @@ keyd_main(struct way *w, int fd)
 	keyd_serve(&kc);
 	if (key_open(&ring, &why) == -1)
 		errx(1, "keys");
-	if (w->peer == IPC_ATTESTR)
+	if (w->peer == IPC_POLICYD)
+		service_keys(&m);
+	else if (w->peer == IPC_ATTESTR)
 		key_make("spdm", KEY_SPDM, w->algorithm, test_made_cb, &m);
 	else
 		key_make("tls", KEY_TLS, w->algorithm, test_made_cb, &m);
@@ -177,7 +247,7 @@ static void
 way_open(struct way *w)
 {
 	struct chan_conf	 cc = {
-		.self = IPC_NETD, .peer = IPC_KEYD, .closed = closed,
+		.self = w->peer, .peer = IPC_KEYD, .closed = closed,
 	};
 	int			 sv[2];
 
@@ -205,9 +275,28 @@ static unsigned	 done;
 static void
 signed_one(const struct ipc_reply *r, void *arg)
 {
-	if (r->type != MSG_TLS_SIGN_REP)
+	if (r->reason != R_OK)
 		errx(1, "refused: %s", reason_text(r->reason));
 	done++;
+}
+
+static int
+ask(struct way *w)
+{
+	switch (w->ask) {
+	case MSG_DEVICE_CERT_REQ:
+		return chan_call(w->chan, w->ask, &device, -1, 60000,
+		    signed_one, NULL);
+	case MSG_OCSP_SIGN_REQ:
+		return chan_call(w->chan, w->ask, &ocsp, -1, 60000,
+		    signed_one, NULL);
+	case MSG_CRL_REQ:
+		return chan_call(w->chan, w->ask, &crl, rows_fd(), 60000,
+		    signed_one, NULL);
+	default:
+		return chan_call(w->chan, MSG_TLS_SIGN_REQ, &request, -1,
+		    60000, signed_one, NULL);
+	}
 }
 
 static double
@@ -220,8 +309,7 @@ round_keyd(struct way *w)
 	request.scheme = curve_get(w->algorithm)->tls_scheme;
 	for (done = 0; done < w->signatures;) {
 		while (sent < w->signatures && sent - done < FLIGHT) {
-			if (chan_call(w->chan, MSG_TLS_SIGN_REQ, &request, -1,
-			    60000, signed_one, NULL) == -1)
+			if (ask(w) == -1)
 				errx(1, "call");
 			sent++;
 		}
@@ -373,6 +461,15 @@ static struct way	 ways[] = {
 	{ .name = "keyd_sealed_p256", .round = round_keyd, .signatures = 4000,
 	    .peer = IPC_NETD, .algorithm = KEY_P256, .below = 0,
 	    .backend = KEY_BACKEND_SEALED },
+	{ .name = "keyd_device_p256", .round = round_keyd, .signatures = 4000,
+	    .peer = IPC_POLICYD, .algorithm = KEY_P256, .below = 0,
+	    .backend = KEY_BACKEND_SOFT, .ask = MSG_DEVICE_CERT_REQ },
+	{ .name = "keyd_ocsp_p256", .round = round_keyd, .signatures = 4000,
+	    .peer = IPC_POLICYD, .algorithm = KEY_P256, .below = 0,
+	    .backend = KEY_BACKEND_SOFT, .ask = MSG_OCSP_SIGN_REQ },
+	{ .name = "keyd_crl_100k", .round = round_keyd, .signatures = 8,
+	    .peer = IPC_POLICYD, .algorithm = KEY_P256, .below = 0,
+	    .backend = KEY_BACKEND_SOFT, .ask = MSG_CRL_REQ },
 };
 #define NWAYS	(sizeof(ways) / sizeof(ways[0]))
 
@@ -436,6 +533,9 @@ main(int argc, char **argv)
 	memset(request.content.data, ' ', 64);
 	memcpy(request.content.data + 64, "TLS 1.3, server CertificateVerify",
 	    34);
+	if (curve_init() == -1)
+		errx(1, "OpenSSL");
+	service_requests();
 	for (i = 0; i < NWAYS; i++)
 		if (ways[i].round == round_keyd) {
 			way_open(&ways[i]);
