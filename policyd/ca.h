@@ -104,6 +104,35 @@ const struct ca	*ca_current(struct why *);
 const struct ca	*ca_bygeneration(unsigned);
 const struct ca	*ca_byslot(unsigned);
 
+/* ---- ca_job.c: what is asked of keyd, one at a time ----------------------- */
+
+bool		 ca_job_busy(void);
+void		 ca_job_hold(bool busy);	/* something else is under way */
+void		 ca_job_clear(void);
+void		 ca_job_clock(uint64_t mono_ms);
+/* The next is for this CA, or this leaf of it; false: its time is not there. */
+bool		 ca_job_for(struct ca *, struct ca_leaf *);
+void		 ca_task_failed(struct ca_task *, const char *what,
+		    const struct why *);
+/* The key of this label ("issuing" and 2: "issuing-2"), made if there is none. */
+bool		 ca_key_make(struct ca_key *, uint32_t purpose,
+		    uint32_t algorithm, const char *what, unsigned generation);
+/* Nothing may outlive the CA above, nor begin before it. */
+struct ca_above {
+	const struct ca_key *key;
+	uint64_t	 validity, from, until;
+};
+bool		 ca_cert_issue(enum ca_profile, unsigned generation,
+		    const struct ca_key *, const uint8_t *names,
+		    const struct ca_above *);
+
+/* ---- ca_rollover.c: generations, and what the operator says of them -------- */
+
+void		 ca_rollover_start(void);
+void		 ca_rollover_in_time(void);
+void		 ca_rollover_warnings(service_warn_fn, void *arg);
+void		 ca_drop_old(void);	/* what has nothing valid left */
+
 /*
  * What an operator asked for is done, or cannot be: R_OK, or why not. It
  * goes on by itself if it only took too long (R_CTL_PENDING).
@@ -126,7 +155,13 @@ void		 ca_wake(unsigned generation, const struct why *);
 /* The request of the issuing CA that waits; fn as of identity_csr(). */
 void		 ca_csr(unsigned *generation, identity_csr_fn, void *arg);
 
-/* For ca_store.c: what was loaded or issued, into its place. */
+/* For the files of the authority. */
+struct ca	*ca_slot(unsigned);
+struct ca	*ca_free_slot(void);		/* NULL: there are too many */
+struct ca	*ca_in_state(enum ca_state);	/* the first, or NULL */
+uint64_t	 ca_clock(void);		/* mono ms of the last tick */
+void		 ca_next(void);			/* ask for what is missing */
+/* What was loaded or issued, into its place. */
 void		 ca_take_issuing(struct ca *, const struct ca_cert *);
 void		 ca_take_ocsp(struct ca *, const struct ca_cert *);
 

@@ -22,11 +22,16 @@
 #include "x509time.h"
 #include "../../policyd/policyd.h"
 
-#define FAKE_KEYS	8
-#define FAKE_CERTS	64
+#define FAKE_KEYS	48
+#define FAKE_CERTS	256
 
 enum fake_lie { LIE_NONE, LIE_SERIAL, LIE_KEY, LIE_WINDOW, LIE_SIGNATURE,
-    LIE_NODE, LIE_JUNK, LIE_CHECKPOINT };
+    LIE_NODE, LIE_JUNK, LIE_CHECKPOINT,
+    /* policyd_authority.h */
+    LIE_ISSUER, LIE_LEAF_IS_CA, LIE_PATHLEN, LIE_EKU, LIE_SAN, LIE_PURPOSE,
+    LIE_CRL_ENTRY, LIE_CRL_MORE, LIE_CRL_REASON, LIE_CRL_TIME, LIE_CRL_NUMBER,
+    LIE_CRL_UPDATE, LIE_CRL_SIGNATURE, LIE_CRL_JUNK, LIE_CRL_LENGTH,
+    LIE_CRL_SHORT, LIE_N };
 
 static struct {
 	EVP_PKEY	*keys[FAKE_KEYS];
@@ -42,6 +47,7 @@ static struct {
 	unsigned	 die_before, die_after;	/* at this call, 0: never */
 	enum reason	 refuse;	/* every call */
 	enum fake_lie	 lie;
+	bool		 no_rsa;	/* as backend tpm */
 
 	unsigned	 ncerts;
 	uint8_t		 serials[FAKE_CERTS][16];
@@ -70,10 +76,24 @@ fake_point(EVP_PKEY *k, uint8_t point[97])
 {
 	size_t	n = 0;
 
+	if (EVP_PKEY_is_a(k, "RSA"))
+		abort();
 	if (EVP_PKEY_get_octet_string_param(k, OSSL_PKEY_PARAM_PUB_KEY, point,
 	    97, &n) != 1)
 		abort();
 	return n;
+}
+
+static inline size_t
+fake_modulus(EVP_PKEY *k, uint8_t out[256])
+{
+	BIGNUM	*n = NULL;
+
+	if (EVP_PKEY_get_bn_param(k, OSSL_PKEY_PARAM_RSA_N, &n) != 1 ||
+	    BN_bn2binpad(n, out, 256) != 256)
+		abort();
+	BN_free(n);
+	return 256;
 }
 
 static inline unsigned
@@ -89,7 +109,8 @@ fake_key(const char *label, uint32_t purpose, uint32_t algorithm, bool *made)
 	fake.nkeys++;
 	snprintf(fake.labels[i], sizeof(fake.labels[i]), "%s", label);
 	fake.purposes[i] = purpose;
-	fake.keys[i] = EVP_EC_gen(algorithm == KEY_P384 ? "P-384" : "P-256");
+	fake.keys[i] = algorithm == KEY_RSA2048 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048) :
+	    EVP_EC_gen(algorithm == KEY_P384 ? "P-384" : "P-256");
 	if (fake.keys[i] == NULL)
 		abort();
 	return i;
@@ -245,9 +266,19 @@ fake_make(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if (fake_begin(c, call) != 0)
 		return 0;
+	if (fake.no_rsa && req->algorithm == KEY_RSA2048) {
+		if (!fake_dies(fake.die_after))
+			chan_refuse(c, call, R_KEY_ALGORITHM);
+		return 0;
+	}
 	m.key = fake_key(req->label, req->purpose, req->algorithm, &m.made);
-	m.purpose = req->purpose;
+	m.purpose = fake.lie == LIE_PURPOSE ? KEY_TLS : req->purpose;
 	m.algorithm = req->algorithm;
+	if (req->algorithm == KEY_RSA2048) {
+		m.public.len = (uint32_t)fake_modulus(fake.keys[m.key],
+		    m.public.data);
+		return fake_end(c, call, MSG_KEY_INFO, &m);
+	}
 	n = fake_point(fake.keys[m.key], point);
 	IPC_SET_BLOB(m.public, point, n);
 	return fake_end(c, call, MSG_KEY_INFO, &m);
@@ -381,6 +412,10 @@ static const struct ipc_handler fake_handlers[] = {
 	{ MSG_COUNTER_REQ,	fake_counter },
 };
 
+/* What keyd serves; a test may put more into its place. */
+static const struct ipc_handler	*fake_table = fake_handlers;
+static size_t			 fake_ntable = 6;
+
 /* ---- life and death ---- */
 
 static void
@@ -399,7 +434,8 @@ static inline void
 fake_start(void)
 {
 	struct chan_conf	kc = { .self = IPC_KEYD, .peer = IPC_POLICYD,
-	    .handlers = fake_handlers, .nhandlers = 6, .closed = fake_closed };
+	    .handlers = fake_table, .nhandlers = fake_ntable,
+	    .closed = fake_closed };
 	struct chan_conf	pc = { .self = IPC_POLICYD, .peer = IPC_KEYD,
 	    .closed = fake_closed };
 	int			fds[2];
