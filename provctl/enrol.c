@@ -387,8 +387,8 @@ get_key(struct work *w)
 			     w->old.cert : NULL;
 
 	w->key = store_take(w->dir, &w->csr, &w->csr_len);
-	if (w->key != NULL && csr_fits(w->csr, w->csr_len, w->key, w->name) &&
-	    (same ? EVP_PKEY_eq(w->key, w->old.key) == 1 :
+	if (w->key != NULL && csr_fits(w->csr, w->csr_len, w->key, w->name,
+	    old) && (same ? EVP_PKEY_eq(w->key, w->old.key) == 1 :
 	    key_is(w->key, w->kind)))
 		return 0;
 	EVP_PKEY_free(w->key);

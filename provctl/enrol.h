@@ -77,8 +77,9 @@ bool	key_is(const EVP_PKEY *, enum key_kind);
  * that is not NULL (RFC 7030, 4.2.2). DER for free(), or NULL.
  */
 uint8_t	*csr_make(EVP_PKEY *, const char *name, const X509 *old, size_t *len);
-/* Is this a request over the key with that name? */
-bool	csr_fits(const uint8_t *, size_t, const EVP_PKEY *, const char *name);
+/* Is this a request as csr_make() makes it of these? */
+bool	csr_fits(const uint8_t *, size_t, const EVP_PKEY *, const char *name,
+	    const X509 *old);
 /* NULL if it has not exactly one common name, or a bad one; freed by free(). */
 char	*name_of(const X509_NAME *);
 

@@ -91,9 +91,29 @@ name_of(const X509_NAME *name)
 	return out;
 }
 
+static bool
+same_san(X509_REQ *req, const X509 *old)
+{
+	STACK_OF(X509_EXTENSION)	*exts = X509_REQ_get_extensions(req);
+	X509_EXTENSION			*a = NULL, *b = NULL;
+	int				 i;
+	bool				 same;
+
+	if ((i = X509v3_get_ext_by_NID(exts, NID_subject_alt_name, -1)) >= 0)
+		a = X509v3_get_ext(exts, i);
+	if (old != NULL && (i = X509_get_ext_by_NID(old, NID_subject_alt_name,
+	    -1)) >= 0)
+		b = X509_get_ext(old, i);
+	same = a == NULL || b == NULL ? a == b : ASN1_OCTET_STRING_cmp(
+	    X509_EXTENSION_get_data(a),
+	    X509_EXTENSION_get_data(b)) == 0;
+	sk_X509_EXTENSION_pop_free(exts, X509_EXTENSION_free);
+	return same;
+}
+
 bool
 csr_fits(const uint8_t *der, size_t len, const EVP_PKEY *key,
-    const char *name)
+    const char *name, const X509 *old)
 {
 	const unsigned char	*p = der;
 	X509_REQ		*req = d2i_X509_REQ(NULL, &p, (long)len);
@@ -104,6 +124,7 @@ csr_fits(const uint8_t *der, size_t len, const EVP_PKEY *key,
 	if (req != NULL && p == der + len &&
 	    (pub = X509_REQ_get0_pubkey(req)) != NULL &&
 	    EVP_PKEY_eq(pub, key) == 1 && X509_REQ_verify(req, pub) == 1 &&
+	    same_san(req, old) &&
 	    (cn = name_of(X509_REQ_get_subject_name(req))) != NULL)
 		fits = strcmp(cn, name) == 0;
 	free(cn);

@@ -186,7 +186,7 @@ play_call(int fd, const struct script *s)
 		reply(fd, MSG_REFUSED, id, &refused);
 }
 
-static void
+static inline void
 play(int fd, const struct script *s)
 {
 	static union ipc_any	m;
@@ -207,7 +207,7 @@ play(int fd, const struct script *s)
 }
 
 /* A policyd for one command; its exit status is the test's verdict on it. */
-static void
+static inline void
 with_policyd(const struct script *s, const char *line, int status,
     const char *text)
 {
