@@ -148,13 +148,15 @@ maker_profile(struct asked *a)
 		if (!maker_ok(only, a->m))
 			return no(a, R_CRT_MAKER, "profile", NULL, only->name);
 	}
-	for (p = conf->profiles; only == NULL && p != NULL; p = p->next)
-		if (maker_ok(p, a->m))
-			only = p;
-	for (p = p == NULL ? NULL : p->next; p != NULL; p = p->next)
-		if (*a->m->profile == '\0' && maker_ok(p, a->m))
+	for (p = conf->profiles; *a->m->profile == '\0' && p != NULL;
+	    p = p->next) {
+		if (!maker_ok(p, a->m))
+			continue;
+		if (only != NULL)
 			return no(a, R_CRT_PROFILE, "profile", "named, since"
 			    " several accept this manufacturer", NULL);
+		only = p;
+	}
 	if ((a->d->profile = only) == NULL)
 		return no(a, R_CRT_MAKER, "manufacturer root", NULL, NULL);
 	return R_OK;

@@ -18,13 +18,15 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *dir_base = "/tmp";
 static char	dir_path[64];
 static char	dir_store[96];
 
 static inline int
 dir_make(void **state)
 {
-	snprintf(dir_path, sizeof(dir_path), "/tmp/provd-unit.XXXXXX");
+	snprintf(dir_path, sizeof(dir_path), "%s/provd-unit.XXXXXX",
+	    dir_base);
 	if (mkdtemp(dir_path) == NULL)
 		return -1;
 	snprintf(dir_store, sizeof(dir_store), "%s/store.db", dir_path);
