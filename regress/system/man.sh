@@ -7,15 +7,15 @@ cd "$TOP" || exit 1
 for f in man/*.[1-9]; do
 	ok "$f: mandoc -Tlint" mandoc -Tlint -Wwarning "$f"
 done
-for p in provd.7 provd.conf.5 provctl.8 keyd.8 netd.8 attestd.8 policyd.8 \
+for p in provd.7 provd.conf.5 provctl.8 keyd.8 netd.8 attestd.8 enrold.8 policyd.8 provd-enrol.7 \
     ipc_messages.7 provd_performance.7 provd_reasons.7; do
 	ok "$p exists" test -s "man/$p"
 done
 
 for f in man/*.[1-9]; do
 	missing=
-	for r in $(sed -n 's/^\.Xr \([a-z_.]*\) \([0-9]\).*/\1.\2/p' "$f" |
-	    grep -E '^(prov|keyd|netd|attestd|policyd|ipc_)' | sort -u); do
+	for r in $(sed -n 's/^\.Xr \([a-z_.-]*\) \([0-9]\).*/\1.\2/p' "$f" |
+	    grep -E '^(prov|keyd|netd|attestd|enrold|policyd|ipc_)' | sort -u); do
 		[ -s "man/$r" ] || missing="$missing $r"
 	done
 	is "$f: its references exist" "$missing" ""
@@ -52,8 +52,13 @@ done
 
 # Every keyword of the grammar is in provd.conf(5).
 text=$(mandoc -Tascii man/provd.conf.5 | col -b)
-for w in $(sed -n '/keywords\[\]/,/^};/p' libutil/conf.y |
+for w in $(sed -n '/\(keywords\|block_words\)\[\]/,/^};/p' libutil/conf.y |
     grep -oE '"[a-z-]+"' | tr -d '"'); do
 	like "provd.conf.5 has '$w'" "$text" "(^|[^a-z-])$w([^a-z-]|\$)"
+done
+# And every word that a setting may have.
+for w in $(sed -n '/choices\[\] = {/,/^};/p' libutil/conf_value.c |
+    grep -oE '"[a-z0-9.-]+"' | tr -d '"' | sort -u); do
+	like "provd.conf.5 has the value '$w'" "$text" "(^|[^a-z0-9-])$w([^a-z0-9-]|\$)"
 done
 done_testing
