@@ -32,6 +32,7 @@ static const struct sieve_row algorithms[] = {
 	{ OSSL_OP_RAND,		"SEED-SRC",		NULL },
 	{ OSSL_OP_KEYMGMT,	"EC",			NULL },
 	{ OSSL_OP_KEYMGMT,	"RSA",			NULL },
+	{ OSSL_OP_KEYMGMT,	"RSA-PSS",		NULL },
 	{ OSSL_OP_KEYMGMT,	"X25519",		NULL },
 	{ OSSL_OP_KEYEXCH,	"ECDH",			NULL },
 	{ OSSL_OP_KEYEXCH,	"X25519",		NULL },
