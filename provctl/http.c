@@ -232,10 +232,11 @@ is_address(const char *host)
 static enum outcome
 tls_start(struct conn *c, const struct http_call *h)
 {
-	const char	*host = h->url->host;
+	char		 host[sizeof(h->url->host)];	/* no const is taken */
 	enum outcome	 w;
 	int		 r;
 
+	memcpy(host, h->url->host, sizeof(host));
 	ERR_clear_error();
 	if ((c->ssl = SSL_new(h->tls)) == NULL || SSL_set_fd(c->ssl, c->fd) !=
 	    1)
