@@ -247,7 +247,9 @@ issuer_key(const struct der *spki)
 	issuer.len = spki->left;
 	memcpy(issuer.spki, spki->p, spki->left);
 	issuer.md = EVP_PKEY_get_bits(issuer.key) > 256 ? "SHA384" : "SHA256";
-	if (issuer.ctx == NULL && (issuer.ctx = EVP_MD_CTX_new()) == NULL)
+	/* One that was begun with another key would go on with it. */
+	EVP_MD_CTX_free(issuer.ctx);
+	if ((issuer.ctx = EVP_MD_CTX_new()) == NULL)
 		fatalx("cert: out of memory");
 	return true;
 }

@@ -136,14 +136,30 @@ root_shown(unsigned slot)
 	return false;
 }
 
+/* A root is what the best of the CAs below it is. */
+static enum ca_state
+root_state(const struct ca *c)
+{
+	const struct ca	*o;
+	enum ca_state	 best = c->state;
+	unsigned	 i;
+
+	for (i = 0; i < ENROL_CAS; i++)
+		if ((o = ca_byslot(i)) != NULL && o->state == CA_CURRENT &&
+		    o->root_generation == c->root_generation)
+			best = CA_CURRENT;
+	return best;
+}
+
 static void
 ca_rows(struct client *cl, const struct ca *c)
 {
 	const char	*state = state_name(c->state);
 
 	if (c->root_len > 0 && !root_shown(c->slot))
-		ca_row(cl, "root", c->root_generation, state, c->algorithm,
-		    c->root, c->root_len, NULL);
+		ca_row(cl, "root", c->root_generation,
+		    state_name(root_state(c)), c->algorithm, c->root,
+		    c->root_len, NULL);
 	ca_row(cl, "issuing", c->generation, state, c->algorithm, c->der,
 	    c->der_len, &c->task.why);
 	if (c->ocsp_len > 0)
