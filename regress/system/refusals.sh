@@ -13,6 +13,8 @@ authority "$W/acme" ACME
 wire a b
 address a 192.0.2.1/24
 NODE_BACKEND=soft node_new a "$W/acme/root.pem"
+printf '%s\n' 'ca "ACME"' 'listen enrol port 8443' >>"$W/a/conf"
+service a enrold "$O/bin/enrold -d -v -f $W/a/conf"
 node_start a
 ok "the node is ready" await_ready a 120
 
@@ -22,7 +24,7 @@ COMMON="socket-packet socket-netlink bind exec fork clone thread ptrace
  bpf io_uring mmap-exec keyctl perf"
 # and beside it
 NETD="open-keys open-passwd"
-ATTESTD="open-keys open-passwd open-root socket-inet socket-inet6 socket-unix"
+PARSER="open-keys open-passwd open-root socket-inet socket-inet6 socket-unix"
 KEYD="socket-inet socket-inet6 socket-unix"
 POLICYD="socket-inet socket-inet6"
 
@@ -44,7 +46,7 @@ running() {
 	    any(.row == \"daemon\" and .role == \"$2\" and .state == \"ready\")" >/dev/null
 }
 
-# These four beside each other; each waits for its own restarts only.
+# These five beside each other; each waits for its own restarts only.
 attempts() {	# attempts ROLE CALL...
 	local r=$1 c
 	shift
@@ -55,12 +57,13 @@ attempts() {	# attempts ROLE CALL...
 # shellcheck disable=SC2086
 {
 attempts netd $COMMON $NETD >"$W/1.tap" & beside=($!)
-attempts attestd-q $COMMON $ATTESTD >"$W/2.tap" & beside+=($!)
-attempts attestd-r $COMMON $ATTESTD >"$W/3.tap" & beside+=($!)
+attempts attestd-q $COMMON $PARSER >"$W/2.tap" & beside+=($!)
+attempts attestd-r $COMMON $PARSER >"$W/3.tap" & beside+=($!)
 attempts keyd $COMMON $KEYD >"$W/4.tap" & beside+=($!)
+attempts enrold $COMMON $PARSER >"$W/5.tap" & beside+=($!)
 wait "${beside[@]}"
 }
-merge "$W"/[1-4].tap
+merge "$W"/[1-5].tap
 # These two may open files, below their own root only.
 for r in keyd policyd; do
 	attempt $r open-passwd '^(errno ENOENT|killed SIGSYS)$'
