@@ -224,7 +224,8 @@ bench:
 SYSCONFDIR ?= /etc
 SHARE	 = $(DESTDIR)$(PREFIX)/share
 PUT	 = set -e; put() { mkdir -p "$${3%/*}"; \
-	   sed 's,/usr/sbin,$(PREFIX)/sbin,g' "$$2" >"$$3"; \
+	   sed 's,/usr/sbin,$(PREFIX)/sbin,g; s,/usr/bin/provctl,$(PREFIX)/bin/provctl,' \
+	   "$$2" >"$$3"; \
 	   chmod "$$1" "$$3"; }
 install: programs
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin

@@ -8,6 +8,8 @@ trap 'rm -rf "$W"' EXIT
 
 ok "make install" make -s -C "$TOP" O="$O" DESTDIR="$W" install
 UNITS=$W/usr/lib/systemd/system
+# provd-enrol is a client of another machine's
+DAEMONS=$(ls "$UNITS"/*.service | grep -v /provd-enrol.service)
 
 # threshold in tenths
 exposure() {
@@ -17,6 +19,9 @@ exposure() {
 for u in policyd keyd attestd-q attestd-r enrold; do
 	ok "provd-$u.service: exposure at most 1.5" exposure "$UNITS/provd-$u.service" 15
 done
+ok "provd-enrol.service: exposure at most 2.5" exposure "$UNITS/provd-enrol.service" 25
+ok "its program was installed" test -x "$W$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$UNITS/provd-enrol.service")"
+nok "provd.target does not start it" grep -q 'provd-enrol[. ]' "$UNITS/provd.target"
 ok "provd-netd.service: exposure at most 2.5" exposure "$UNITS/provd-netd.service" 25
 sed '/^Protect/d; /^SystemCall/d' "$UNITS/provd-keyd.service" >"$W/loose.service"
 nok "a unit with less would not pass" exposure "$W/loose.service" 15
@@ -33,7 +38,7 @@ sed -i 's/^Restart=/Restrat=/' "$W/wrong.service"
 like "a misspelt key would be seen" \
     "$(systemd-analyze verify --man=no "$W/wrong.service" 2>&1)" 'Unknown key'
 
-for u in "$UNITS"/*.service; do
+for u in $DAEMONS; do
 	n=$(basename "$u")
 	text=$(cat "$u")
 	prog=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$u")
@@ -47,9 +52,9 @@ for u in "$UNITS"/*.service; do
 	like "$n: $user is in sysusers.d" "$(cat "$W/usr/lib/sysusers.d/provd.conf")" "^u	$user"
 done
 is "only netd may have CAP_NET_RAW" \
-    "$(grep -l '^[^#].*CAP_NET_RAW' "$UNITS"/*.service)" "$UNITS/provd-netd.service"
+    "$(grep -l '^[^#].*CAP_NET_RAW' $DAEMONS)" "$UNITS/provd-netd.service"
 is "only netd has a network" \
-    "$(grep -L '^PrivateNetwork=yes' "$UNITS"/*.service)" "$UNITS/provd-netd.service"
+    "$(grep -L '^PrivateNetwork=yes' $DAEMONS)" "$UNITS/provd-netd.service"
 
 ok "sysusers.d is well formed" systemd-sysusers --dry-run "$W/usr/lib/sysusers.d/provd.conf"
 # The same table as in the code: state or run, path, owner, group, mode.
@@ -113,6 +118,8 @@ for p in sbin/policyd sbin/enrold bin/provctl lib/systemd/system/provd.target \
 	ok "$p was installed" test -s "$W/usr/$p"
 done
 make -s -C "$TOP" O="$O" DESTDIR="$W/local" PREFIX=/usr/local SYSCONFDIR=/usr/local/etc install
+like "and so does the client" \
+    "$(cat "$W/local/usr/local/lib/systemd/system/provd-enrol.service")" '^ExecStart=/usr/local/bin/provctl '
 like "with another PREFIX the units follow" \
     "$(cat "$W/local/usr/local/lib/systemd/system/provd-keyd.service")" '^ExecStart=/usr/local/sbin/keyd '
 done_testing
