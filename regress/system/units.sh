@@ -9,7 +9,7 @@ trap 'rm -rf "$W"' EXIT
 ok "make install" make -s -C "$TOP" O="$O" DESTDIR="$W" install
 UNITS=$W/usr/lib/systemd/system
 # provd-enrol is a client of another machine's
-DAEMONS=$(ls "$UNITS"/*.service | grep -v /provd-enrol.service)
+DAEMONS=$(find "$UNITS" -name '*.service' ! -name provd-enrol.service | sort)
 
 # threshold in tenths
 exposure() {
