@@ -457,24 +457,30 @@ crl_copy(unsigned generation, int fd)
 /* ---- life --------------------------------------------------------------------------------- */
 
 void
+crl_tell(unsigned slot)
+{
+	uint8_t	*p;
+	size_t	 n;
+
+	if (crls[slot].number == 0 ||
+	    (p = crl_read(crls[slot].generation, &n)) == NULL)
+		return;
+	tell_enrold(slot, p, n, crls[slot].next_update);
+	free(p);
+}
+
+void
 crl_up(enum ipc_role role)
 {
-	uint8_t		*p;
-	size_t		 n;
-	unsigned	 i;
+	unsigned	i;
 
 	if (role == IPC_KEYD) {
 		for (i = 0; i < ENROL_CAS; i++)
 			crls[i].retry = crls[i].backoff = 0;
 		crl_next();
 	}
-	for (i = 0; role == IPC_ENROLD && i < ENROL_CAS; i++) {
-		if (crls[i].number == 0 ||
-		    (p = crl_read(crls[i].generation, &n)) == NULL)
-			continue;
-		tell_enrold(i, p, n, crls[i].next_update);
-		free(p);
-	}
+	for (i = 0; role == IPC_ENROLD && i < ENROL_CAS; i++)
+		crl_tell(i);
 }
 
 static void
