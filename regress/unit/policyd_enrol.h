@@ -375,13 +375,17 @@ turn(void)
 	store_turn();
 }
 
+/* Until nothing moves any more, or waits for somebody who is silent. */
 static inline void
 turns(void)
 {
-	unsigned	i;
+	unsigned	i, quiet = 0;
 
-	for (i = 0; i < 40 || store_dirty(); i++)
+	for (i = 0; quiet < 3 && (i < 40 || store_dirty()); i++) {
 		turn();
+		quiet = store_dirty() || enrol_under_way() > 0 ? 0 :
+		    quiet + 1;
+	}
 	assert_true(i < 400);
 }
 
