@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 need_root
-need swtpm tpm2_readpublic tpm2_nvreadpublic tpm2_clear tpm2_changeauth \
+need swtpm openssl tpm2_readpublic tpm2_nvreadpublic tpm2_clear tpm2_changeauth \
     python3
 for p in keyd tools/keydhub; do
 	[ -x "$O/${p/#keyd/bin/keyd}" ] || skip_all "needs $p built"
@@ -255,6 +255,86 @@ keyd_start
 keyd_wait
 is "a damaged key file: exit 1" $? 1
 like "... and says which" "$(tail -n 1 "$W/keyd.log")" "KEY-007.*tls"
+
+# ---- the certificate service ------------------------------------------------------------------
+
+service() {
+	cat >>"$W/conf" <<-EOF
+	ca "ACME" { server "ca.example.org"  permitted dns "example.org"
+	    url "http://ca.example.org:8080" }
+	profile "iot" { key ecdsa-p256  valid 30 d  usage client  name mac }
+	listen enrol port 8443 key rsa-2048
+	EOF
+}
+
+# pem KIND FILE: of what keyd wrote as DER
+pem() {
+	openssl "$1" -inform DER -in "$W/$2.der" -out "$W/$2.pem"
+}
+
+new_node
+configure soft
+service
+out=$(with_keyd make root-1 root p256 make issuing-1 issuing p256 \
+    make ocsp-1 ocsp p256 make enrol-p256 enrol p256 \
+    make enrol-rsa2048 enrol rsa2048 \
+    ca root 1 1 3650 "$W/root.der" ca issuing 1 2 1825 "$W/issuing.der" \
+    ca ocsp 2 3 90 "$W/ocsp.der" ca enrol 2 4 90 "$W/door.der" \
+    ca enrol 2 0 90 "$W/rsa.der" \
+    device 2 iot 24:0a:c4:12:34:56 "$W/device.der" \
+    crl 2 3 "$W/crl.der" ocsp 3 listener 4 listener 0 tls 4 \
+    crl 2 100000 "$W/long.der")
+like "a listener's RSA key is there before keyd serves" "$out" "^key 0 old "
+is "a root and what hangs on it" "$(grep -c '^certificate$' <<<"$out")" 6
+like "a CRL" "$out" "^crl [0-9]{3}$"
+like "... one of 100,000 entries" "$out" "^crl [0-9]{7}$"
+like "an OCSP response" "$out" "^response [0-9]+$"
+like "enrold's RSA key signs" "$out" "^signed 256$"
+like "... and its P-256 key" "$out" "^signed 7[0-9]$"
+like "... not for netd" "$out" "^refused KEY-002$"
+for f in root issuing ocsp door rsa device; do pem x509 $f; done
+for f in crl long; do pem crl $f; done
+for f in ocsp door rsa device; do
+	ok "openssl verifies it strictly: $f" openssl verify -x509_strict \
+	    -CAfile "$W/root.pem" -untrusted "$W/issuing.pem" "$W/$f.pem"
+done
+cat "$W/issuing.pem" "$W/root.pem" >"$W/chain.pem"
+for f in crl long; do
+	like "openssl verifies the CRL: $f" "$(openssl crl -in "$W/$f.pem" \
+	    -verify -CAfile "$W/chain.pem" -noout 2>&1)" "^verify OK"
+done
+ok "... and looks into it" openssl verify -x509_strict -crl_check \
+    -CAfile "$W/root.pem" -untrusted "$W/issuing.pem" \
+    -CRLfile "$W/crl.pem" "$W/device.pem"
+out=$(with_keyd make issuing-1 issuing p256 make root-1 root p256 \
+    device 2 iot 24:0A:C4:12:34:56 "$W/x" device 2 other 24:0a:c4:12:34:56 \
+    "$W/x" device 1 iot 24:0a:c4:12:34:56 "$W/x" \
+    ca issuing 1 2 3651 "$W/x" make root-2 ca p256 ca root 5 5 10 "$W/x" \
+    make rsa tls rsa2048)
+for c in KEY-044 KEY-042 KEY-002 KEY-024 KEY-041; do
+	like "beyond the configuration: $c" "$out" "^refused $c$"
+done
+nok "... and nothing was issued" test -e "$W/x"
+sed -i 's/ACME/Other/' "$W/conf"
+out=$(with_keyd device 2 iot 24:0a:c4:12:34:56 "$W/device.der")
+pem x509 device
+ok "a CA keeps its name when the configuration changes" openssl verify \
+    -x509_strict -CAfile "$W/root.pem" -untrusted "$W/issuing.pem" \
+    "$W/device.pem"
+
+new_node
+configure tpm
+service
+out=$(with_keyd make enrol-rsa2048 enrol rsa2048 make root-1 root p256 \
+    make issuing-1 issuing p256 ca root 0 0 3650 "$W/root.der" \
+    ca issuing 0 1 1825 "$W/issuing.der" \
+    device 1 iot 24:0a:c4:12:34:56 "$W/device.der" crl 1 1000 "$W/crl.der")
+like "in the TPM: no RSA" "$out" "^refused KEY-041$"
+is "... certificates" "$(grep -c '^certificate$' <<<"$out")" 3
+like "... CRLs" "$out" "^crl [0-9]{5}$"
+for f in root issuing device; do pem x509 $f; done
+ok "... that openssl verifies" openssl verify -x509_strict \
+    -CAfile "$W/root.pem" -untrusted "$W/issuing.pem" "$W/device.pem"
 
 # ---- secrets stay in ---------------------------------------------------------------------
 

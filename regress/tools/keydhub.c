@@ -1,13 +1,22 @@
 /*
- * Plays policyd, netd and attestd for one keyd, so that keyd can be tested
- * alone:
+ * Plays policyd, netd, enrold and attestd for one keyd, so that keyd can be
+ * tested alone:
  *
  *   keydhub PATH COMMAND...	binds hub.sock at PATH, waits for one keyd and
  *				does the commands one after the other
  *
  *   status			"status BACKEND REASON keys N counter 0|1 MAKER"
  *   make LABEL PURPOSE ALG	"key N new|old POINT"; purposes tls spdm ca
- *				audit, algorithms p256 p384
+ *				audit enrol root issuing ocsp, algorithms p256
+ *				p384 rsa2048
+ *   listener KEY		"signed N": the same for enrold, N bytes
+ *   ca PROFILE ISSUER KEY DAYS FILE
+ *				"certificate": a CA's, written to FILE; profiles
+ *				root issuing ocsp enrol
+ *   device ISSUER PROFILE NAME FILE
+ *				"certificate": over a new P-256 key, for a day
+ *   crl ISSUER COUNT FILE	"crl LENGTH": of so many rows
+ *   ocsp KEY			"response LENGTH": about an unknown certificate
  *   tls KEY			"signed": a CertificateVerify, verified here
  *   counter N			"counter N"
  *   pcrs			"pcrs HEX"
@@ -22,11 +31,13 @@
  * What is refused becomes "refused CODE". Exits 1 if keyd goes when it should
  * not, or does not answer for a minute.
  */
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +52,7 @@
 
 #define PATIENCE	60000	/* ms */
 
-enum { POLICYD, NETD, ATTESTR, NLINKS };
+enum { POLICYD, NETD, ATTESTR, ENROLD, NLINKS };
 
 static struct chan	*links[NLINKS];
 static pid_t		 keyd_pid;
@@ -49,7 +60,7 @@ static bool		 greeted, ready, answered, policyd_gone;
 static enum reason	 offence;
 static enum reason	 reason;		/* of the last answer */
 static union ipc_any	 answer;
-static uint8_t		 points[KEY_MAX][KEY_POINT_MAX];
+static uint8_t		 points[KEY_MAX][KEY_PUBLIC_MAX];
 static uint8_t		 algorithms[KEY_MAX];
 static unsigned		 outstanding, flood_signed, flood_refused;
 static enum reason	 flood_reason;
@@ -110,7 +121,9 @@ on_hello(struct chan *c, const struct ipc_call *call, const void *arg)
 	chan_set_phase(c, IPC_RUN);
 	introduce(NETD, IPC_NETD);
 	introduce(ATTESTR, IPC_ATTESTR);
+	introduce(ENROLD, IPC_ENROLD);
 	chan_set_handlers(links[NETD], from_sister, 1);
+	chan_set_handlers(links[ENROLD], from_sister, 1);
 	chan_set_handlers(links[ATTESTR], from_sister, 1);
 	greeted = true;
 	return 0;
@@ -199,10 +212,10 @@ replied(const struct ipc_reply *r, void *arg)
 
 /* True if it was answered; else it says why not. */
 static bool
-call(int which, enum ipc_type type, const void *msg)
+call_fd(int which, enum ipc_type type, const void *msg, int fd)
 {
 	answered = false;
-	if (links[which] == NULL || chan_call(links[which], type, msg, -1,
+	if (links[which] == NULL || chan_call(links[which], type, msg, fd,
 	    PATIENCE, replied, NULL) == -1)
 		fatalx("%s cannot be sent", ipc_name(type));
 	await(&answered);
@@ -210,6 +223,12 @@ call(int which, enum ipc_type type, const void *msg)
 		return true;
 	printf("refused %s\n", reason_code(reason));
 	return false;
+}
+
+static bool
+call(int which, enum ipc_type type, const void *msg)
+{
+	return call_fd(which, type, msg, -1);
 }
 
 /* ---- commands -------------------------------------------------------- */
@@ -240,15 +259,17 @@ do_status(char **arg)
 static void
 do_make(char **arg)
 {
-	static const char *const purposes[] = { "tls", "spdm", "ca", "audit" };
-	static const char *const algs[] = { "p256", "p384" };
+	static const char *const purposes[] = { "tls", "spdm", "ca", "audit",
+		"enrol", "root", "issuing", "ocsp" };
+	static const char *const algs[] = { "p256", "p384", "rsa2048" };
 	const struct msg_key_info *k = &answer.key_info;
 	struct msg_key_make_req	 m = { .purpose = 0 };
 	uint32_t		 i;
 
 	IPC_SET_STR(m.label, arg[0]);
-	m.purpose = (uint32_t)number_of(purposes, 4, arg[1]);
-	m.algorithm = (uint32_t)number_of(algs, 2, arg[2]);
+	m.purpose = (uint32_t)number_of(purposes, KEY_NPURPOSES,
+	    arg[1]);
+	m.algorithm = (uint32_t)number_of(algs, KEY_NALGORITHMS, arg[2]);
 	if (!call(POLICYD, MSG_KEY_MAKE_REQ, &m))
 		return;
 	printf("key %u %s ", k->key, k->made ? "new" : "old");
@@ -274,7 +295,8 @@ tls_request(struct msg_tls_sign_req *m, uint32_t key)
 {
 	memset(m, 0, sizeof(*m));
 	m->key = key;
-	m->scheme = curve_get(algorithms[key])->tls_scheme;
+	m->scheme = algorithms[key] == KEY_RSA2048 ? 0x0804 :
+	    curve_get(algorithms[key])->tls_scheme;
 	m->content.len = TLS13_CONTENT_MIN;
 	memset(m->content.data, ' ', 64);
 	memcpy(m->content.data + 64, "TLS 1.3, server CertificateVerify", 34);
@@ -315,6 +337,129 @@ do_tls(char **arg)
 	tls_request(&m, key);
 	if (call(NETD, MSG_TLS_SIGN_REQ, &m))
 		puts(verify(key, &m) ? "signed" : "a wrong signature");
+}
+
+static void
+do_listener(char **arg)
+{
+	struct msg_tls_sign_req	 m;
+
+	tls_request(&m, key_number(arg[0]));
+	if (call(ENROLD, MSG_TLS_SIGN_REQ, &m))
+		printf("signed %u\n", answer.tls_sign_rep.signature.len);
+}
+
+/* ---- the certificate service ---- */
+
+static void
+save(const char *path, const void *data, size_t len)
+{
+	FILE	*f = fopen(path, "w");
+
+	if (f == NULL || fwrite(data, 1, len, f) != len || fclose(f) != 0)
+		fatal("%s", path);
+}
+
+static void
+save_certificate(const char *path)
+{
+	save(path, answer.cert_rep.certificate.data,
+	    answer.cert_rep.certificate.len);
+	puts("certificate");
+}
+
+/* 128 bits that no other certificate has. */
+static void
+serial_set(uint8_t *p)
+{
+	static uint8_t	 count;
+
+	memset(p, 0x5a, 16);
+	p[15] = count++;
+}
+
+static void
+do_ca(char **arg)
+{
+	static const char *const profiles[] = { "root", "issuing", "ocsp",
+		"enrol" };
+	struct msg_ca_cert_req	 m = { .serial = { .len = 16 } };
+
+	m.profile = (uint32_t)number_of(profiles, CA_NPROFILES, arg[0]);
+	m.issuer = key_number(arg[1]);
+	m.key = key_number(arg[2]);
+	serial_set(m.serial.data);
+	m.not_before = (uint64_t)time(NULL) - 60;
+	m.not_after = m.not_before + strtoul(arg[3], NULL, 10) * 86400;
+	if (call(POLICYD, MSG_CA_CERT_REQ, &m))
+		save_certificate(arg[4]);
+}
+
+static void
+do_device(char **arg)
+{
+	struct msg_device_cert_req m = { .serial = { .len = 16 },
+	    .public = { .len = 65 } };
+	uint8_t			 scalar[SCALAR_MAX];
+
+	m.issuer = key_number(arg[0]);
+	IPC_SET_STR(m.profile, arg[1]);
+	IPC_SET_STR(m.name, arg[2]);
+	if (local_make(curve_get(KEY_P256), scalar, m.public.data) == -1)
+		fatalx("key");
+	serial_set(m.serial.data);
+	m.not_before = (uint64_t)time(NULL) - 60;
+	m.not_after = m.not_before + 86400;
+	if (call(POLICYD, MSG_DEVICE_CERT_REQ, &m))
+		save_certificate(arg[3]);
+}
+
+static void
+do_crl(char **arg)
+{
+	struct msg_crl_req	 m = { .number = 1 };
+	unsigned		 i, k;
+	uint8_t			 row[25] = { 0x5a };
+	void			*map;
+	size_t			 len;
+	int			 fd = memfd_create("crl", MFD_ALLOW_SEALING);
+	int			 mine = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	m.issuer = key_number(arg[0]);
+	m.count = (uint32_t)strtoul(arg[1], NULL, 10);
+	m.this_update = (uint64_t)time(NULL) - 60;
+	m.next_update = m.this_update + 3600;
+	for (k = 0; k < 8; k++)
+		row[16 + k] = (uint8_t)(m.this_update >> (56 - 8 * k));
+	for (i = 0; i < m.count; i++) {
+		memcpy(row + 4, &i, sizeof(i));
+		if (write(fd, row, sizeof(row)) != sizeof(row))
+			fatal("rows");
+	}
+	if (!call_fd(POLICYD, MSG_CRL_REQ, &m, fd))
+		return;
+	len = answer.crl_rep.length;
+	map = mmap(NULL, len, PROT_READ, MAP_SHARED, mine, 0);
+	if (map == MAP_FAILED)
+		fatal("mmap");
+	save(arg[2], map, len);
+	munmap(map, len);
+	close(mine);
+	printf("crl %zu\n", len);
+}
+
+static void
+do_ocsp(char **arg)
+{
+	struct msg_ocsp_sign_req m = { .status = CERT_UNKNOWN,
+	    .name_hash = { .len = 20 }, .key_hash = { .len = 20 },
+	    .serial = { .len = 1, .data = { 7 } } };
+
+	m.key = key_number(arg[0]);
+	m.this_update = (uint64_t)time(NULL);
+	m.next_update = m.this_update + 3600;
+	if (call(POLICYD, MSG_OCSP_SIGN_REQ, &m))
+		printf("response %u\n", answer.ocsp_sign_rep.data.len);
 }
 
 static void
@@ -438,6 +583,9 @@ static const struct {
 	{ "answers", 0, do_answers },	{ "sister", 0, do_sister },
 	{ "kill", 0, do_kill },		{ "gone", 0, do_gone },
 	{ "stop", 1, do_stop },		{ "end", 1, do_end },
+	{ "listener", 1, do_listener },	{ "ca", 5, do_ca },
+	{ "device", 4, do_device },	{ "crl", 3, do_crl },
+	{ "ocsp", 1, do_ocsp },
 };
 
 static void
