@@ -11,6 +11,7 @@
 #include "secret.h"
 
 #define CERTS_ONLY	"application/pkcs7-mime; smime-type=certs-only"
+/* In one line, which RFC 8951, 3.1 leaves open: strongSwan reads no other. */
 #define BASE64		"Content-Transfer-Encoding: base64\r\n"
 #define KEY_MAX		256		/* PKCS#8 of a P-256 key */
 #define P7_MAX		2304		/* of one certificate of ENROL_REP */
@@ -74,7 +75,7 @@ serve_csrattrs(struct conn *c, uint32_t keys)
 	if (est_csrattrs(keys, der, sizeof(der), &len) == -1)
 		fatalx("est: the attributes do not fit");
 	text = allocate(2 * sizeof(der));
-	r.len = base64_encode(der, len, true, text, 2 * sizeof(der));
+	r.len = base64_encode(der, len, false, text, 2 * sizeof(der));
 	r.body = text;
 	conn_reply(c, &r);
 }
@@ -97,7 +98,7 @@ wrap(const struct msg_enrol_rep *m, const struct wait *w, char *body,
 		return est_multipart(key, (struct bytes){ p7, n }, body,
 		    BODY_MAX, len, type);
 	memcpy(type, CERTS_ONLY, sizeof(CERTS_ONLY));
-	*len = base64_encode(p7, n, true, body, BODY_MAX);
+	*len = base64_encode(p7, n, false, body, BODY_MAX);
 	return *len > 0 ? 0 : -1;
 }
 

@@ -111,7 +111,7 @@ const struct maker *settings_makers(void);		/* MAKERS_MAX */
 /* The mask of keys of this profile and whether keys are made for it; every
  * key if the label is empty. False: there is no such profile. */
 bool	settings_profile(const char *label, uint32_t *keys, bool *keygen);
-/* certs-only PKCS#7 of every CA certificate, base64 with lines; or NULL. */
+/* certs-only PKCS#7 of every CA certificate, base64 in one line; or NULL. */
 struct blob *settings_cacerts(void);
 /* The answer of get_crl; there is a current CA and it has a CRL. */
 struct blob *settings_crl_json(void);

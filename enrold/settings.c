@@ -191,7 +191,7 @@ cacerts_make(void)
 	if (der == NULL || text == NULL)
 		fatal("settings");
 	if (pkcs7_certs(certs, n, der, size, &len) == -1 ||
-	    (len = base64_encode(der, len, true, text,
+	    (len = base64_encode(der, len, false, text,
 	    size * 3 / 2 + 64)) == 0)
 		fatalx("settings: the CA certificates do not fit");
 	free(der);
