@@ -210,7 +210,7 @@ fill_log(const struct args *a, union ipc_any *m)
 		    a->pos[0]);
 	m->ctl_log_level.level = i;
 	if (a->npos == 2 && confine_role_user(a->pos[1]) == NULL)
-		return args_wrong("a daemon is policyd, keyd, netd, attestd-q or "
-		    "attestd-r, not", a->pos[1]);
+		return args_wrong("a daemon is policyd, keyd, netd, attestd-q, "
+		    "attestd-r or enrold, not", a->pos[1]);
 	return ARGS_SET(m->ctl_log_level.daemon, a->pos[1], "a daemon");
 }
