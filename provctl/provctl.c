@@ -1,10 +1,14 @@
 /*
- * provctl shows and commands over policyd's control socket.
+ * provctl shows and commands over policyd's control socket; it makes an offline
+ * root, and is the client of a certificate service.
  *
- * Holds:    nothing.
+ * Holds:    a private key only while it makes or uses one: that of an offline
+ *           root, or of a device that enrols.
  * Does:     what the operator says, in rows of text or JSON.
- * Refuses:  nothing of its own; it needs no root: membership in the group of
- *           the control socket is enough for all but "check".
+ * Refuses:  a passphrase or a ticket as an argument; a server, or a certificate,
+ *           that does not lead to the root it was given. It needs no root
+ *           itself: membership in the group of the control socket is enough
+ *           for all but "check", and "enrol" and "ca sign" need no socket.
  */
 #include "provctl.h"
 

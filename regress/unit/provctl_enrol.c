@@ -165,6 +165,7 @@ test_usage(void **state)
 		{ "enrol --out x --server https://h --key dsa", "rsa-2048" },
 		{ "enrol --out x --server https://h --renew --daemon",
 		    "renews by itself" },
+		{ "enrol --out x --server https://h --now", "goes with --renew" },
 		{ "enrol --out x --server https://h --timeout 1d",
 		    "not a number" },
 		{ "enrol --out x --server https://h --ticket-file /nonexistent",
@@ -958,6 +959,9 @@ test_renew(void **state)
 	check_live("EC", 256);
 	/* fresh: nobody is asked */
 	enrol("https", "--json --renew", EX_GOOD, "\"fresh\":false");
+	ca_begin(same);
+	enrol("https", "--renew --now --same-key", EX_GOOD, MAC);
+	ca_end("now");
 	empty();
 }
 
