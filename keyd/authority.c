@@ -17,18 +17,11 @@
 #define MAGIC		"PROVDCAR"
 #define VERSION		1
 #define SUFFIX		".ca"
-#define WORD_MAX	40	/* with " Issuing CA 999999" below ub-common-name */
-#define GENERATION_MAX	999999
-
-struct record {
-	char		 word[WORD_MAX + 1];	/* empty: there is none */
-	uint64_t	 not_after;	/* 0: certified by a root elsewhere */
-};
 
 static struct {
 	const struct conf	*conf;
 	const char		*dir;
-	struct record		 records[KEY_MAX];	/* by number of the key */
+	struct ca_record		 records[KEY_MAX];	/* by number of the key */
 } authority;
 
 /* What stands before the generation, in labels and names. */
@@ -48,7 +41,7 @@ authority_ca(void)
 	const struct conf	*c = authority.conf;
 
 	if (c == NULL || c->ca.name == NULL || c->ca.name[0] == '\0' ||
-	    strlen(c->ca.name) > WORD_MAX)
+	    strlen(c->ca.name) > CA_WORD_MAX)
 		return NULL;
 	return &c->ca;
 }
@@ -129,22 +122,22 @@ has_record(const struct key *k)
 }
 
 int
-authority_record_format(const char *word, uint64_t not_after, uint8_t *buf,
-    size_t size, size_t *len)
+ca_record_format(const struct ca_record *r, uint8_t *buf, size_t size,
+    size_t *len)
 {
 	struct put	 p = { .buf = buf, .size = size };
 
 	put_bytes(&p, MAGIC, 8);
 	put_uint(&p, VERSION, 1);
-	put_uint(&p, (uint32_t)(not_after >> 32), 4);
-	put_uint(&p, (uint32_t)not_after, 4);
-	put_uint(&p, (uint32_t)strlen(word), 1);
-	put_bytes(&p, word, strlen(word));
+	put_uint(&p, (uint32_t)(r->not_after >> 32), 4);
+	put_uint(&p, (uint32_t)r->not_after, 4);
+	put_uint(&p, (uint32_t)strlen(r->word), 1);
+	put_bytes(&p, r->word, strlen(r->word));
 	return put_digest(&p, len);
 }
 
-static int
-record_parse(const uint8_t *buf, size_t len, struct record *r)
+int
+ca_record_parse(const uint8_t *buf, size_t len, struct ca_record *r)
 {
 	struct get	 g;
 	uint32_t	 n;
@@ -154,7 +147,7 @@ record_parse(const uint8_t *buf, size_t len, struct record *r)
 		return -1;
 	r->not_after = (uint64_t)get_uint(&g, 4, UINT32_MAX) << 32;
 	r->not_after |= get_uint(&g, 4, UINT32_MAX);
-	n = get_uint(&g, 1, WORD_MAX);
+	n = get_uint(&g, 1, CA_WORD_MAX);
 	get_bytes(&g, r->word, n);
 	return g.bad || g.len != 0 || n == 0 || strlen(r->word) != n ? -1 : 0;
 }
@@ -169,7 +162,7 @@ record_read(const struct key *k, struct why *w)
 	record_file(k, name);
 	if ((n = store_read(authority.dir, name, buf, sizeof(buf))) == 0)
 		return 0;
-	if (n == -1 || record_parse(buf, (size_t)n,
+	if (n == -1 || ca_record_parse(buf, (size_t)n,
 	    &authority.records[key_id(k)]) == -1)
 		return why_set(w, R_KEY_FILE, name, "the record of a CA",
 		    n == -1 ? strerror(errno) : NULL);
@@ -196,7 +189,7 @@ authority_open(const struct conf *conf, const char *dir, struct why *w)
 static const char *
 word_of(const struct key *ca)
 {
-	const struct record	*r = &authority.records[key_id(ca)];
+	const struct ca_record	*r = &authority.records[key_id(ca)];
 
 	if (has_record(ca) && r->word[0] != '\0')
 		return r->word;
@@ -206,32 +199,33 @@ word_of(const struct key *ca)
 int
 authority_record(const struct key *k, uint64_t not_after, struct why *w)
 {
-	struct record	*r = &authority.records[key_id(k)];
-	char		 name[KEY_LABEL_MAX + 8];
-	const char	*word = word_of(k);
-	uint8_t		 buf[128];
-	size_t		 n;
+	struct ca_record	*r = &authority.records[key_id(k)];
+	struct ca_record	 new = { .not_after = not_after };
+	const char		*word = word_of(k);
+	char			 name[KEY_LABEL_MAX + 8];
+	uint8_t			 buf[128];
+	size_t			 n;
 
 	if (!has_record(k))
 		return 0;
 	if (r->word[0] != '\0' && r->not_after >= not_after)
 		return 0;
-	record_file(k, name);
-	if (word == NULL || authority_record_format(word, not_after, buf,
-	    sizeof(buf), &n) == -1)
+	if (word == NULL)
 		return why_set(w, R_KEY_CA_LABEL, "ca", NULL, NULL);
+	snprintf(new.word, sizeof(new.word), "%s", word);
+	record_file(k, name);
+	if (ca_record_format(&new, buf, sizeof(buf), &n) == -1)
+		return why_set(w, R_KEY_LIBRARY, name, NULL, NULL);
 	if (store_write(authority.dir, name, buf, n) == -1)
 		return why_set(w, R_KEY_STORE, name, NULL, strerror(errno));
-	if (r->word[0] == '\0')
-		snprintf(r->word, sizeof(r->word), "%s", word);
-	r->not_after = not_after;
+	*r = new;
 	return 0;
 }
 
 uint64_t
 authority_end(const struct key *ca)
 {
-	const struct record	*r = &authority.records[key_id(ca)];
+	const struct ca_record	*r = &authority.records[key_id(ca)];
 
 	return r->not_after == 0 ? UINT64_MAX : r->not_after;
 }
@@ -270,7 +264,7 @@ authority_name(struct put *p, const struct key *k)
 {
 	const char	*word = word_of(whose_word(k));
 	unsigned	 n = authority_generation(k);
-	char		 cn[WORD_MAX + 32];
+	char		 cn[CA_WORD_MAX + 32];
 	size_t		 mark;
 
 	if (word == NULL || n == 0)

@@ -479,8 +479,19 @@ int	authority_record(const struct key *, uint64_t not_after,
 	    struct why *);
 /* When the CA's life ends; UINT64_MAX where only its root knows. */
 uint64_t authority_end(const struct key *);
-int	authority_record_format(const char *word, uint64_t not_after,
-	    uint8_t *buf, size_t size, size_t *len);
+
+#define CA_WORD_MAX	40	/* with " Issuing CA 999999" below ub-common-name */
+
+/* What is written down of a CA. */
+struct ca_record {
+	char		 word[CA_WORD_MAX + 1];	/* its name begins with */
+	uint64_t	 not_after;	/* 0: certified by a root elsewhere */
+};
+
+/* Pure: its bytes. 0 or -1. */
+int	ca_record_format(const struct ca_record *, uint8_t *buf, size_t size,
+	    size_t *len);
+int	ca_record_parse(const uint8_t *buf, size_t len, struct ca_record *);
 
 /* ---- tbs.c ca_cert.c device_cert.c: what the authority certifies ----- */
 

@@ -1,7 +1,7 @@
 /*
- * Files of the key directory: a key, the record of the TPM. The closing
- * digest is put right, so that what stands behind it is reached; what is
- * taken must be the one form of what it says.
+ * Files of the key directory: a key, the records of the TPM and of a CA. The
+ * closing digest is put right, so that what stands behind it is reached; what
+ * is taken must be the one form of what it says.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +15,7 @@ one(const uint8_t *buf, size_t len)
 {
 	struct key_file		 f;
 	struct tpm_record	 r;
+	struct ca_record	 c;
 	uint8_t			 again[KEY_FILE_MAX];
 	size_t			 n;
 
@@ -24,6 +25,10 @@ one(const uint8_t *buf, size_t len)
 		abort();
 	if (tpm_record_parse(buf, len, &r) == 0 &&
 	    (tpm_record_format(&r, again, sizeof(again), &n) == -1 ||
+	    n != len || memcmp(again, buf, n) != 0))
+		abort();
+	if (ca_record_parse(buf, len, &c) == 0 &&
+	    (ca_record_format(&c, again, sizeof(again), &n) == -1 ||
 	    n != len || memcmp(again, buf, n) != 0))
 		abort();
 }

@@ -747,13 +747,13 @@ test_records(void **state)
 static void
 test_record_damaged(void **state)
 {
-	struct why	 w;
-	uint8_t		 buf[128];
-	size_t		 n, i;
+	const struct ca_record	 record = { "ACME", 7 };
+	struct why		 w;
+	uint8_t			 buf[128];
+	size_t			 n, i;
 
 	X509_free(ca_issue_ok(CA_ROOT));
-	assert_int_equal(authority_record_format("ACME", 7, buf, sizeof(buf),
-	    &n), 0);
+	assert_int_equal(ca_record_format(&record, buf, sizeof(buf), &n), 0);
 	for (i = 0; i <= n; i++) {
 		if (i < n)
 			buf[i] ^= 0x40;
