@@ -21,12 +21,12 @@
 #define ACCEPTS_TURN	16	/* accepted in one turn of the loop */
 
 /*
- * Connections for enrold are taken at no more than four times limit enrol in
- * a second; the others wait in the kernel. So netd has turns left for peers,
- * however fast strangers connect and go.
+ * Connections for enrold are taken at no more than 16 times limit enrol in a
+ * second, which is above what enrold can serve; the others wait in the kernel.
+ * So netd has turns left for peers, however fast strangers connect and go.
  */
 #define HTTP_WINDOW	50	/* ms */
-#define HTTP_TAKEN(n)	((n) < 80 ? 16 : 4 * (n) * HTTP_WINDOW / 1000)
+#define HTTP_TAKEN(n)	((n) < 20 ? 16 : 16 * (n) * HTTP_WINDOW / 1000)
 
 struct port {
 	const char	*name;
