@@ -28,8 +28,8 @@ swan() {
 	}
 }
 M=24:0a:c4:5a:00:01
-ok "pki --estca" swan --estca --url "https://$CA_AT:8443" --cacert "$W/ca/root.pem" --caout "$W/d/swanca" --outform pem
-ok "has the root" cmp <(for f in "$W/d"/swanca*; do openssl x509 -in "$f" -outform DER 2>/dev/null | sha256sum; done | sort -u) \
+ok "pki --estca" swan --estca --url "https://$CA_AT:8443" --cacert "$W/ca/root.pem" --caout "$W/d/swanca.pem" --outform pem
+ok "has the root" cmp <(for f in "$W/d"/swanca*.pem; do openssl x509 -in "$f" -outform DER 2>/dev/null | sha256sum; done | sort -u) \
     <(for f in root issuing; do openssl x509 -in "$W/ca/$f.pem" -outform DER | sha256sum; done | sort -u)
 for kind in ecdsa rsa; do
 	M=24:0a:c4:5a:00:$([ $kind = rsa ] && echo 02 || echo 01)
@@ -62,8 +62,8 @@ openssl req -in "$W/d/wrap.csr" -outform DER | base64 -w 64 | sed 's/$/\r/' >"$W
 est ca simpleenroll -u "$M:$T" --data-binary "@$W/d/wrap.b64" -H 'Content-Type: application/pkcs10' >"$W/d/wrap.p7"
 p7_pem "$W/d/wrap.p7" >"$W/d/wrap.crt"
 ok "EST, base64 in lines of CRLF" openssl x509 -in "$W/d/wrap.crt" -noout
-is "the answer's type" "$(in_ns ca curl -sS --cacert "$W/ca/root.pem" -o /dev/null -w '%{content_type}' \
-    "https://$CA_AT:8443/.well-known/est/cacerts" | tr -d ' ')" application/pkcs7-mime
+like "the answer's type" "$(in_ns ca curl -sS --cacert "$W/ca/root.pem" -o /dev/null -w '%{content_type}' \
+    "https://$CA_AT:8443/.well-known/est/cacerts")" '^application/pkcs7-mime'
 ok "cacerts by HEAD of openssl's own reader" eval 'est ca cacerts | base64 -d | openssl pkcs7 -inform DER -print_certs -noout'
 for v in http1.1 http1.0; do
 	ok "curl --$v" http ca --$v "http://$CA_AT:8888/ca/chain.pem"
@@ -96,7 +96,7 @@ S=$(serial_of "$W/d/swan-ecdsa.crt")
 ok "one is revoked" ctl ca cert revoke "$S" --reason cessationOfOperation
 ok "openssl crl" crl ca
 like "certtool reads the CRL" "$(certtool --crl-info --inder --infile "$W/ca/crl.der" 2>&1)" 'Revoked certificates \(1\)'
-like "and verifies it" "$(certtool --verify-crl --inder --infile "$W/ca/crl.der" --load-ca-certificate "$W/ca/issuing.pem" 2>&1)" 'Verified'
+like "and verifies it" "$(certtool --verify-crl --infile "$W/ca/crl.pem" --load-ca-certificate "$W/ca/issuing.pem" 2>&1)" 'Verified'
 like "openssl ocsp, POST: good" "$(ocsp ca "$W/d/curl.crt" | tr '\n' ' ')" 'Response verify OK.*: good'
 like "openssl ocsp, SHA-256 of the CertID" "$(in_ns ca openssl ocsp -sha256 -issuer "$W/ca/issuing.pem" -cert "$W/d/swan-ecdsa.crt" \
     -url "http://$CA_AT:8080/ocsp" -CAfile "$W/ca/root.pem" -verify_other "$W/ca/issuing.pem" 2>&1 | tr '\n' ' ')" 'verify OK.*: revoked'
@@ -108,7 +108,7 @@ in_ns ca curl -sS -o "$W/d/ocsp.der" "http://$CA_AT:8080/ocsp/$path"
 like "OCSP by GET" "$(openssl ocsp -respin "$W/d/ocsp.der" -issuer "$W/ca/issuing.pem" -cert "$W/d/curl.crt" -CAfile "$W/ca/root.pem" \
     -verify_other "$W/ca/issuing.pem" 2>&1)" ': good'
 out=$(in_ns ca ocsptool --ask="http://$CA_AT:8080/ocsp" --load-issuer "$W/ca/issuing.pem" --load-cert "$W/d/curl.crt" \
-    --load-trust "$W/ca/issuing.pem" --nonce --verify-response 2>&1)
+    --load-trust "$W/ca/issuing.pem" --nonce 2>&1)
 like "ocsptool asks and verifies" "$out" 'Verifying OCSP Response: Success'
 like "with the nonce" "$out" 'Nonce'
 gn=$(in_ns ca gnutls-cli --x509cafile "$W/ca/root.pem" -p 8443 --ocsp $CA_AT </dev/null 2>&1)
@@ -125,7 +125,7 @@ for f in swan-rsa swan-new curl wrap web; do
 	like "$f: version 3" "$t" 'Version: 3'
 	is "$f: 16 bytes of serial number, positive" "$(serial_of "$W/d/$f.crt" | grep -cE '^[0-7][0-9a-f]{31}$')" 1
 	like "$f: ECDSA with SHA-256" "$t" 'Signature Algorithm: ecdsa-with-SHA256'
-	is "$f: the extensions, and no others" "$(grep -oE '(X509v3 [A-Za-z ]+|Authority Information Access):( critical)?' <<<"$t" | sort | tr '\n' ';')" \
+	is "$f: the extensions, and no others" "$(grep -v 'X509v3 extensions:' <<<"$t" | grep -oE '(X509v3 [A-Za-z ]+|Authority Information Access):( critical)?' | sort | tr '\n' ';')" \
 	    "$(printf '%s\n' 'X509v3 Basic Constraints: critical' 'X509v3 Key Usage: critical' 'X509v3 Extended Key Usage:' 'X509v3 Subject Key Identifier:' \
 	    'X509v3 Authority Key Identifier:' 'X509v3 Subject Alternative Name:' 'X509v3 CRL Distribution Points:' 'Authority Information Access:' | sort | tr '\n' ';')"
 	is "$f: digitalSignature alone" "$(grep -A1 'X509v3 Key Usage' <<<"$t" | tail -n 1 | tr -d ' ')" DigitalSignature
