@@ -133,6 +133,21 @@ test_wrong_user(void **state)
 	assert_int_equal(last_reason, R_IPC_USER);
 }
 
+/* Where no listener is configured, nobody can greet as enrold. */
+static void
+test_no_enrold(void **state)
+{
+	char	path[128];
+
+	assert_null(config.listeners);
+	assert_int_equal(confine_hub_path(&config, "attestd-r", path,
+	    sizeof(path)), 0);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(confine_hub_path(&config, "enrold", path,
+	    sizeof(path)), 0);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
 static void
 test_second_hello(void **state)
 {
@@ -297,6 +312,7 @@ main(void)
 		T(test_wrong_role),
 		T(test_wrong_build),
 		T(test_wrong_user),
+		T(test_no_enrold),
 		T(test_second_hello),
 		T(test_restart_is_not_a_second),
 		T(test_greets_without_end),
