@@ -52,8 +52,8 @@ LIBS	 = $(shell pkg-config --libs $(PKGS)) $(HTTP)
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c der.c spki.c x509time.c weakkey.c provider.c tlsconn.c tlswarm.c
-SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tcti.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
+SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c tcti.c der.c spki.c x509time.c weakkey.c provider.c tlsconn.c tlswarm.c
+SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
 	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c rsa.c asn1.c extension.c authority.c tbs.c ca_cert.c device_cert.c dispatch_ca.c crl.c ocsp.c
 SRC_netd    = netd.c addr.c limit.c door.c listen.c dial.c mctp.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
 	     tls.c warm.c verify.c token.c backoff.c peer.c peers.c peerlink.c
@@ -73,8 +73,8 @@ PROGRAMS = keyd netd attestd enrold policyd provctl
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
 UNIT_libipc  = codec channel offence sisters queue events hub routes msgdoc
-UNIT_libutil = reason clock secret log conf confine start spki x509time weakkey
-UNIT_keyd    = keyd_tcti keyd_tpm keyd_faults keyd_store keyd_profile keyd_authority keyd_crl keyd_ocsp tls13_content keyd_spdm keyd_code keyd_checkpoint keyd_dispatch keyd_service
+UNIT_libutil = reason clock secret log conf confine start spki tcti x509time weakkey
+UNIT_keyd    = keyd_tpm keyd_faults keyd_store keyd_profile keyd_authority keyd_crl keyd_ocsp tls13_content keyd_spdm keyd_code keyd_checkpoint keyd_dispatch keyd_service
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit door dial mctp netd_filter
 UNIT_attestd = measure spdm_session spdm_replay_req spdm_session_talk spdm_session_hostile spdm_tcp spdm_chunk spdm_chunk_replay spdm_keys spdm_mctp spdm_psk spdm_replay spdm_rsp_replay spdm_session_rsp spdm_session_mut spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr spdm_component attestd_proc attestd_component attestd_session attestd_code
 UNIT_enrold  = enrol_http enrol_json csr csr_signed est ocsp

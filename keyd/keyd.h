@@ -17,6 +17,7 @@
 #include "confine.h"
 #include "ipc.h"
 #include "reason.h"
+#include "tcti.h"
 
 #define KEY_MAX		64	/* keys of one keyd */
 #define KEY_LABEL_MAX	32
@@ -74,21 +75,6 @@ X509_PUBKEY *curve_spki(const struct curve *, const uint8_t *point);
 int	curve_node_id(const struct curve *, const uint8_t *point, char *id);
 /* Everything that OpenSSL loads late, forced before the filter. 0 or -1. */
 int	curve_init(void);
-
-/* ---- tcti.c: the TPM at the other end of a descriptor ---------------- */
-
-/*
- * A TCTI over a non-blocking descriptor, which it owns from now on: receive
- * says TRY_AGAIN until a whole response is there. NULL if no memory.
- */
-TSS2_TCTI_CONTEXT *tcti_new(int fd);
-void	tcti_free(TSS2_TCTI_CONTEXT *);
-int	tcti_fd(const TSS2_TCTI_CONTEXT *);
-/* Part of a command still waits for the descriptor to be writable. */
-bool	tcti_wants_output(const TSS2_TCTI_CONTEXT *);
-void	tcti_output(TSS2_TCTI_CONTEXT *);
-/* Readable with no command sent: true if the other end is gone or babbles. */
-bool	tcti_idle_lost(TSS2_TCTI_CONTEXT *);
 
 /* ---- tpm.c: the queue of TPM commands -------------------------------- */
 

@@ -17,7 +17,7 @@
 
 #include <tss2/tss2_tcti.h>
 
-#include "keyd.h"
+#include "tcti.h"
 
 #define TCTI_MAGIC	0x70726f766474706dULL
 #define TPM_HEADER	10	/* tag, size, code: TPM 2.0 part 1, 18 */

@@ -17,7 +17,7 @@
 
 #include <tss2/tss2_tcti.h>
 
-#include "../../keyd/keyd.h"
+#include "tcti.h"
 
 static const uint8_t	 command[12] = {
 	0x80, 1, 0, 0, 0, 12, 0, 0, 1, 0x7b, 0, 8
@@ -247,5 +247,5 @@ main(void)
 		T(test_poll_handles),
 	};
 
-	return cmocka_run_group_tests_name("keyd_tcti", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("tcti", tests, NULL, NULL);
 }
