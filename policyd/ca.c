@@ -183,8 +183,10 @@ promoted(enum reason r, void *arg)
 	ca_job_hold(false);
 	why_set(&why, r, NULL, NULL, NULL);
 	ca_wake((unsigned)(uintptr_t)arg, &why);
-	if (r == R_OK)
-		ca_next();
+	if (r != R_OK)
+		return;
+	ca_tell(false);		/* before its first CRL, which belongs to it */
+	ca_next();
 }
 
 /* Waiting no longer: it issues from now on, the one before it does not. */
@@ -358,6 +360,7 @@ ca_next(void)
 		if (cas[i].generation != 0 && &cas[i] != c && step_ca(&cas[i]))
 			return;
 	ca_tell(false);
+	crl_next();		/* some may have waited for their key */
 }
 
 void

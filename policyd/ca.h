@@ -253,10 +253,9 @@ struct crl {
 
 void		 crl_start(void);	/* after ca_start() */
 void		 crl_up(enum ipc_role);
-/* enrold, which knows the CA of this slot by now, has its CRL anew. */
-void		 crl_tell(unsigned slot);
 void		 crl_tick(uint64_t mono_ms);
 void		 crl_warnings(service_warn_fn, void *arg);
+void		 crl_next(void);	/* sign what is wanted */
 bool		 crl_busy(void);	/* one is being signed */
 const struct crl *crl_byslot(unsigned);
 /*

@@ -93,9 +93,6 @@ tell_cas(bool all)
 			    (c->state == CA_CURRENT) != (pass == 0))
 				continue;
 			tell_ca(c);
-			/* One that came before its CA was not kept. */
-			if (!all)
-				crl_tell(c->slot);
 		}
 	}
 	ca_all_told();

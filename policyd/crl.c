@@ -44,8 +44,6 @@ static struct {
 
 static uint64_t		mono;
 
-static void	crl_next(void);
-
 const struct crl *
 crl_byslot(unsigned slot)
 {
@@ -364,7 +362,7 @@ begin(const struct ca *ca, struct crl *c)
 	return true;
 }
 
-static void
+void
 crl_next(void)
 {
 	const struct ca	*ca;
@@ -456,8 +454,8 @@ crl_copy(unsigned generation, int fd)
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-void
-crl_tell(unsigned slot)
+static void
+tell_stored(unsigned slot)
 {
 	uint8_t	*p;
 	size_t	 n;
@@ -480,7 +478,7 @@ crl_up(enum ipc_role role)
 		crl_next();
 	}
 	for (i = 0; role == IPC_ENROLD && i < ENROL_CAS; i++)
-		crl_tell(i);
+		tell_stored(i);
 }
 
 static void

@@ -435,6 +435,7 @@ on_crl(struct chan *c, const struct ipc_call *call, const void *arg)
 	const struct msg_enrol_crl	*m = arg;
 	ssize_t				 n;
 
+	assert_true(enrold.ca[m->ca].issuing.len > 0);	/* it knows whose */
 	n = pread(call->fd, enrold.crl[m->ca].der,
 	    sizeof(enrold.crl[m->ca].der), 0);
 	assert_int_equal(n, m->length);
