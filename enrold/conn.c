@@ -136,8 +136,8 @@ conn_end(struct conn *c)
 }
 
 /* What strangers do is counted; only the first of a kind is logged. */
-static void
-count(const struct conn *c, const struct refusal *why)
+void
+conn_count(const struct conn *c, const struct refusal *why)
 {
 	if (hub_count(why->reason) == 1)
 		log_info("%s: %s %s (%s: expected %s, seen %s)", c->address,
@@ -183,7 +183,7 @@ late(uv_timer_t *h)
 	/* Silence between two requests is in order. */
 	if (c->state != LINGER && (c->state != READING || !c->spoke)) {
 		refusal_set(&why, R_ENR_SLOW, states[c->state], NULL, NULL);
-		count(c, &why);
+		conn_count(c, &why);
 	}
 	conn_end(c);
 }
@@ -372,7 +372,7 @@ conn_refuse(struct conn *c, const struct refusal *why)
 	struct reply r = { .status = http_status(why->reason),
 	    .type = "application/json" };
 
-	count(c, why);
+	conn_count(c, why);
 	r.body = json_error(why, &r.len);
 	switch (r.status) {
 	case 401:
@@ -494,7 +494,7 @@ received(struct conn *c, const uint8_t *p, size_t len)
 		fatal("conn");
 	if (!in_room(c, len)) {
 		refusal_set(&why, R_ENR_BODY, "pipeline", NULL, NULL);
-		count(c, &why);
+		conn_count(c, &why);
 		conn_end(c);
 		return;
 	}
@@ -571,7 +571,7 @@ on_down(struct tls *t, void *arg, const struct refusal *why)
 
 	/* An end between two requests is none to speak of. */
 	if (c->state == HANDSHAKE)
-		count(c, why);
+		conn_count(c, why);
 	conn_end(c);
 }
 

@@ -23,7 +23,6 @@ answer(struct conn *c, void *body, size_t len)
 	conn_reply(c, &r);
 }
 
-/* Counted; the first one of its kind is logged. */
 static void
 failed(struct conn *c, enum ocsp_status status, const struct refusal *why)
 {
@@ -31,10 +30,7 @@ failed(struct conn *c, enum ocsp_status status, const struct refusal *why)
 
 	if (body == NULL)
 		fatal("ocsp");
-	if (hub_count(why->reason) == 1)
-		log_info("%s: %s: %s: %s is not %s", conn_address(c),
-		    reason_code(why->reason), reason_text(why->reason),
-		    why->field, why->expected);
+	conn_count(c, why);
 	answer(c, body, ocsp_failed(status, body));
 }
 

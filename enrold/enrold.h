@@ -17,6 +17,7 @@
 extern const struct hub_peer	enrold_peers[];
 extern const size_t		enrold_npeers;
 
+void	enrold_down(enum ipc_role);	/* that link is gone */
 int	enrold_listener(struct chan *, const struct ipc_call *, const void *);
 int	enrold_ca(struct chan *, const struct ipc_call *, const void *);
 int	enrold_maker(struct chan *, const struct ipc_call *, const void *);
@@ -152,6 +153,8 @@ struct reply {
 void	conn_reply(struct conn *, const struct reply *);
 /* An error object of the JSON door. */
 void	conn_refuse(struct conn *, const struct refusal *);
+/* A refusal that is no answer of HTTP: counted, the first of a kind logged. */
+void	conn_count(const struct conn *, const struct refusal *);
 /* What happens if the connection goes before it was answered; or NULL. */
 void	conn_owner(struct conn *, void (*gone)(void *), void *arg);
 
