@@ -1,7 +1,8 @@
 #!/bin/bash
-# Two BMCs find, attest and trust each other, live. Run by 'make demo', as
-# root: network namespaces, a software TPM each, every daemon under runsv as
-# its own user, confined. KEEP=1 leaves all of it running.
+# Two BMCs find, attest and trust each other, then devices enrol with a
+# registrar, live. Run by 'make demo', as root: network namespaces, a software
+# TPM each, every daemon under runsv as its own user, confined. KEEP=1 leaves
+# all of it running.
 . "$(dirname "$0")/system/lib.sh"
 . "$TOP/regress/system/world.sh"
 
@@ -181,6 +182,8 @@ title "The audit log of bmc-a"
 step "provctl audit verify" ctl bmc-a audit verify
 show provctl on bmc-a audit show --last 5
 
+. "$TOP/regress/demo_enrol.sh"
+
 title "Result"
 printf '   %s\n' "${STEPS[@]}"
 printf '\n   %d steps in %d s\n' "${#STEPS[@]}" $((SECONDS - START))
@@ -188,7 +191,7 @@ if [ -n "$KEEP" ]; then
 	wait_for_operator
 fi
 if [ "$BAD" -ne 0 ]; then
-	for n in bmc-a bmc-b; do
+	for n in bmc-a bmc-b registrar; do
 		node_logs "$n" 25
 	done
 fi

@@ -26,13 +26,20 @@ made_by_acme() {	# what left the factory with the camera
 }
 
 # somebody's server in the network of the registrar, which reads its CRLs
-server_with_crl() {
-	crl registrar && in_ns registrar openssl x509 -in "$W/registrar/issuing.pem" -noout || return
-	in_ns registrar openssl s_server -accept 127.0.0.1:4433 -tls1_3 -cert "$W/acme/server.pem" \
+server_with_crl() {	# not in a subshell: world_end() is to end it
+	crl registrar
+	nsenter --net="/run/netns/$(ns_of registrar)" openssl s_server -accept 127.0.0.1:4433 -tls1_3 -cert "$W/acme/server.pem" \
 	    -key "$W/acme/server.key" -CAfile "$W/registrar/chain.pem" -Verify 2 -verify_return_error \
 	    -crl_check -CRL "$W/registrar/crl.pem" -www >"$W/server.log" 2>&1 &
 	WORLD_PIDS="$WORLD_PIDS $!"
-	await 5 in_ns registrar sh -c 'ss -tlnH | grep -q :4433'
+}
+
+listens() {
+	in_ns registrar ss -tlnH | grep -q :4433
+}
+
+no_orphans() {	# every device has acknowledged what it got
+	! ctl registrar cert list | grep -q orphan
 }
 
 visit() {	# visit STEM: with its certificate
@@ -84,13 +91,15 @@ step "the door: EST, a ticket by HTTP Basic" enrol_est registrar "$D/door" 24:0a
 step "its certificate holds" enrolled door
 step "the camera: no ticket, a certificate of its maker" by_maker
 step "its certificate holds" enrolled camera
+await 5 no_orphans
 show provctl on registrar cert list
 
 title "One renews, one is revoked"
 key_csr "$D/door2" 24:0a:c4:00:00:02
 step "the door renews over a connection with its certificate" renew_json registrar "$D/door" "$D/door2"
 step "provctl cert revoke: the lamp was stolen" ctl registrar cert revoke "$(serial_of "$D/lamp.crt")" --reason keyCompromise
-step "a server that reads the CRL" server_with_crl
+server_with_crl
+step "a server that reads the CRL" await 5 listens
 step "lets the door in" visit door2
 step "and refuses the lamp's next TLS connection" eval '! visit lamp'
 key_csr "$D/lamp2" 24:0a:c4:00:00:01

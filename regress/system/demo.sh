@@ -16,7 +16,9 @@ out=$("$O/tools/reaper" regress/demo.sh 2>&1)
 is "the demo exits 0 and leaves no process" $? 0
 unlike "no step failed" "$out" 'FAILED'
 for s in 'hears bmc-b' 'Provisioned on bmc-a' 'Connected on both sides' 'NotConnected on bmc-a' \
-    'policyd killed' 'netd killed' 'what was measured has changed' 'root is not accepted' 'audit verify'; do
+    'policyd killed' 'netd killed' 'what was measured has changed' 'root is not accepted' 'audit verify' \
+    'provctl ca init' 'the lamp: JSON' 'the door: EST' 'a certificate of its maker' 'the door renews' \
+    "refuses the lamp's next" 'CRL says so' 'OCSP says so'; do
 	like "it shows: $s" "$out" "ok +.*$s"
 done
 is "no namespace is left" "$(ls /run/netns)" ""

@@ -105,7 +105,7 @@ whole_copy() {	# whole_copy NUMBER WHAT
 
 # ---- the kills -------------------------------------------------------------
 
-in_ns ca "$O/tools/enrolload" load -A $CA_AT -c 50 -r $((N * 4 / RATE + 60)) -s "$RATE" -t "$W/t1" -o "$W/acked" >"$W/load" 2>&1 &
+nsenter --net="/run/netns/$(ns_of ca)" "$O/tools/enrolload" load -A $CA_AT -c 50 -r $((N * 4 / RATE + 60)) -s "$RATE" -t "$W/t1" -o "$W/acked" >"$W/load" 2>&1 &
 load=$!
 WORLD_PIDS="$WORLD_PIDS $load"
 PLAN=()
@@ -143,7 +143,7 @@ ok "the audit log is whole" ctl ca audit verify
 
 tickets ca 100001 200 >"$W/t2"
 mv "$W/acked" "$W/acked1"
-in_ns ca "$O/tools/enrolload" load -1 -A $CA_AT -c 50 -t "$W/t2" -o "$W/acked" >"$W/load" 2>&1 &
+nsenter --net="/run/netns/$(ns_of ca)" "$O/tools/enrolload" load -1 -A $CA_AT -c 50 -t "$W/t2" -o "$W/acked" >"$W/load" 2>&1 &
 load=$!
 WORLD_PIDS="$WORLD_PIDS $load"
 await 10 eval '[ "$(acked)" -ge 20 ]'
