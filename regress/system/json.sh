@@ -13,6 +13,13 @@ for n in a b; do
 	echo "accept root \"$W/acme/root.pem\" serial \"SN-?\"" >>"$W/$n/conf"
 done
 echo 'component "nic" { address 192.0.2.9 slot 1 serial "NIC-*" }' >>"$W/a/conf"
+cat >>"$W/a/conf" <<-EOF
+ca "ACME" { server "192.0.2.1" }
+profile "iot" { key ecdsa-p256  valid 1 d  name mac }
+listen enrol port 8443
+EOF
+echo 'ca "ACME"' >>"$W/b/conf"
+service a enrold "$O/bin/enrold -d -v -f $W/a/conf"
 echo 'peer "b" { }' >>"$W/a/conf"
 echo 'peer "a" { }' >>"$W/b/conf"
 node_start a
@@ -34,9 +41,13 @@ ok "provctl(8) has a table of rows" test "$(wc -l <"$W/documented")" -gt 100
 
 # said STATUS ARGUMENT...: a command whose rows are kept
 said() {
-	local want=$1 rc
-	shift
-	ctl a --json "$@" >"$W/rows" 2>/dev/null
+	said_by a "$@"
+}
+
+said_by() {
+	local n=$1 want=$2 rc
+	shift 2
+	ctl "$n" --json "$@" >"$W/rows" 2>/dev/null
 	rc=$?
 	is "$*: exit status" "$rc" "$want"
 	ok "$*: one JSON object a line" jq -es 'all(type == "object" and has("row"))' "$W/rows"
@@ -96,6 +107,32 @@ said 0 audit verify
 said 0 explain POL-001
 said 0 unprovision b
 said 0 revoke b
+
+# ---- the certificate service: an authority in a, an offline root in b
+said 0 ca init
+said 0 ca show --pem
+said 0 device add 02:00:00:00:00:01 --ticket
+jq -r 'select(.row == "device").ticket' "$W/rows" >"$W/ticket"
+ctl a --json ca show --pem | jq -r 'select(.row == "ca" and .kind == "root").pem' >"$W/root.pem"
+in_ns a "$O/bin/provctl" --json enrol --mac 02:00:00:00:00:01 --out "$W/dev" \
+    --key p256 --ca "$W/root.pem" --server https://192.0.2.1:8443 --ticket-file "$W/ticket" >"$W/rows" 2>"$W/enrol.err"
+rc=$?
+is "provctl enrol: exit status" $rc 0
+[ $rc -eq 0 ] || diag "$(cat "$W/enrol.err")"
+cat "$W/rows" >>"$W/all"
+said 0 device list
+said 0 cert list
+serial=$(jq -r 'select(.row == "cert").serial' "$W/rows")
+said 0 cert show "$serial" --pem
+said 0 cert stats
+said 0 cert export
+said 0 cert revoke "$serial"
+said 0 ca crl
+said 0 device remove 02:00:00:00:00:01
+said 1 cert show 00112233445566778899aabbccddeeff
+said 1 device add nonsense
+said_by b 0 ca init --offline - -o "$W/issuing.csr"
+said_by b 0 ca csr
 ctl a --json check -f "$W/a/conf" >>"$W/all"
 ok "the monitor has a transition" await 60 watched transition
 # Refused, wrong, unreachable.
