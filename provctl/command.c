@@ -152,13 +152,13 @@ const struct command commands[] = {
 	{ "enrol", "--out DIR --server URL [--mac MAC | --interface IFACE | "
 	    "--name NAME] [--ca FILE | --fingerprint SHA256] "
 	    "[--ticket-file FILE] [--client FILE] [--profile PROFILE] "
-	    "[--key rsa-2048|p256] [--est] [--timeout SECONDS] "
+	    "[--key rsa-2048|p256] [--tpm DEVICE|unix:PATH] [--est] [--timeout SECONDS] "
 	    "[--renew [--now] [--same-key] | --daemon]",
 	    "get a certificate from a provd elsewhere, or renew it; needs no "
 	    "daemon",
 	    0, 0, O(OUT) | O(SERVER) | O(MAC) | O(INTERFACE) | O(NAME) |
 	    O(CA) | O(FINGERPRINT) | O(TICKET_FILE) | O(CLIENT) | O(PROFILE) |
-	    O(KEY) | O(EST) | O(TIMEOUT) | O(RENEW) | O(SAME_KEY) |
+	    O(KEY) | O(TPM) | O(EST) | O(TIMEOUT) | O(RENEW) | O(SAME_KEY) |
 	    O(NOW) | O(DAEMON),
 	    MSG_NONE, enrol_run, NULL, 0, NULL },
 	{ "monitor", "", "every event from now on, until interrupted",
@@ -205,6 +205,7 @@ static const struct {
 	{ "--ticket-file", OPT_TICKET_FILE, YES },
 	{ "--client",	OPT_CLIENT,	YES },
 	{ "--key",	OPT_KEY,	YES },
+	{ "--tpm",	OPT_TPM,	YES },
 	{ "--est",	OPT_EST,	NO },
 	{ "--ca",	OPT_CA,		YES },
 	{ "--fingerprint", OPT_FINGERPRINT, YES },

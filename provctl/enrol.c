@@ -47,7 +47,7 @@ struct work {
 	struct stored	 old;		/* what the directory has */
 	STACK_OF(X509)	*anchors;
 	SSL_CTX		*tls;
-	EVP_PKEY	*key;
+	struct device_key key;
 	uint8_t		*csr;
 	size_t		 csr_len;
 	bool		 renew;		/* with the certificate of old */
@@ -150,9 +150,14 @@ static int
 take_key(struct work *w)
 {
 	const char	*s = w->args->opt[OPT_KEY];
+	bool		 tpm = w->args->opt[OPT_TPM] != NULL;
 
-	w->kind = KEYS_RSA2048;
-	if (s == NULL || strcmp(s, "rsa-2048") == 0)
+	w->kind = tpm ? KEYS_TPM : KEYS_RSA2048;
+	if (s == NULL)
+		return 0;
+	if (tpm && strcmp(s, "p256") != 0)
+		return args_wrong("a key in the TPM is p256, not", s);
+	if (tpm || strcmp(s, "rsa-2048") == 0)
 		return 0;
 	w->kind = KEYS_P256;
 	if (strcmp(s, "p256") == 0 || strcmp(s, "ecdsa-p256") == 0)
@@ -267,9 +272,9 @@ has_fingerprint(const X509 *x, const char *want)
 }
 
 static SSL_CTX *
-tls_context(void)
+tls_context(bool tpm)
 {
-	SSL_CTX	*t = SSL_CTX_new(TLS_client_method());
+	SSL_CTX	*t = tpm ? tpm_tls() : SSL_CTX_new(TLS_client_method());
 
 	if (t == NULL || SSL_CTX_set_min_proto_version(t, TLS1_3_VERSION) != 1)
 		abort();
@@ -289,7 +294,7 @@ anchors_pinned(struct work *w, const char *fingerprint)
 	char		 text[WHY_MAX];
 	int		 i;
 
-	q.tls = tls_context();
+	q.tls = tls_context(false);
 	q.deadline = clock_mono_ms() + (w->timeout < ATTEMPT ? w->timeout :
 	    ATTEMPT);
 	if (ask_chain(&q, &all, text) != DONE) {
@@ -345,9 +350,14 @@ tls_client(struct work *w)
 	int		 i;
 
 	if (w->renew) {
-		if (SSL_CTX_use_certificate(w->tls, w->old.cert) != 1 ||
-		    SSL_CTX_use_PrivateKey(w->tls, w->old.key) != 1)
+		if (w->old.key.tpm != NULL ? tpm_tls_use(w->tls, w->old.cert,
+		    w->old.key.tpm) == -1 : (SSL_CTX_use_certificate(w->tls,
+		    w->old.cert) != 1 || SSL_CTX_use_PrivateKey(w->tls,
+		    w->old.key.key) != 1)) {
+			fail(w, "the old certificate and its key cannot be "
+			    "used");
 			return -1;
+		}
 		/* not the root: the server has it, or does not want it */
 		for (i = 0; i + 1 < sk_X509_num(w->old.chain); i++)
 			if (SSL_CTX_add1_chain_cert(w->tls,
@@ -371,7 +381,7 @@ tls_begin(struct work *w)
 	X509_STORE	*store;
 	int		 i;
 
-	w->tls = tls_context();
+	w->tls = tls_context(w->renew && w->old.key.tpm != NULL);
 	store = SSL_CTX_get_cert_store(w->tls);
 	for (i = 0; i < sk_X509_num(w->anchors); i++)
 		X509_STORE_add_cert(store, sk_X509_value(w->anchors, i));
@@ -383,33 +393,42 @@ tls_begin(struct work *w)
 /* ---- the key and its request -------------------------------------------- */
 
 static int
+take_up(struct work *w, bool same, const X509 *old)
+{
+	if (store_take(w->dir, &w->key, &w->csr, &w->csr_len) == -1)
+		return -1;
+	if (csr_fits(w->csr, w->csr_len, w->key.key, w->name, old) &&
+	    (same ? EVP_PKEY_eq(w->key.key, w->old.key.key) == 1 :
+	    key_is(&w->key, w->kind)))
+		return 0;
+	key_free(&w->key);
+	free(w->csr);
+	w->csr = NULL;
+	return -1;
+}
+
+static int
 get_key(struct work *w)
 {
 	bool		 same = w->renew && w->args->opt[OPT_SAME_KEY] != NULL;
 	const X509	*old = w->renew && w->args->opt[OPT_EST] != NULL ?
 			     w->old.cert : NULL;
 
-	w->key = store_take(w->dir, &w->csr, &w->csr_len);
-	if (w->key != NULL && csr_fits(w->csr, w->csr_len, w->key, w->name,
-	    old) && (same ? EVP_PKEY_eq(w->key, w->old.key) == 1 :
-	    key_is(w->key, w->kind)))
+	if (take_up(w, same, old) == 0)
 		return 0;
-	EVP_PKEY_free(w->key);
-	free(w->csr);
-	w->csr = NULL;
-	if (same) {
-		EVP_PKEY_up_ref(w->old.key);
-		w->key = w->old.key;
-	} else
-		w->key = key_make(w->kind);
-	if (w->key != NULL)
-		w->csr = csr_make(w->key, w->name, old, &w->csr_len);
-	ERR_clear_error();
-	if (w->csr == NULL) {
-		fputs("provctl: no key and request can be made\n", stderr);
+	if (!same && key_make(&w->key, w->kind) == -1) {
+		fputs("provctl: no key can be made\n", stderr);
 		return -1;
 	}
-	return store_pending(w->dir, w->key, w->csr, w->csr_len);
+	w->csr = csr_make(same ? &w->old.key : &w->key, w->name, old,
+	    &w->csr_len);
+	ERR_clear_error();
+	if (w->csr == NULL) {
+		fputs("provctl: no request can be made\n", stderr);
+		return -1;
+	}
+	return store_pending(w->dir, same ? &w->old.key : &w->key, w->csr,
+	    w->csr_len);
 }
 
 /* ---- what came of it ---------------------------------------------------- */
@@ -539,8 +558,8 @@ attempt(struct work *w, struct answer *a, char text[WHY_MAX])
 		q.ticket = w->ticket;
 	if ((r = ask_cert(&q, a, text)) != DONE)
 		return r;
-	r = check_cert(a->cert, a->chain, w->anchors, w->key, w->name, &path,
-	    text);
+	r = check_cert(a->cert, a->chain, w->anchors, w->key.key != NULL ?
+	    w->key.key : w->old.key.key, w->name, &path, text);
 	if (r == DONE && store_commit(w->dir, path, w->anchors,
 	    a->renew_after) == -1)
 		r = why(text, NEVER, "the certificate cannot be stored");
@@ -596,11 +615,10 @@ round_over(struct work *w)
 	stored_free(&w->old);
 	sk_X509_pop_free(w->anchors, X509_free);
 	SSL_CTX_free(w->tls);
-	EVP_PKEY_free(w->key);
+	key_free(&w->key);
 	free(w->csr);
 	w->anchors = NULL;
 	w->tls = NULL;
-	w->key = NULL;
 	w->csr = NULL;
 }
 
@@ -722,7 +740,10 @@ enrol_run(const struct args *a)
 	status = EX_REFUSED;
 	if ((lock = store_open(w.dir)) == -1)
 		goto out;
-	status = a->opt[OPT_DAEMON] != NULL ? for_ever(&w) : one_round(&w);
+	if (a->opt[OPT_TPM] == NULL || tpm_open(a->opt[OPT_TPM]) == 0)
+		status = a->opt[OPT_DAEMON] != NULL ? for_ever(&w) :
+		    one_round(&w);
+	tpm_close();
 	close(lock);
  out:
 	explicit_bzero(w.ticket, sizeof(w.ticket));

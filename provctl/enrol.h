@@ -2,8 +2,8 @@
  * The client of the certificate service, on a laptop that programs devices
  * or on the device itself.
  *
- * http.c knows HTTP and TLS, enrol_key.c keys and requests, enrol_ask.c the
- * two protocols, enrol_check.c what an answer must be, enrol_store.c the
+ * http.c knows HTTP and TLS, enrol_key.c keys and requests, enrol_tpm.c
+ * keys in a TPM, enrol_ask.c the two protocols, enrol_check.c what an answer must be, enrol_store.c the
  * directory; enrol.c asks, waits, asks again.
  */
 #ifndef ENROL_H
@@ -66,17 +66,47 @@ struct http_reply {
 enum outcome http_call(const struct http_call *, struct http_reply *,
 	    char text[WHY_MAX]);
 
+/* ---- enrol_tpm.c ------------------------------------------------------- */
+
+#define TPM_SIG_MAX	72
+
+struct tpm_key;			/* in the TPM, below what tpm_blob() says */
+
+/* A device, or "unix:PATH". One TPM a process. 0, or -1 after a word. */
+int	tpm_open(const char *where);
+bool	tpm_is_open(void);
+void	tpm_close(void);	/* after the last tpm_key_free() */
+/* These return NULL after a word. */
+struct tpm_key *tpm_make(void);
+struct tpm_key *tpm_load(const uint8_t *blob, size_t);
+void	tpm_key_free(struct tpm_key *);
+const uint8_t *tpm_blob(const struct tpm_key *, size_t *);
+EVP_PKEY *tpm_public(const struct tpm_key *);	/* its public half */
+/* ECDSA over SHA-256 of the message, DER. 0, or -1. */
+int	tpm_sign(const struct tpm_key *, const void *message, size_t,
+	    uint8_t sig[TPM_SIG_MAX], size_t *siglen);
+/* For TLS clients that have their key there. NULL, -1 on failure. */
+SSL_CTX	*tpm_tls(void);
+int	tpm_tls_use(SSL_CTX *, const X509 *, const struct tpm_key *);
+
 /* ---- enrol_key.c ------------------------------------------------------- */
 
-enum key_kind { KEYS_RSA2048, KEYS_P256 };
+enum key_kind { KEYS_RSA2048, KEYS_P256, KEYS_TPM };
 
-EVP_PKEY *key_make(enum key_kind);
-bool	key_is(const EVP_PKEY *, enum key_kind);
+struct device_key {
+	EVP_PKEY	*key;		/* whole, or its public half, or NULL */
+	struct tpm_key	*tpm;		/* or NULL: it is in key */
+};
+
+int	key_make(struct device_key *, enum key_kind);
+bool	key_is(const struct device_key *, enum key_kind);
+void	key_free(struct device_key *);
 /*
  * PKCS#10 over the key with the name as CN, and the subjectAltName of old if
  * that is not NULL (RFC 7030, 4.2.2). DER for free(), or NULL.
  */
-uint8_t	*csr_make(EVP_PKEY *, const char *name, const X509 *old, size_t *len);
+uint8_t	*csr_make(const struct device_key *, const char *name,
+	    const X509 *old, size_t *len);
 /* Is this a request as csr_make() makes it of these? */
 bool	csr_fits(const uint8_t *, size_t, const EVP_PKEY *, const char *name,
 	    const X509 *old);
@@ -135,7 +165,7 @@ uint64_t check_renewal(const X509 *);
  * one that DIR/next is a link to: that link becomes "live", in one step.
  */
 struct stored {
-	EVP_PKEY	*key;
+	struct device_key key;
 	X509		*cert;
 	STACK_OF(X509)	*chain, *anchors;
 	uint64_t	 renew_after;	/* 0: not said by the server */
@@ -150,10 +180,11 @@ int	store_open(const char *dir);
 int	store_load(const char *dir, struct stored *);
 void	stored_free(struct stored *);
 /* Keep this key and request until store_commit(). 0, or -1 after a word. */
-int	store_pending(const char *dir, EVP_PKEY *, const uint8_t *csr,
-	    size_t len);
-/* Those of an earlier run; NULL if there are none. free(). */
-EVP_PKEY *store_take(const char *dir, uint8_t **csr, size_t *len);
+int	store_pending(const char *dir, const struct device_key *,
+	    const uint8_t *csr, size_t len);
+/* Those of an earlier run, -1 if there are none. key_free() and free(). */
+int	store_take(const char *dir, struct device_key *, uint8_t **csr,
+	    size_t *len);
 /* They have their certificate: path is it first, then up to the root. */
 int	store_commit(const char *dir, STACK_OF(X509) *path,
 	    STACK_OF(X509) *anchors, uint64_t renew_after);

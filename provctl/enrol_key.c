@@ -9,17 +9,37 @@
 
 #include "enrol.h"
 
-EVP_PKEY *
-key_make(enum key_kind kind)
+int
+key_make(struct device_key *k, enum key_kind kind)
 {
-	return kind == KEYS_P256 ? EVP_EC_gen("P-256") : EVP_RSA_gen(2048);
+	memset(k, 0, sizeof(*k));
+	if (kind == KEYS_TPM) {
+		if ((k->tpm = tpm_make()) != NULL)
+			k->key = tpm_public(k->tpm);
+	} else
+		k->key = kind == KEYS_P256 ? EVP_EC_gen("P-256") :
+		    EVP_RSA_gen(2048);
+	if (k->key != NULL)
+		return 0;
+	key_free(k);
+	return -1;
 }
 
 bool
-key_is(const EVP_PKEY *key, enum key_kind kind)
+key_is(const struct device_key *k, enum key_kind kind)
 {
-	return EVP_PKEY_is_a(key, kind == KEYS_P256 ? "EC" : "RSA") &&
-	    EVP_PKEY_get_bits(key) == (kind == KEYS_P256 ? 256 : 2048);
+	if ((k->tpm != NULL) != (kind == KEYS_TPM))
+		return false;
+	return EVP_PKEY_is_a(k->key, kind == KEYS_RSA2048 ? "RSA" : "EC") &&
+	    EVP_PKEY_get_bits(k->key) == (kind == KEYS_RSA2048 ? 2048 : 256);
+}
+
+void
+key_free(struct device_key *k)
+{
+	EVP_PKEY_free(k->key);
+	tpm_key_free(k->tpm);
+	memset(k, 0, sizeof(*k));
 }
 
 /* What is renewed keeps its subjectAltName. */
@@ -44,8 +64,48 @@ add_san(X509_REQ *req, const X509 *old)
 	return r;
 }
 
+/* OpenSSL's own way wants a key that signs; the TPM is asked past it. */
+static int
+sign_by_tpm(X509_REQ *req, const struct tpm_key *k)
+{
+	X509_ALGOR	*alg = X509_ALGOR_new();
+	ASN1_BIT_STRING	*bits = ASN1_BIT_STRING_new();
+	uint8_t		*tbs = NULL, sig[TPM_SIG_MAX];
+	size_t		 siglen;
+	int		 n, r = -1;
+
+	if (alg == NULL || bits == NULL)
+		abort();
+	X509_ALGOR_set0(alg, OBJ_nid2obj(NID_ecdsa_with_SHA256), V_ASN1_UNDEF,
+	    NULL);
+	n = i2d_re_X509_REQ_tbs(req, &tbs);
+	if (n > 0 && tpm_sign(k, tbs, (size_t)n, sig, &siglen) == 0 &&
+	    ASN1_BIT_STRING_set(bits, sig, (int)siglen) == 1 &&
+	    X509_REQ_set1_signature_algo(req, alg) == 1) {
+		/* no unused bits, whatever the last byte is */
+		bits->flags &= ~(ASN1_STRING_FLAG_BITS_LEFT | 0x07);
+		bits->flags |= ASN1_STRING_FLAG_BITS_LEFT;
+		X509_REQ_set0_signature(req, bits);
+		bits = NULL;
+		r = 0;
+	}
+	OPENSSL_free(tbs);
+	ASN1_BIT_STRING_free(bits);
+	X509_ALGOR_free(alg);
+	return r;
+}
+
+static int
+sign(X509_REQ *req, const struct device_key *k)
+{
+	if (k->tpm != NULL)
+		return sign_by_tpm(req, k->tpm);
+	return X509_REQ_sign(req, k->key, EVP_sha256()) > 0 ? 0 : -1;
+}
+
 uint8_t *
-csr_make(EVP_PKEY *key, const char *name, const X509 *old, size_t *len)
+csr_make(const struct device_key *k, const char *name, const X509 *old,
+    size_t *len)
 {
 	X509_REQ	*req = X509_REQ_new();
 	uint8_t		*der = NULL, *out;
@@ -54,9 +114,9 @@ csr_make(EVP_PKEY *key, const char *name, const X509 *old, size_t *len)
 	if (req == NULL || X509_REQ_set_version(req, X509_REQ_VERSION_1) != 1 ||
 	    X509_NAME_add_entry_by_NID(X509_REQ_get_subject_name(req),
 	    NID_commonName, MBSTRING_UTF8, (const unsigned char *)name, -1, -1,
-	    0) != 1 || X509_REQ_set_pubkey(req, key) != 1 ||
+	    0) != 1 || X509_REQ_set_pubkey(req, k->key) != 1 ||
 	    (old != NULL && add_san(req, old) == -1) ||
-	    X509_REQ_sign(req, key, EVP_sha256()) <= 0 ||
+	    sign(req, k) == -1 ||
 	    (n = i2d_X509_REQ(req, &der)) <= 0) {
 		X509_REQ_free(req);
 		return NULL;

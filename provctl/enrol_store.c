@@ -26,7 +26,8 @@
 
 /* What is found at the top, through "live". */
 static const char *const	names[] = {
-	"key.pem", "key.der", "cert.pem", "cert.der", "chain.pem", "ca.pem"
+	"key.pem", "key.der", "key.tpm", "cert.pem", "cert.der", "chain.pem",
+	"ca.pem"
 };
 
 static int
@@ -153,23 +154,40 @@ get(const char *dir, const char *name, size_t *len)
 	return file_get(in(dir, name, path), FILE_MAX, len);
 }
 
-static EVP_PKEY *
-get_key(const char *dir, const char *name)
+/* Under DIR/set: in a file, or of the TPM. */
+static int
+get_key(const char *dir, const char *set, struct device_key *k)
 {
-	EVP_PKEY	*key = NULL;
-	BIO		*b;
-	char		*pem;
-	size_t		 len;
+	char	 name[64], path[PATH_MAX], *text;
+	size_t	 len;
+	BIO	*b;
+	bool	 tpm;
 
-	if ((pem = get(dir, name, &len)) == NULL)
-		return NULL;
-	if ((b = BIO_new_mem_buf(pem, (int)len)) != NULL)
-		key = PEM_read_bio_PrivateKey(b, NULL, NULL, NULL);
-	BIO_free(b);
-	freezero(pem, len);
-	if (key == NULL)
-		fprintf(stderr, "provctl: %s/%s: no private key\n", dir, name);
-	return key;
+	memset(k, 0, sizeof(*k));
+	snprintf(name, sizeof(name), "%s/key.tpm", set);
+	tpm = access(in(dir, name, path), F_OK) == 0;
+	if (tpm && !tpm_is_open()) {
+		fprintf(stderr, "provctl: %s: the key is in a TPM; --tpm says "
+		    "where that is\n", path);
+		return -1;
+	}
+	if (!tpm)
+		snprintf(name, sizeof(name), "%s/key.pem", set);
+	if ((text = get(dir, name, &len)) == NULL)
+		return -1;
+	if (tpm) {
+		if ((k->tpm = tpm_load((uint8_t *)text, len)) != NULL)
+			k->key = tpm_public(k->tpm);
+	} else if ((b = BIO_new_mem_buf(text, (int)len)) != NULL) {
+		k->key = PEM_read_bio_PrivateKey(b, NULL, NULL, NULL);
+		BIO_free(b);
+	}
+	freezero(text, len);
+	if (k->key != NULL)
+		return 0;
+	fprintf(stderr, "provctl: %s/%s: no private key\n", dir, name);
+	key_free(k);
+	return -1;
 }
 
 static STACK_OF(X509) *
@@ -199,7 +217,7 @@ store_load(const char *dir, struct stored *s)
 	memset(s, 0, sizeof(*s));
 	if (lstat(in(dir, "live", path), &st) == -1)
 		return errno == ENOENT ? 0 : failed(path);
-	if ((s->key = get_key(dir, "live/key.pem")) == NULL ||
+	if (get_key(dir, "live", &s->key) == -1 ||
 	    (one = get_certs(dir, "live/cert.pem")) == NULL)
 		return -1;
 	s->cert = sk_X509_shift(one);
@@ -216,7 +234,7 @@ store_load(const char *dir, struct stored *s)
 void
 stored_free(struct stored *s)
 {
-	EVP_PKEY_free(s->key);
+	key_free(&s->key);
 	X509_free(s->cert);
 	sk_X509_pop_free(s->chain, X509_free);
 	sk_X509_pop_free(s->anchors, X509_free);
@@ -248,14 +266,22 @@ put_bio(const char *dir, const char *name, mode_t mode, BIO *b)
 }
 
 static int
-put_key(const char *dir, EVP_PKEY *key)
+put_key(const char *dir, const struct device_key *k)
 {
-	BIO	*pem = BIO_new(BIO_s_mem()), *der = BIO_new(BIO_s_mem());
+	BIO		*pem, *der;
+	const uint8_t	*blob;
+	size_t		 len;
 
+	if (k->tpm != NULL) {
+		blob = tpm_blob(k->tpm, &len);
+		return put(dir, "key.tpm", 0600, blob, len);
+	}
+	pem = BIO_new(BIO_s_mem());
+	der = BIO_new(BIO_s_mem());
 	if (pem == NULL || der == NULL)
 		abort();
-	if (PEM_write_bio_PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) !=
-	    1 || i2d_PKCS8PrivateKey_bio(der, key, NULL, NULL, 0, NULL,
+	if (PEM_write_bio_PrivateKey(pem, k->key, NULL, NULL, 0, NULL, NULL) !=
+	    1 || i2d_PKCS8PrivateKey_bio(der, k->key, NULL, NULL, 0, NULL,
 	    NULL) != 1) {
 		BIO_free(pem);
 		BIO_free(der);
@@ -284,7 +310,8 @@ put_certs(const char *dir, const char *name, STACK_OF(X509) *s, int from,
 }
 
 int
-store_pending(const char *dir, EVP_PKEY *key, const uint8_t *csr, size_t len)
+store_pending(const char *dir, const struct device_key *key,
+    const uint8_t *csr, size_t len)
 {
 	unsigned char	raw[8];
 	char		digits[HEX_SIZE(8)], set[32], path[PATH_MAX],
@@ -306,23 +333,23 @@ store_pending(const char *dir, EVP_PKEY *key, const uint8_t *csr, size_t len)
 	return 0;
 }
 
-EVP_PKEY *
-store_take(const char *dir, uint8_t **csr, size_t *len)
+int
+store_take(const char *dir, struct device_key *key, uint8_t **csr, size_t *len)
 {
 	struct stat	 st;
 	char		 path[PATH_MAX];
-	EVP_PKEY	*key;
 
+	memset(key, 0, sizeof(*key));
 	if (stat(in(dir, "next/request.der", path), &st) == -1 ||
-	    (key = get_key(dir, "next/key.pem")) == NULL)
-		return NULL;
-	if ((*csr = (uint8_t *)get(dir, "next/request.der", len)) == NULL) {
-		EVP_PKEY_free(key);
-		return NULL;
-	}
-	return key;
+	    get_key(dir, "next", key) == -1)
+		return -1;
+	if ((*csr = (uint8_t *)get(dir, "next/request.der", len)) != NULL)
+		return 0;
+	key_free(key);
+	return -1;
 }
 
+/* Through "live", as far as this enrolment has them. */
 static int
 make_links(const char *dir)
 {
@@ -330,6 +357,11 @@ make_links(const char *dir)
 	size_t	i;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(to, sizeof(to), "next/%s", names[i]);
+		if (access(in(dir, to, path), F_OK) == -1) {
+			unlink(in(dir, names[i], path));
+			continue;
+		}
 		snprintf(to, sizeof(to), "live/%s", names[i]);
 		if (symlink(to, in(dir, names[i], path)) == -1 &&
 		    errno != EEXIST)

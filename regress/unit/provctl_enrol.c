@@ -965,6 +965,97 @@ test_renew(void **state)
 	empty();
 }
 
+/* ---- a key in a TPM ------------------------------------------------------ */
+
+static void
+swtpm_begin(char *where, size_t size)
+{
+	char	cmd[512];
+
+	snprintf(where, size, "unix:%s/tpm", dir);
+	snprintf(cmd, sizeof(cmd), "mkdir %s/tpmstate && swtpm socket --tpm2 "
+	    "--daemon --pid file=%s/tpmstate/pid --server type=unixio,path="
+	    "%s/tpm --tpmstate dir=%s/tpmstate --flags startup-clear,"
+	    "not-need-init", dir, dir, dir, dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void
+swtpm_end(void)
+{
+	char	cmd[256];
+
+	snprintf(cmd, sizeof(cmd), "kill $(cat %s/tpmstate/pid); rm -rf "
+	    "%s/tpmstate %s/tpm", dir, dir, dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void
+test_tpm(void **state)
+{
+	const struct turn	aged[CA_TURNS] = { { .serve = serve_aged } };
+	const struct turn	renewal[CA_TURNS] = { { .serve =
+				    serve_renewal } };
+	const struct turn	same[CA_TURNS] = { { .serve =
+				    serve_same_key } };
+	const struct turn	silent[CA_TURNS] = { { .serve = serve_silence } };
+	const struct turn	again[CA_TURNS] = { { .serve = serve_same } };
+	char			where[64], l[256];
+	struct stat		st;
+	X509			*a, *b;
+
+	expect("enrol --out x --server https://h --tpm unix:x --key rsa-2048",
+	    EX_WRONG, "in the TPM is p256");
+	ca_begin(aged);
+	snprintf(l, sizeof(l), "--tpm unix:/nonexistent --mac " MAC " --ca %s",
+	    ca_path);
+	enrol("https", l, EX_REFUSED, "No such file");
+	kill(ca_pid, SIGKILL);
+	waitpid(ca_pid, NULL, 0);
+	empty();
+	swtpm_begin(where, sizeof(where));
+	/* what was not answered is asked again, with the key of the TPM */
+	snprintf(l, sizeof(l), "--timeout 1 --tpm %s --mac " MAC " --ca %s",
+	    where, ca_path);
+	ca_begin(silent);
+	enrol("https", l, EX_UNREACHABLE, "giving up");
+	ca_end("silent");
+	ca_begin(again);
+	enrol("https", l, EX_GOOD, MAC);
+	ca_end("again");
+	unlink(first_path);
+	assert_int_equal(stat(at("key.tpm"), &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(lstat(at("key.pem"), &st), -1);
+	a = read_cert(at("cert.pem"));
+	/* the old key signs the handshake of a renewal */
+	snprintf(l, sizeof(l), "--renew --now --tpm %s", where);
+	ca_begin(renewal);
+	enrol("https", l, EX_GOOD, MAC);
+	ca_end("renewal");
+	b = read_cert(at("cert.pem"));
+	assert_int_not_equal(EVP_PKEY_eq(X509_get0_pubkey(a),
+	    X509_get0_pubkey(b)), 1);
+	X509_free(a);
+	snprintf(l, sizeof(l), "--renew --now --same-key --tpm %s", where);
+	ca_begin(same);
+	enrol("https", l, EX_GOOD, MAC);
+	ca_end("same");
+	a = read_cert(at("cert.pem"));
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(a),
+	    X509_get0_pubkey(b)), 1);
+	X509_free(a);
+	X509_free(b);
+	enrol("https", "--renew --now", EX_REFUSED, "--tpm says where");
+	/* another TPM cannot use it */
+	swtpm_end();
+	swtpm_begin(where, sizeof(where));
+	snprintf(l, sizeof(l), "--renew --now --tpm %s", where);
+	enrol("https", l, EX_REFUSED, "of another TPM");
+	swtpm_end();
+	empty();
+}
+
 /* ---- the directory ------------------------------------------------------- */
 
 static void
@@ -1037,6 +1128,7 @@ main(void)
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_est),
 		cmocka_unit_test(test_renew),
+		cmocka_unit_test(test_tpm),
 		cmocka_unit_test(test_directory),
 	};
 
