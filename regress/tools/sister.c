@@ -7,9 +7,11 @@
  *   sister DIR evidence		lie, as attestd -Q, about its jobs
  *   sister DIR claims			lie, as netd, about the network
  *   sister DIR attested		lie, as attestd -R, about who came
- *   sister DIR enrold SERIAL HAS OTHER	make up, as enrold, requests and clients:
+ *   sister DIR enrold SERIAL HAS KEY OTHER TICKET
+ *					make up, as enrold, requests and clients:
  *					a certificate's serial number, its
- *					device, and another device
+ *					device, SHA-256 of its key; another
+ *					device and its ticket
  *   sister DIR doors			make up, as netd, connections for enrold
  *   sister DIR hello ROLE PEER		greet a link wrongly
  *   sister DIR list ROLE PEER start|run SHARE
@@ -163,8 +165,8 @@ run(int argc, char **argv)
 		cases_attested(p.dir);
 	else if (argc == 3 && strcmp(what, "doors") == 0)
 		cases_doors(p.dir);
-	else if (argc == 6 && strcmp(what, "enrold") == 0)
-		cases_enrold(p.dir, argv[3], argv[4], argv[5]);
+	else if (argc == 8 && strcmp(what, "enrold") == 0)
+		cases_enrold(p.dir, argv + 3);
 	else if (argc == 4 && strcmp(what, "written") == 0)
 		cases_keyd(p.dir, role_of(argv[3]));
 	else if (argc == 6 && strcmp(what, "hello") == 0)

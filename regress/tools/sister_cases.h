@@ -31,12 +31,10 @@ void	cases_attested(const char *dir);
 void	cases_stranger(const char *dir);
 
 /*
- * sister_enrol.c: enrold makes up requests and clients, of the device that has
- * the certificate of this serial number and of another one; and netd makes up
- * connections.
+ * sister_enrol.c: enrold makes up requests and clients, of two devices (see
+ * sister.c for the arguments); netd makes up connections.
  */
-void	cases_enrold(const char *dir, const char *serial, const char *has,
-	    const char *other);
+void	cases_enrold(const char *dir, char **arg);
 void	cases_doors(const char *dir);
 
 #endif

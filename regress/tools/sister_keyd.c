@@ -16,6 +16,9 @@
 
 /* ---- netd and enrold ask keyd --------------------------------------------------- */
 
+/* Of the side that the asker has: enrold is no client. */
+static const char	*own_tls = "TLS 1.3, client CertificateVerify";
+
 static void
 tls_content(struct msg_tls_sign_req *m, uint32_t key)
 {
@@ -24,7 +27,7 @@ tls_content(struct msg_tls_sign_req *m, uint32_t key)
 	m->scheme = 0x0403;			/* ecdsa_secp256r1_sha256 */
 	m->content.len = TLS13_LEN;
 	memset(m->content.data, ' ', 64);
-	memcpy(m->content.data + 64, "TLS 1.3, client CertificateVerify", 34);
+	memcpy(m->content.data + 64, own_tls, 34);
 	memset(m->content.data + 98, 0xa5, 32);
 }
 
@@ -127,6 +130,12 @@ cases_tls(struct sister *s)
 		m.content.len = (uint32_t)contents[i].len;
 		r = sister_call(s, keyd, MSG_TLS_SIGN_REQ, &m, &h);
 		tap_reason(r, contents[i].reason, who, contents[i].name);
+	}
+	if (s->role == IPC_ENROLD) {
+		tls_content(&m, (uint32_t)key);
+		memcpy(m.content.data + 73, "client", 6);
+		tap_reason(sister_call(s, keyd, MSG_TLS_SIGN_REQ, &m, &h),
+		    R_KEY_TLS_CONTEXT, who, "the context of a client");
 	}
 	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
 		tls_content(&m, (uint32_t)key);
@@ -313,6 +322,8 @@ cases_keyd(const char *dir, enum ipc_role role)
 	sister_greeted(&s, dir, role);
 	if (sister_link(&s, IPC_KEYD) == -1)
 		errx(2, "no link to keyd");
+	if (role == IPC_ENROLD)
+		own_tls = "TLS 1.3, server CertificateVerify";
 	own_context = role == IPC_ATTESTQ ? "requester-finish signing" :
 	    "responder-challenge_auth signing";
 	if (tls)
