@@ -217,6 +217,19 @@ undo(struct enrolment *e, const struct why *why)
 
 /* ---- files, and the answer ---- */
 
+/* Every row before it is out of our hands, or was never in them. */
+static int64_t
+lowest(void)
+{
+	const struct enrolment	*e;
+	int64_t			 id = issued_last() + 1;
+
+	TAILQ_FOREACH(e, &under_way, entry)
+		if (e->cert.id < id)
+			id = e->cert.id;
+	return id;
+}
+
 static void
 group_write(enum reason r, void *arg)
 {
@@ -240,8 +253,7 @@ group_write(enum reason r, void *arg)
 		enrolment_answer(en.group[i]);
 		enrolment_free(en.group[i]);
 	}
-	files_known(TAILQ_EMPTY(&under_way) ? issued_last() :
-	    TAILQ_FIRST(&under_way)->cert.id - 1);
+	files_known(lowest() - 1);
 }
 
 /* At the end of the next turn, for what comes until then shares the sync. */
