@@ -2,7 +2,7 @@
  * A stranger on the wire who wants to be in the way:
  *
  *   flood -i interface -A node -b address -c count [-e seed] [-s seconds]
- *       [-r rate] mode...
+ *       [-p port] [-r rate] mode...
  *
  *   lldp    frames of every broken kind
  *   names   proper LLDP frames of ever new stations; -n gives them a name
@@ -12,6 +12,7 @@
  *   noise   random bytes to both ports
  *   spdm    SPDM connections held open with a request now and then
  *
+ * With -p the TLS port is another one, that of enrold for example.
  * Each mode is done rate times a second (500), until seconds are over (10)
  * or SIGTERM; connections come in turn from count addresses from this one
  * on, which must be local. At the end, a line for each mode: how often it
@@ -70,7 +71,7 @@ static void
 usage(void)
 {
 	fprintf(stderr, "usage: flood -i interface -A node -b address "
-	    "-c count [-e seed] [-n name] [-r rate] [-s seconds] mode...\n");
+	    "-c count [-e seed] [-n name] [-p port] [-r rate] [-s seconds] mode...\n");
 	exit(2);
 }
 
@@ -409,7 +410,7 @@ options(int argc, char **argv)
 {
 	int	ch;
 
-	while ((ch = getopt(argc, argv, "A:b:c:e:i:n:r:s:")) != -1)
+	while ((ch = getopt(argc, argv, "A:b:c:e:i:n:p:r:s:")) != -1)
 		switch (ch) {
 		case 'A':
 			address(optarg, &node);
@@ -428,6 +429,9 @@ options(int argc, char **argv)
 			break;
 		case 'n':
 			station_name = optarg;
+			break;
+		case 'p':
+			tls_port = (uint16_t)strtoul(optarg, NULL, 10);
 			break;
 		case 'r':
 			rate = (unsigned)strtoul(optarg, NULL, 10);
