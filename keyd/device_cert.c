@@ -33,13 +33,14 @@ static const struct {
 
 /* ---- names ----------------------------------------------------------- */
 
-/* "24:0a:c4:12:34:56", in this form only. */
+/* "24:0a:c4:12:34:56", in this form only, and of one station (IEEE 802, 8.2). */
 static bool
 is_mac(const char *s)
 {
 	size_t	 i;
 
-	if (strlen(s) != 17)
+	if (strlen(s) != 17 || strchr("13579bdf", s[1]) != NULL ||
+	    strcmp(s, "00:00:00:00:00:00") == 0)
 		return false;
 	for (i = 0; i < 17; i++)
 		if (i % 3 == 2 ? s[i] != ':' :

@@ -1,5 +1,7 @@
 #include <stdbool.h>
 
+#include <openssl/bn.h>
+
 #include "weakkey.h"
 
 /*
@@ -28,6 +30,8 @@ static const uint16_t primes[] = {
 /* The primes whose residues tell a key of CVE-2017-15361 from another. */
 #define ROCA_LAST	167
 #define ROCA_GENERATOR	65537
+
+#define FERMAT_ROUNDS	100
 
 static uint32_t
 residue(const uint8_t *n, size_t len, uint32_t m)
@@ -99,9 +103,111 @@ weak_factors(const uint8_t *n, size_t len)
 	return roca ? "a key of the broken family of CVE-2017-15361" : NULL;
 }
 
+/* ---- primes that are close to each other ------------------------------ */
+
+/* x = floor(sqrt(n)), by Newton's method from above. 0 or -1. */
+static int
+root(BIGNUM *x, const BIGNUM *n, BN_CTX *ctx)
+{
+	BIGNUM	*next = BN_CTX_get(ctx);
+
+	if (next == NULL || BN_one(x) != 1 ||
+	    BN_lshift(x, x, (BN_num_bits(n) + 1) / 2) != 1)
+		return -1;
+	for (;;) {
+		if (BN_div(next, NULL, n, x, ctx) != 1 ||
+		    BN_add(next, next, x) != 1 || BN_rshift1(next, next) != 1)
+			return -1;
+		if (BN_cmp(next, x) >= 0)
+			return 0;
+		BN_swap(next, x);
+	}
+}
+
+/* Is r the square of something modulo m? */
+static bool
+residue_of_square(BN_ULONG r, unsigned m)
+{
+	unsigned	 i;
+
+	for (i = 0; i <= m / 2; i++)
+		if (i * i % m == r % m)
+			return true;
+	return false;
+}
+
+/* 1 or 0, or -1. Most numbers are told by three small remainders. */
+static int
+is_square(const BIGNUM *n, BN_CTX *ctx)
+{
+	BN_ULONG	 r = BN_mod_word(n, 64 * 63 * 65);
+	BIGNUM		*x;
+	int		 ret = -1;
+
+	if (!residue_of_square(r, 64) || !residue_of_square(r, 63) ||
+	    !residue_of_square(r, 65))
+		return 0;
+	BN_CTX_start(ctx);
+	x = BN_CTX_get(ctx);
+	if (x != NULL && (BN_is_zero(n) || root(x, n, ctx) == 0) &&
+	    BN_sqr(x, x, ctx) == 1)
+		ret = BN_is_zero(n) || BN_cmp(x, n) == 0;
+	BN_CTX_end(ctx);
+	return ret;
+}
+
+/*
+ * Fermat's method: n = a^2 - b^2 = (a - b)(a + b), with an a just above the
+ * root of n if the primes are close, as those of CVE-2022-26320. Good ones are
+ * 2^900 and more apart, and no number of rounds finds them. 1 or 0, or -1.
+ */
+static int
+fermat(const BIGNUM *n, BN_CTX *ctx)
+{
+	BIGNUM	*a = BN_CTX_get(ctx), *b2 = BN_CTX_get(ctx);
+	int	 i, r;
+
+	if (b2 == NULL || root(a, n, ctx) == -1 || BN_sqr(b2, a, ctx) != 1)
+		return -1;
+	if (BN_cmp(b2, n) == 0)
+		return 1;
+	if (BN_add_word(a, 1) != 1 || BN_sqr(b2, a, ctx) != 1 ||
+	    BN_sub(b2, b2, n) != 1)
+		return -1;
+	for (i = 0; i < FERMAT_ROUNDS; i++) {
+		if ((r = is_square(b2, ctx)) != 0)
+			return r;
+		/* (a + 1)^2 = a^2 + 2a + 1 */
+		if (BN_add(b2, b2, a) != 1 || BN_add_word(a, 1) != 1 ||
+		    BN_add(b2, b2, a) != 1)
+			return -1;
+	}
+	return 0;
+}
+
+static const char *
+weak_close(const uint8_t *modulus, size_t len)
+{
+	BN_CTX	*ctx = BN_CTX_new();
+	BIGNUM	*n = BN_bin2bn(modulus, (int)len, NULL);
+	int	 r = -1;
+
+	if (ctx != NULL && n != NULL) {
+		BN_CTX_start(ctx);
+		r = fermat(n, ctx);
+		BN_CTX_end(ctx);
+	}
+	BN_free(n);
+	BN_CTX_free(ctx);
+	return r == 0 ? NULL : r == 1 ? "a modulus of two primes that are "
+	    "too close" : "a modulus that cannot be looked at: no memory";
+}
+
 const char *
 weak_rsa(const uint8_t *n, size_t len, uint32_t e)
 {
+	const char	*why;
+
 	if (len > WEAK_RSA_MAX)
 		return "a modulus that is too long";
 	if (len > 0 && n[0] == 0)
@@ -115,5 +221,7 @@ weak_rsa(const uint8_t *n, size_t len, uint32_t e)
 	/* SP 800-56B, 6.2: 2^16 < e; 1 signs nothing at all. */
 	if (e < 65537)
 		return "an exponent below 65537";
-	return weak_factors(n, len);
+	if ((why = weak_factors(n, len)) != NULL)
+		return why;
+	return weak_close(n, len);
 }

@@ -598,6 +598,9 @@ test_names(void **state)
 		{ "iot", "24:0A:c4:12:34:56", false },
 		{ "iot", "24-0a-c4-12-34-56", false },
 		{ "iot", "240ac4123456", false },
+		{ "iot", "25:0a:c4:12:34:56", false },	/* a group */
+		{ "iot", "ff:ff:ff:ff:ff:ff", false },
+		{ "iot", "00:00:00:00:00:00", false },
 		{ "iot", "24:0a:c4:12:34:5", false },
 		{ "iot", "24:0a:c4:12:34:567", false },
 		{ "iot", "24:0a:c4:12:34:5g", false },

@@ -204,6 +204,57 @@ test_roca(void **state)
 	BN_free(q);
 }
 
+/* Two numbers without small factors, d apart or a little more. */
+static const char *
+close_pair(const BIGNUM *p, int bits)
+{
+	BIGNUM		*q = BN_new(), *n = BN_new();
+	const char	*why;
+
+	do {
+		assert_int_equal(BN_one(q) == 1 && BN_lshift(q, q, bits) == 1 &&
+		    BN_add(q, q, p) == 1, 1);
+		do
+			assert_int_equal(BN_add_word(q, 2), 1);
+		while (BN_check_prime(q, ctx, NULL) != 1);
+		assert_int_equal(BN_mul(n, p, q, ctx), 1);
+		why = weak(n);
+	} while (why != NULL && strstr(why, "small factor") != NULL);
+	BN_free(q);
+	BN_free(n);
+	return why;
+}
+
+/*
+ * Primes next to each other, and half of their length apart, are found by
+ * Fermat; primes that are 2^900 apart are not, and need not be.
+ */
+static void
+test_close(void **state)
+{
+	BIGNUM	*p = NULL, *n = BN_new();
+
+	assert_true(BN_hex2bn(&p,
+	    "e170b33839263059f28c105d1fb17c2390c192cfd3ac94af0f21ddb66cad4a26"
+	    "8d116ece1738f7d93d9c172411e20b8f6b0d549b6f03675a1600a35a099950d8"
+	    "36f675cc81e74ef5e8e25d940ed904759531985d5d9dc9f81818e811892f902b"
+	    "d23f0824128b2f330c5c7fd0a6a3a4506513270e269e0d37f2a74de452e6b439") > 0);
+	assert_int_equal(BN_num_bits(p), 1024);
+	while (BN_check_prime(p, ctx, NULL) != 1)
+		assert_int_equal(BN_add_word(p, 2), 1);
+	assert_string_equal(close_pair(p, 1),
+	    "a modulus of two primes that are too close");
+	assert_string_equal(close_pair(p, 500),
+	    "a modulus of two primes that are too close");
+	assert_null(close_pair(p, 900));
+	/* one prime, twice */
+	assert_int_equal(BN_sqr(n, p, ctx), 1);
+	assert_string_equal(weak(n),
+	    "a modulus of two primes that are too close");
+	BN_free(p);
+	BN_free(n);
+}
+
 int
 main(void)
 {
@@ -213,6 +264,7 @@ main(void)
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_factors),
 		cmocka_unit_test(test_roca),
+		cmocka_unit_test(test_close),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
