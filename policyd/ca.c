@@ -167,8 +167,10 @@ cert_due(uint64_t nb, uint64_t na, size_t len, const struct ca *above)
 
 	if (now > above->not_after)
 		return false;
-	if (len == 0 || now < nb)
+	if (len == 0)
 		return true;
+	if (now < nb)		/* the CA's own begin, or a clock set back? */
+		return now - SKEW < nb && nb > above->not_before;
 	return now >= nb + (na - nb) / 3 * 2 && na < above->not_after &&
 	    now - SKEW + conf->leaf_lifetime > na;
 }

@@ -164,7 +164,7 @@ const char *const store_schema[] = {
 	"	generation INTEGER NOT NULL,"
 	"	algorithm INTEGER NOT NULL,"
 	"	names BLOB NOT NULL,"
-	"	serial BLOB NOT NULL UNIQUE,"
+	"	serial BLOB NOT NULL,"
 	"	public BLOB NOT NULL,"
 	"	not_before INTEGER NOT NULL,"
 	"	not_after INTEGER NOT NULL,"
@@ -172,6 +172,8 @@ const char *const store_schema[] = {
 	"	certificate BLOB"
 	");"
 	"CREATE INDEX ca_use ON ca (profile, generation);"
+	"CREATE INDEX ca_serial ON ca (serial);"	/* an installed one may
+							   have that of another */
 	/* crl.c: asked is the highest number that keyd may have signed, the
 	 * others are of the CRL in der, which is NULL before the first */
 	"CREATE TABLE crl ("
