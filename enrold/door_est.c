@@ -125,12 +125,25 @@ answered(struct conn *c, const void *msg, const struct refusal *why, void *ctx)
 	conn_reply(c, &r);
 }
 
+int
+est_bound(const struct conn *c, const struct csr *csr, struct refusal *why)
+{
+	uint8_t	binding[32];
+
+	if (csr->password[0] == '\0')
+		return 0;
+	if (conn_binding(c, binding) == 0)
+		return est_binding(csr, binding, why);
+	refusal_set(why, R_ENR_CSR_BINDING, "challengePassword",
+	    "none where there is no TLS", "one");
+	return -1;
+}
+
 /* The request itself, checked as far as enrold can. 0; or -1 with why. */
 static int
 read_request(struct conn *c, enum est_operation op, uint8_t *der, size_t size,
     struct csr *csr, struct refusal *why)
 {
-	uint8_t	binding[32];
 	size_t	len;
 
 	if (est_csr(conn_request(c), der, size, &len, why) == -1 ||
@@ -140,11 +153,7 @@ read_request(struct conn *c, enum est_operation op, uint8_t *der, size_t size,
 	 * (RFC 7030, 4.4.1). */
 	if (op != EST_KEYGEN && csr_verify(csr, why) == -1)
 		return -1;
-	if (csr->password[0] == '\0')
-		return 0;
-	if (conn_binding(c, binding) == -1)
-		memset(binding, 0, sizeof(binding));
-	return est_binding(csr, binding, why);
+	return est_bound(c, csr, why);
 }
 
 /*

@@ -185,6 +185,7 @@ enrol(struct conn *c, struct json_request *q)
 	}
 	if (csr_parse(q->csr, q->csr_len, &csr, &why) == -1 ||
 	    csr_verify(&csr, &why) == -1 ||
+	    est_bound(c, &csr, &why) == -1 ||
 	    (!a.renew && ticket(c, q, &csr, &why) == -1)) {
 		conn_refuse(c, &why);
 		return;

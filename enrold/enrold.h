@@ -180,6 +180,9 @@ void	route(struct conn *);
 
 void	json_serve(struct conn *);
 void	est_serve(struct conn *);
+/* A request with a challenge password is for this connection alone, at
+ * whichever door (RFC 7030, 3.5). 0; or -1 with why. */
+int	est_bound(const struct conn *, const struct csr *, struct refusal *why);
 void	ocsp_serve(struct conn *);
 void	crl_serve(struct conn *);
 void	ca_serve(struct conn *);

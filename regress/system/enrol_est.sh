@@ -6,7 +6,7 @@
 . "$TOP/regress/system/world.sh"
 . "$TOP/regress/tools/enrol.sh"
 need_root
-need ip runsv jq openssl curl
+need ip runsv jq openssl curl pki
 
 world_new
 CA_PROFILES="$(ca_profiles)
@@ -129,6 +129,8 @@ bound() {
 T=$(ticket ca $M2)
 like "a request bound to another connection is refused" "$(bound "$W/d/wrong" $M2 "$T" changed)" ENR-020
 like "one bound to this is not" "$(bound "$W/d/right" $M2 "$T")" '^HTTP/1.1 200 OK'
+is "nor can it go by another door" "$(http ca --json "{\"csr\":\"$(tr -d '\n' <"$W/d/wrong.b64")\",\"ticket\":\"$T\"}" \
+    "http://$CA_AT:8888/req_client_cert" | code)" ENR-020
 
 # ---- OCSP ------------------------------------------------------------------------
 
@@ -157,6 +159,32 @@ http ca "http://$CA_AT:8080/ocsp/nonsense" >"$W/d/resp"
 like "GET of nonsense" "$(openssl ocsp -respin "$W/d/resp" 2>&1)" malformedrequest
 is "POST of another type" "$(http ca -d x "http://$CA_AT:8080/ocsp" | code)" ENR-008
 ok "each refusal is counted" await 10 eval '[ "$(count_of ca enrold ENR-022)" -ge 2 ]'
+
+# ---- the examples of provd-enrol(7), as they stand there ------------------------
+
+mkdir "$W/page"
+cp "$W/ca/root.pem" "$W/ca/issuing.pem" "$W/page"
+echo 'libtls { version_max = 1.3 }' >"$W/page/strongswan.conf"
+M=24:0a:c4:12:34:56
+key_csr "$W/page/new" $M
+n=0 block=
+example() {
+	TICKET=$T in_ns ca env STRONGSWAN_CONF=strongswan.conf bash -o pipefail -ec "cd '$W/page'; $1"
+}
+T=$(ticket ca $M)
+while IFS= read -r line; do
+	case $line in
+	.Bd*) block= ;;
+	.Ed)
+		n=$((n + 1))
+		[[ $block != *"pki --est"* ]] || T=$(ticket ca $M)
+		ok "example $n: $(head -n 1 <<<"$block" | cut -c 1-50)" example "$block"
+		;;
+	*) block+=$line$'\n' ;;
+	esac
+done < <(sed -n '/^\.Sh EXAMPLES/,/^\.Sh SEE/p' "$TOP/man/provd-enrol.7" | sed 's/\\e/\\/g; s/ca\.example\.org/192.0.2.1/g')
+is "all of them" $n 7
+is "of the same name" "$(openssl x509 -in "$W/page/new.crt" -noout -subject -nameopt RFC2253)" "subject=CN=$M"
 
 node_stop ca
 ok "no sanitizer spoke" world_sanitized_clean
