@@ -73,6 +73,31 @@ is "a renewal" "$(cat "$W/status") $(answer Content-Type)" "200 application/pkcs
 p7_pem "$W/d/new.p7" >"$W/d/new.crt"
 is "is of the new key" "$(openssl x509 -in "$W/d/new.crt" -noout -pubkey)" "$(openssl pkey -in "$W/d/new.key" -pubout)"
 
+# Every kind of key and signature, through the few algorithms that enrold has.
+sign() {	# sign NAME KEY-ARGUMENT... -- REQ-ARGUMENT...: $W/d/NAME.csr
+	local f=$W/d/$1 key=()
+	shift
+	while [ "$1" != -- ]; do
+		key+=("$1")
+		shift
+	done
+	shift
+	openssl genpkey "${key[@]}" -out "$f.key" 2>/dev/null &&
+	    openssl req -new -key "$f.key" -subj "/CN=${f##*/}" "$@" -out "$f.csr"
+}
+P384=(-algorithm EC -pkeyopt ec_paramgen_curve:P-384)
+RSA=(-algorithm RSA -pkeyopt rsa_keygen_bits:3072)
+sign a.example.org "${P384[@]}" -- -sha384
+sign b.example.org "${P384[@]}" -- -sha512
+sign c.example.org "${RSA[@]}" -- -sha384 -addext subjectAltName=DNS:c.example.org
+sign d.example.org "${RSA[@]}" -- -sha512 -sigopt rsa_padding_mode:pss
+for n in a b c d; do
+	n=$n.example.org
+	ok "a certificate for $n" enrol_est ca "$W/d/$n" $n "$(ticket ca $n strong)"
+done
+sign e.example.org "${P384[@]}" -- -sha1
+is "none for SHA-1" "$(enroll simpleenroll "$W/d/e.example.org" -u "e.example.org:$(ticket ca e.example.org strong)" | code)" ENR-016
+
 # ---- serverkeygen --------------------------------------------------------------
 
 key_csr "$W/d/made" thing-7 rsa
