@@ -21,3 +21,10 @@ const struct hub_peer	enrold_peers[] = {
 	{ IPC_KEYD,	NULL, 0, false },
 };
 const size_t		enrold_npeers = N(enrold_peers);
+
+void
+enrold_down(enum ipc_role role)
+{
+	if (role == IPC_NETD)
+		conns_netd_gone();
+}

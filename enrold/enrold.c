@@ -24,13 +24,6 @@ link_up(enum ipc_role role, struct chan *c)
 }
 
 static void
-link_down(enum ipc_role role)
-{
-	if (role == IPC_NETD)
-		conns_netd_gone();
-}
-
-static void
 stop(void)
 {
 	log_info("ending");
@@ -85,7 +78,7 @@ main(int argc, char **argv)
 		.peers = enrold_peers,
 		.npeers = enrold_npeers,
 		.up = link_up,
-		.down = link_down,
+		.down = enrold_down,
 	};
 	if ((hub = hub_connect(&hc)) == -1)
 		fatal("hub: %s", path);

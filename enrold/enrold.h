@@ -153,6 +153,8 @@ struct reply {
 void	conn_reply(struct conn *, const struct reply *);
 /* An error object of the JSON door. */
 void	conn_refuse(struct conn *, const struct refusal *);
+void	conn_refuse_why(struct conn *, enum reason, const char *field,
+	    const char *expected, const char *seen);
 /* A refusal that is no answer of HTTP: counted, the first of a kind logged. */
 void	conn_count(const struct conn *, const struct refusal *);
 /* What happens if the connection goes before it was answered; or NULL. */
