@@ -334,6 +334,7 @@ void		 enrol_start(void);	/* after ca_start(): files, log, orphans */
 void		 enrol_up(enum ipc_role);
 void		 enrol_down(enum ipc_role);
 void		 enrol_tick(uint64_t mono_ms);
+void		 enrol_warnings(service_warn_fn, void *arg);
 
 /* ---- ocsp.c, control_ca.c, control_cert.c --------------------------------- */
 

@@ -512,6 +512,12 @@ files_turn(enum reason r, void *arg)
 		store_after_commit(files_turn, NULL);
 }
 
+bool
+files_broken(void)
+{
+	return files.broken;
+}
+
 /* Again, where it could not be written. */
 void
 files_tick(void)

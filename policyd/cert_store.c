@@ -138,6 +138,19 @@ issued_valid(const char *name, uint64_t now, unsigned max)
 	return (unsigned)one_int(st);
 }
 
+unsigned
+issued_orphans(uint64_t before, uint64_t now, unsigned max)
+{
+	static struct store_sql	 get = STORE_SQL("SELECT count(*) FROM"
+	    " (SELECT 1 FROM cert WHERE state < 2 AND id > 0 AND state = 1"
+	    " AND requested < ?1 AND not_after > ?2 AND revoked = 0"
+	    " LIMIT ?3)");
+	sqlite3_stmt		*st = store_stmt(&get);
+
+	store_bind(st, "iii", (int64_t)before, (int64_t)now, (int64_t)max);
+	return (unsigned)one_int(st);
+}
+
 enum key_use
 issued_key(const uint8_t key[HASH_LEN], const char *name,
     const struct intent *in, struct issued *same)

@@ -7,7 +7,7 @@
  */
 #include <sys/queue.h>
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +20,8 @@
 #define KEYD_SPARE	8	/* of its window, for identity and audit */
 #define SKEW		300	/* s that a leaf begins before it was issued */
 #define TAKEN_MAX	256
+#define ORPHAN_AGE	600	/* s until one is told of in the status */
+#define ORPHANS_MAX	1000
 #define RECORDS		60	/* refusals on record in a minute; more are counted */
 
 struct waiter {
@@ -617,6 +619,30 @@ enrold_taken(struct chan *c, const struct ipc_call *call, const void *arg)
 		return 0;
 	memcpy(en.taken[en.ntaken++], m->serial.data, SERIAL_LEN);
 	return 0;
+}
+
+/* ---- what an operator should know ---- */
+
+/* Who lost the answer asks again, soon: what is older is nobody's. */
+void
+enrol_warnings(service_warn_fn fn, void *arg)
+{
+	uint64_t	now = clock_trusted();
+	char		n[24];
+	struct why	why;
+	unsigned	orphans;
+
+	if (files_broken()) {
+		why_set(&why, R_CRT_FILES, NULL, NULL, NULL);
+		fn("issued", &why, arg);
+	}
+	orphans = issued_orphans(now - ORPHAN_AGE, now, ORPHANS_MAX);
+	if (orphans == 0)
+		return;
+	snprintf(n, sizeof(n), "%u%s", orphans, orphans == ORPHANS_MAX ?
+	    " or more" : "");
+	why_set(&why, R_CRT_ORPHAN, "certificates", "0", n);
+	fn("issued", &why, arg);
 }
 
 /* ---- start, and time ---- */

@@ -113,6 +113,8 @@ unsigned	 issued_valid(const char *name, uint64_t now, unsigned max);
 /* The newest of the name. */
 bool		 issued_newest(const char *name, struct issued *);
 int64_t		 issued_last(void);	/* the highest id, 0: none */
+/* Valid ones asked for before then that nobody is known to have, up to max. */
+unsigned	 issued_orphans(uint64_t before, uint64_t now, unsigned max);
 
 enum issued_status { ST_ALL, ST_VALID, ST_REVOKED, ST_EXPIRED, ST_ORPHAN };
 struct issued_filter {
@@ -155,6 +157,7 @@ enum reason	 files_ensure(const struct issued *);
 /* Every row up to this id has its files: the next start begins there. */
 void		 files_known(int64_t id);
 void		 files_tick(void);
+bool		 files_broken(void);	/* the last write failed */
 size_t		 pem_text(char *buf, size_t size, const char *label,
 		    const uint8_t *der, size_t len);
 

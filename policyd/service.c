@@ -57,4 +57,5 @@ service_warnings(service_warn_fn fn, void *arg)
 		return;
 	ca_warnings(fn, arg);
 	crl_warnings(fn, arg);
+	enrol_warnings(fn, arg);
 }

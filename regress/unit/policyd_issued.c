@@ -279,6 +279,23 @@ test_mark(void **state)
 	all_kept();
 }
 
+static enum reason	warning;
+
+static void
+see_warning(const char *about, const struct why *why, void *arg)
+{
+	assert_string_equal(about, "issued");
+	warning = why->reason;
+}
+
+static enum reason
+warned(void)
+{
+	warning = R_OK;
+	enrol_warnings(see_warning, NULL);
+	return warning;
+}
+
 /*
  * A log that cannot be written stands for a full disk: nobody is answered,
  * nothing more is issued, and nothing is lost.
@@ -307,6 +324,7 @@ test_no_room(void **state)
 	assert_int_equal(answers[nasked - 1].reason, R_CRT_FILES);
 	assert_int_equal(answers[nasked - 2].reason, R_CRT_FILES);
 	n = keyd_asked;
+	assert_int_equal(warned(), R_CRT_FILES);
 	assert_refused(&m[0], R_CRT_FILES, "issued");
 	assert_refused(&m[2], R_CRT_FILES, "issued");
 	assert_int_equal(keyd_asked, n);
@@ -392,11 +410,16 @@ test_orphans(void **state)
 	assert_int_equal(found("", "", ST_ORPHAN), 1);
 	assert_int_equal(found(MAC2, "iot", ST_ORPHAN), 1);
 	assert_int_equal(log_lines(last_seen.serial), 1);
+	/* The status says so, once nobody can be waiting for it. */
+	assert_int_equal(warned(), R_OK);
+	clock_set(NOW + 700);
+	assert_int_equal(warned(), R_CRT_ORPHAN);
 	/* An operator ends it; then its request is worth nothing. */
 	i = last_seen;
 	assert_int_equal(issued_revoke(&i, CRL_CESSATION, "test", &why), R_OK);
 	assert_int_equal(found("", "", ST_ORPHAN), 0);
 	assert_int_equal(found("", "", ST_REVOKED), 1);
+	assert_int_equal(warned(), R_OK);
 	assert_int_equal(issued_status(i.serial, SERIAL_LEN, NOW, &i),
 	    CERT_REVOKED);
 	assert_refused(&n, R_CRT_KEY_REVOKED, "key");
