@@ -293,7 +293,7 @@ on_sign(struct chan *c, const struct ipc_call *call, const void *msg)
 {
 	const struct msg_tls_sign_req	*m = msg;
 	struct msg_tls_sign_rep		 rep;
-	EVP_MD_CTX			*ctx = EVP_MD_CTX_new();
+	EVP_MD_CTX			*ctx;
 	EVP_PKEY_CTX			*pctx;
 	uint8_t				 sig[256];
 	size_t				 n = sizeof(sig);
@@ -301,10 +301,9 @@ on_sign(struct chan *c, const struct ipc_call *call, const void *msg)
 	w.signatures++;
 	if (w.refuse_keyd)
 		return chan_refuse(c, call, R_KEY_NO_TPM);
-	if (w.mute_keyd) {
-		EVP_MD_CTX_free(ctx);
+	if (w.mute_keyd)
 		return 0;
-	}
+	ctx = EVP_MD_CTX_new();
 	assert_int_equal(m->scheme, m->key == 4 ? 0x0804 : 0x0403);
 	assert_int_equal(EVP_DigestSignInit(ctx, &pctx, EVP_sha256(), NULL,
 	    m->key == 4 ? w.rsa_key : w.ec_key), 1);
