@@ -2,7 +2,7 @@
  * The client of the certificate service, on a laptop that programs devices
  * or on the device itself.
  *
- * http.c knows HTTP and TLS, enrol_key.c keys and requests, enrol_tpm.c
+ * http.c knows TLS and http_reply.c HTTP, enrol_key.c keys and requests, enrol_tpm.c
  * keys in a TPM, enrol_ask.c the two protocols, enrol_check.c what an answer must be, enrol_store.c the
  * directory; enrol.c asks, waits, asks again.
  */
@@ -61,6 +61,26 @@ struct http_reply {
 	char		*body;		/* NUL-terminated; the caller frees */
 	size_t		 len;
 };
+
+/* ---- http_reply.c ------------------------------------------------------ */
+
+enum reply_step {
+	REPLY_MORE,
+	REPLY_WHOLE,
+	REPLY_LONG,		/* longer than we take */
+	REPLY_CUT,		/* the end came in the middle */
+	REPLY_BAD		/* no HTTP */
+};
+
+struct reply_reader;
+
+/* Reads into reply, whose body is allocated now. */
+struct reply_reader *reply_begin(struct http_reply *);
+/* Bytes as they come; len 0 is the end of them. */
+enum reply_step reply_feed(struct reply_reader *, const char *, size_t len);
+void	reply_end(struct reply_reader *);
+
+/* ---- http.c, again ----------------------------------------------------- */
 
 /* One request on a connection of its own. */
 enum outcome http_call(const struct http_call *, struct http_reply *,
@@ -135,6 +155,11 @@ struct answer {
 	json_t		*refused;	/* the server's error object, or NULL */
 };
 
+/* What an answer says: pure. The certificate, or why not, into answer. */
+enum outcome answer_json(const struct http_reply *, struct answer *,
+	    char text[WHY_MAX]);
+enum outcome answer_p7(const struct http_reply *, struct answer *,
+	    STACK_OF(X509) **, char text[WHY_MAX]);
 enum outcome ask_cert(const struct ask *, struct answer *, char text[WHY_MAX]);
 /* The CA certificates, from a server that nobody vouches for yet. */
 enum outcome ask_chain(const struct ask *, STACK_OF(X509) **,

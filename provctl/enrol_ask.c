@@ -149,6 +149,21 @@ wrong_type(const struct http_reply *r, const char *want, char text[WHY_MAX])
 /* ---- JSON -------------------------------------------------------------- */
 
 static enum outcome
+json_open(const struct http_reply *r, struct answer *a, json_t **out,
+    char text[WHY_MAX])
+{
+	if (r->status != 200)
+		return refused(r, a, text);
+	if (strcmp(r->type, "application/json") != 0)
+		return wrong_type(r, "application/json", text);
+	*out = json_loadb(r->body, r->len, JSON_REJECT_DUPLICATES, NULL);
+	if (!json_is_object(*out) || strcmp(text_of(*out, "status"), "ok") != 0)
+		return why(text, NEVER, "the answer is not the JSON that was "
+		    "expected");
+	return DONE;
+}
+
+static enum outcome
 json_call(const struct ask *q, json_t *body, struct http_reply *r,
     struct answer *a, json_t **out, char text[WHY_MAX])
 {
@@ -168,17 +183,7 @@ json_call(const struct ask *q, json_t *body, struct http_reply *r,
 	h.len = strlen(dump);
 	w = http_call(&h, r, text);
 	freezero(dump, h.len);
-	if (w != DONE)
-		return w;
-	if (r->status != 200)
-		return refused(r, a, text);
-	if (strcmp(r->type, "application/json") != 0)
-		return wrong_type(r, "application/json", text);
-	*out = json_loadb(r->body, r->len, JSON_REJECT_DUPLICATES, NULL);
-	if (!json_is_object(*out) || strcmp(text_of(*out, "status"), "ok") != 0)
-		return why(text, NEVER, "the answer is not the JSON that was "
-		    "expected");
-	return DONE;
+	return w == DONE ? json_open(r, a, out, text) : w;
 }
 
 /* "2026-11-26T14:00:00Z"; 0 if it is none. */
@@ -214,6 +219,18 @@ json_cert(const json_t *o, struct answer *a, char text[WHY_MAX])
 	return DONE;
 }
 
+enum outcome
+answer_json(const struct http_reply *r, struct answer *a, char text[WHY_MAX])
+{
+	enum outcome	 w;
+	json_t		*o = NULL;
+
+	if ((w = json_open(r, a, &o, text)) == DONE)
+		w = json_cert(o, a, text);
+	json_decref(o);
+	return w;
+}
+
 static enum outcome
 json_ask(const struct ask *q, struct answer *a, char text[WHY_MAX])
 {
@@ -241,6 +258,29 @@ json_ask(const struct ask *q, struct answer *a, char text[WHY_MAX])
 
 /* ---- EST --------------------------------------------------------------- */
 
+enum outcome
+answer_p7(const struct http_reply *r, struct answer *a,
+    STACK_OF(X509) **certs, char text[WHY_MAX])
+{
+	uint8_t	*der;
+	size_t	 len;
+
+	*certs = NULL;
+	if (r->status == 202) {		/* RFC 7030, 4.2.3 */
+		a->retry_after = r->retry_after;
+		return why(text, AGAIN, "the server has not decided yet");
+	}
+	if (r->status != 200)
+		return refused(r, a, text);
+	if (strcmp(r->type, "application/pkcs7-mime") != 0)
+		return wrong_type(r, "application/pkcs7-mime", text);
+	if ((der = unbase64(r->body, r->len, &len)) != NULL)
+		*certs = p7_certs(der, len);
+	free(der);
+	return *certs != NULL ? DONE : why(text, NEVER, "the answer is no "
+	    "PKCS#7 with certificates");
+}
+
 static enum outcome
 est_call(const struct ask *q, const char *operation, struct http_reply *r,
     struct answer *a, STACK_OF(X509) **certs, char text[WHY_MAX])
@@ -250,8 +290,6 @@ est_call(const struct ask *q, const char *operation, struct http_reply *r,
 				     .method = "GET", .deadline = q->deadline,
 				     .accept = "application/pkcs7-mime" };
 	char			 path[128], *body = NULL;
-	uint8_t			*der;
-	size_t			 len;
 	enum outcome		 w;
 
 	*certs = NULL;
@@ -274,21 +312,7 @@ est_call(const struct ask *q, const char *operation, struct http_reply *r,
 	}
 	w = http_call(&h, r, text);
 	free(body);
-	if (w != DONE)
-		return w;
-	if (r->status == 202) {		/* RFC 7030, 4.2.3 */
-		a->retry_after = r->retry_after;
-		return why(text, AGAIN, "the server has not decided yet");
-	}
-	if (r->status != 200)
-		return refused(r, a, text);
-	if (strcmp(r->type, "application/pkcs7-mime") != 0)
-		return wrong_type(r, "application/pkcs7-mime", text);
-	if ((der = unbase64(r->body, r->len, &len)) != NULL)
-		*certs = p7_certs(der, len);
-	free(der);
-	return *certs != NULL ? DONE : why(text, NEVER, "the answer is no "
-	    "PKCS#7 with certificates");
+	return w == DONE ? answer_p7(r, a, certs, text) : w;
 }
 
 static enum outcome

@@ -17,11 +17,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifdef HAVE_LLHTTP
-#include <llhttp.h>
-#else
-#include <http_parser.h>
-#endif
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -30,15 +25,6 @@
 #include "secret.h"
 
 #define HEAD_MAX	2048
-#define BYTES_MAX	(HTTP_REPLY_MAX + 65536L)	/* with header and framing */
-
-#ifdef HAVE_LLHTTP
-typedef llhttp_t		parser_t;
-typedef llhttp_settings_t	settings_t;
-#else
-typedef http_parser		parser_t;
-typedef http_parser_settings	settings_t;
-#endif
 
 struct conn {
 	int		 fd;
@@ -318,163 +304,28 @@ receive(struct conn *c, char *buf, size_t size, size_t *len)
 
 /* ---- the answer -------------------------------------------------------- */
 
-struct reading {
-	struct http_reply	*reply;
-	char			 field[32], value[64];
-	size_t			 fieldlen, valuelen;
-	bool			 in_value, complete, too_long;
-};
-
-static void
-header_over(struct reading *r)
-{
-	size_t	i;
-
-	r->field[r->fieldlen] = r->value[r->valuelen] = '\0';
-	if (strcasecmp(r->field, "content-type") == 0) {
-		for (i = 0; r->value[i] != '\0' && strchr("; \t",
-		    r->value[i]) == NULL; i++)
-			r->reply->type[i] = (char)tolower(
-			    (unsigned char)r->value[i]);
-		r->reply->type[i] = '\0';
-	} else if (strcasecmp(r->field, "retry-after") == 0 &&
-	    strspn(r->value, "0123456789") == r->valuelen && r->valuelen < 7)
-		r->reply->retry_after = (uint32_t)strtoul(r->value, NULL, 10);
-	r->fieldlen = r->valuelen = 0;
-	r->in_value = false;
-}
-
-/* What is too long for us is cut: it is none that we look for. */
-static void
-collect(char *to, size_t size, size_t *have, const char *at, size_t len)
-{
-	if (len > size - 1 - *have)
-		len = size - 1 - *have;
-	memcpy(to + *have, at, len);
-	*have += len;
-}
-
-static int
-on_field(parser_t *p, const char *at, size_t len)
-{
-	struct reading	*r = p->data;
-
-	if (r->in_value)
-		header_over(r);
-	collect(r->field, sizeof(r->field), &r->fieldlen, at, len);
-	return 0;
-}
-
-static int
-on_value(parser_t *p, const char *at, size_t len)
-{
-	struct reading	*r = p->data;
-
-	r->in_value = true;
-	collect(r->value, sizeof(r->value), &r->valuelen, at, len);
-	return 0;
-}
-
-static int
-on_headers(parser_t *p)
-{
-	struct reading	*r = p->data;
-
-	if (r->in_value)
-		header_over(r);
-	r->reply->status = p->status_code;
-	return 0;
-}
-
-static int
-on_body(parser_t *p, const char *at, size_t len)
-{
-	struct reading	*r = p->data;
-
-	if (len > HTTP_REPLY_MAX - r->reply->len) {
-		r->too_long = true;
-		return -1;
-	}
-	memcpy(r->reply->body + r->reply->len, at, len);
-	r->reply->len += len;
-	return 0;
-}
-
-static int
-on_complete(parser_t *p)
-{
-	struct reading	*r = p->data;
-
-	/* 1xx: the answer comes yet */
-	if (r->reply->status >= 200)
-		r->complete = true;
-	return 0;
-}
-
-static const settings_t	settings = {
-	.on_header_field = on_field,
-	.on_header_value = on_value,
-	.on_headers_complete = on_headers,
-	.on_body = on_body,
-	.on_message_complete = on_complete,
-};
-
-static void
-parser_begin(parser_t *p, struct reading *r)
-{
-#ifdef HAVE_LLHTTP
-	llhttp_init(p, HTTP_RESPONSE, &settings);
-#else
-	http_parser_init(p, HTTP_RESPONSE);
-#endif
-	p->data = r;
-}
-
-/* len 0: the connection ended. */
-static bool
-parser_feed(parser_t *p, const char *buf, size_t len)
-{
-#ifdef HAVE_LLHTTP
-	return (len > 0 ? llhttp_execute(p, buf, len) : llhttp_finish(p)) ==
-	    HPE_OK;
-#else
-	return http_parser_execute(p, &settings, buf, len) == len &&
-	    HTTP_PARSER_ERRNO(p) == HPE_OK;
-#endif
-}
-
 static enum outcome
 read_reply(struct conn *c, struct http_reply *reply)
 {
-	struct reading	r = { .reply = reply };
-	parser_t	parser;
-	enum outcome	w;
-	size_t		len, total = 0;
-	char		buf[8192];
-	bool		good;
+	struct reply_reader	*r = reply_begin(reply);
+	enum reply_step		 step = REPLY_MORE;
+	enum outcome		 w = DONE;
+	size_t			 len;
+	char			 buf[8192];
 
-	if ((reply->body = malloc(HTTP_REPLY_MAX + 1)) == NULL)
-		abort();
-	parser_begin(&parser, &r);
-	while (!r.complete) {
-		if ((w = receive(c, buf, sizeof(buf), &len)) != DONE)
-			return w;
-		total += len;
-		good = parser_feed(&parser, buf, len);
-		if (r.complete)
-			break;
-		if (r.too_long || total > BYTES_MAX)
-			return why(c->text, NEVER, "the answer is longer than "
-			    "%d bytes", HTTP_REPLY_MAX);
-		if (len == 0)
-			return why(c->text, AGAIN, "the server closed the "
-			    "connection in the middle of its answer");
-		if (!good)
-			return why(c->text, NEVER, "the answer is not "
-			    "HTTP/1.1");
-	}
-	reply->body[reply->len] = '\0';
-	return DONE;
+	while (step == REPLY_MORE && w == DONE)
+		if ((w = receive(c, buf, sizeof(buf), &len)) == DONE)
+			step = reply_feed(r, buf, len);
+	reply_end(r);
+	if (step == REPLY_LONG)
+		w = why(c->text, NEVER, "the answer is longer than %d bytes",
+		    HTTP_REPLY_MAX);
+	else if (step == REPLY_CUT)
+		w = why(c->text, AGAIN, "the server closed the connection in "
+		    "the middle of its answer");
+	else if (step == REPLY_BAD)
+		w = why(c->text, NEVER, "the answer is not HTTP/1.1");
+	return w;
 }
 
 /* ---- the request ------------------------------------------------------- */
