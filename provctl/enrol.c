@@ -51,6 +51,7 @@ struct work {
 	uint8_t		*csr;
 	size_t		 csr_len;
 	bool		 renew;		/* with the certificate of old */
+	bool		 asked;		/* for a ticket, on the terminal */
 	uint64_t	 deadline;	/* of this round */
 };
 
@@ -180,6 +181,8 @@ options(struct work *w)
 		return args_wrong(bad, a->opt[OPT_SERVER]);
 	if (args_number(a->opt[OPT_TIMEOUT], TIMEOUT_MAX, &s) == -1)
 		return -1;
+	if (s == 0)
+		return args_wrong("there is no answer in no time", NULL);
 	w->timeout = s * 1000;
 	if (a->opt[OPT_RENEW] != NULL && a->opt[OPT_DAEMON] != NULL)
 		return args_wrong("--daemon renews by itself", NULL);
@@ -212,24 +215,34 @@ take_ticket(struct work *w, const char *s)
 	return args_wrong("a ticket has 32 hexadecimal digits", NULL);
 }
 
-/* From its file, or typed on a terminal; there need not be one. */
 static int
-get_ticket(struct work *w)
+ticket_file(struct work *w, const char *path)
 {
-	const char	*path = w->args->opt[OPT_TICKET_FILE];
-	char		 line[256], *text;
-	size_t		 len;
-	int		 r;
+	char	*text;
+	size_t	 len;
+	int	 r;
 
-	if (path != NULL) {
-		if ((text = file_get(path, 256, &len)) == NULL)
-			return -1;
-		r = take_ticket(w, text);
-		freezero(text, len);
-		return r;
-	}
-	if (w->args->opt[OPT_CLIENT] != NULL || !isatty(STDIN_FILENO))
+	if (path == NULL)
 		return 0;
+	if ((text = file_get(path, 256, &len)) == NULL)
+		return -1;
+	r = take_ticket(w, text);
+	freezero(text, len);
+	return r;
+}
+
+/* Typed on a terminal, if there is one; there need not be one. */
+static int
+ticket_typed(struct work *w)
+{
+	const struct args	*a = w->args;
+	char			 line[256];
+	int			 r;
+
+	if (w->renew || w->asked || a->opt[OPT_TICKET_FILE] != NULL ||
+	    a->opt[OPT_CLIENT] != NULL || !isatty(STDIN_FILENO))
+		return 0;
+	w->asked = true;
 	if (terminal_ask(STDIN_FILENO, "Ticket (empty: none): ", line,
 	    sizeof(line)) == -1)
 		return args_wrong("no ticket was typed", NULL);
@@ -670,7 +683,8 @@ one_round(struct work *w)
 	}
 	if (r != 0)
 		goto out;
-	if (get_anchors(w) == -1 || tls_begin(w) == -1 || get_key(w) == -1)
+	if (ticket_typed(w) == -1 || get_anchors(w) == -1 ||
+	    tls_begin(w) == -1 || get_key(w) == -1)
 		goto out;
 	status = attempts(w);
  out:
@@ -692,6 +706,9 @@ until_due(struct work *w)
 	}
 	due = renewal(w->old.cert, w->old.renew_after);
 	stored_free(&w->old);
+	/* a server that gives old certificates is not asked without a pause */
+	if (due < now_s() + ROUND_MIN / 1000)
+		due = now_s() + ROUND_MIN / 1000;
 	while ((now = now_s()) < due)
 		pause_ms((due - now < NAP ? due - now : NAP) * 1000);
 	return 0;
@@ -732,7 +749,7 @@ enrol_run(const struct args *a)
 
 	signal(SIGPIPE, SIG_IGN);
 	if (options(&w) == -1 ||
-	    (a->opt[OPT_RENEW] == NULL && get_ticket(&w) == -1))
+	    ticket_file(&w, a->opt[OPT_TICKET_FILE]) == -1)
 		goto out;
 	if (!w.url.tls)
 		fputs("provctl: without TLS everybody on the way can read the "

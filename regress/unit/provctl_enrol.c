@@ -168,6 +168,7 @@ test_usage(void **state)
 		{ "enrol --out x --server https://h --now", "goes with --renew" },
 		{ "enrol --out x --server https://h --timeout 1d",
 		    "not a number" },
+		{ "enrol --out x --server https://h --timeout 0", "no time" },
 		{ "enrol --out x --server https://h --ticket-file /nonexistent",
 		    "No such file" },
 	};
@@ -965,6 +966,79 @@ test_renew(void **state)
 	empty();
 }
 
+/* ---- a ticket that is typed, a daemon ------------------------------------- */
+
+static void
+enrol_line(char *l, size_t size, const char *more)
+{
+	snprintf(l, size, "enrol --key p256 --ca %s --out %s --server "
+	    "https://127.0.0.1:%d %s", ca_path, device, ca_port, more);
+}
+
+static void
+test_typed(void **state)
+{
+	const struct turn	turns[CA_TURNS] = { { .serve = serve_ticket } };
+	char			l[512];
+	int			master, slave, o, e;
+	pid_t			pid;
+
+	terminal(&master, &slave);
+	ca_begin(turns);
+	enrol_line(l, sizeof(l), "--profile iot --mac " MAC);
+	pid = provctl_begin(l, slave, &o, &e);
+	on_prompt(e, "Ticket (empty: none): ", master, TICKET "\n");
+	assert_int_equal(provctl_end(pid, o, e), EX_GOOD);
+	ca_end("typed");
+	assert_null(strstr(err, TICKET));
+	check_live("EC", 256);
+	empty();
+	/* nobody is asked for a ticket in vain */
+	enrol_line(l, sizeof(l), "--renew --mac " MAC);
+	pid = provctl_begin(l, slave, &o, &e);
+	assert_int_equal(provctl_end(pid, o, e), EX_REFUSED);
+	assert_null(strstr(err, "Ticket"));
+	close(slave);
+	close(master);
+	empty();
+}
+
+/* It enrols, says so, and stays; a refusal at the first time ends it. */
+static void
+test_daemon(void **state)
+{
+	const struct turn	turns[CA_TURNS] = { { .serve = serve_good } };
+	const struct turn	refusal[CA_TURNS] = { { .serve =
+				    serve_refusal } };
+	char			l[512];
+	int			o, e, status, null;
+	pid_t			pid;
+
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	ca_begin(turns);
+	enrol_line(l, sizeof(l), "--daemon --mac " MAC);
+	pid = provctl_begin(l, null, &o, &e);
+	on_prompt(o, "directory ", null, "");
+	ca_end("daemon");
+	check_live("EC", 256);
+	/* it holds the directory */
+	enrol_line(l, sizeof(l), "--renew --mac " MAC);
+	expect(l, EX_REFUSED, "another provctl is at work");
+	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+	assert_int_equal(kill(pid, SIGTERM), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	close(o);
+	close(e);
+	empty();
+	ca_begin(refusal);
+	enrol_line(l, sizeof(l), "--daemon --mac " MAC);
+	expect(l, EX_REFUSED, "CRT-014");
+	ca_end("refusal");
+	close(null);
+	empty();
+}
+
 /* ---- a key in a TPM ------------------------------------------------------ */
 
 static void
@@ -1128,6 +1202,8 @@ main(void)
 		cmocka_unit_test(test_slow),
 		cmocka_unit_test(test_est),
 		cmocka_unit_test(test_renew),
+		cmocka_unit_test(test_typed),
+		cmocka_unit_test(test_daemon),
 		cmocka_unit_test(test_tpm),
 		cmocka_unit_test(test_directory),
 	};

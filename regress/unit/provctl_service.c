@@ -649,6 +649,50 @@ test_sign_refused(void **state)
 	unlink(csr);
 }
 
+/* Typed, whatever the standard input is: there the request may be. */
+static void
+test_sign_typed(void **state)
+{
+	static const struct {
+		const char	*first, *second, *says;
+		int		 status;
+	} rows[] = {
+		{ "correct horse\n", "correct cow\n", "not the same",
+		    EX_REFUSED },
+		{ "short\n", "short\n", "at least 8", EX_REFUSED },
+		{ "correct horse\n", "correct horse\n", "signed", EX_GOOD },
+	};
+	const char	*csr = in_dir("csr"), *dir_of = in_dir("root");
+	int		 master, slave, o, e;
+	pid_t		 pid;
+	size_t		 i;
+
+	make_csr("ACME", "ACME Issuing CA 1", "P-256");
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		terminal(&master, &slave);
+		pid = provctl_begin(line("ca sign --offline %s --new-root %s",
+		    dir_of, csr), slave, &o, &e);
+		on_prompt(e, "New passphrase for the root key in", master,
+		    rows[i].first);
+		on_prompt(e, "The same again: ", master, rows[i].second);
+		assert_int_equal(provctl_end(pid, o, e), rows[i].status);
+		assert_non_null(strstr(err, rows[i].says));
+		assert_null(strstr(err, "horse"));
+		close(slave);
+		close(master);
+	}
+	check_chain(out, "ACME Root CA 1", NULL, 1825);
+	terminal(&master, &slave);
+	pid = provctl_begin(line("ca sign --offline %s %s", dir_of, csr),
+	    slave, &o, &e);
+	on_prompt(e, ": ", master, "correct horse\n");
+	assert_int_equal(provctl_end(pid, o, e), EX_GOOD);
+	close(slave);
+	close(master);
+	remove_root();
+	unlink(csr);
+}
+
 static void
 check_offline(const union ipc_any *m)
 {
@@ -732,6 +776,7 @@ main(void)
 		cmocka_unit_test(test_import_tickets),
 		cmocka_unit_test(test_sign),
 		cmocka_unit_test(test_sign_refused),
+		cmocka_unit_test(test_sign_typed),
 		cmocka_unit_test(test_init_offline),
 	};
 

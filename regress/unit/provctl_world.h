@@ -4,10 +4,12 @@
 #ifndef PROVCTL_WORLD_H
 #define PROVCTL_WORLD_H
 
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,15 +34,18 @@ slurp(int fd, char *buf, size_t size)
 	close(fd);
 }
 
-/* Words of a line, split at blanks; "-s SOCK" is put in front. */
-static int
-provctl(const char *line)
+/*
+ * Words of a line, split at blanks; "-s SOCK" is put in front. in is its
+ * standard input, and if that is a terminal its own; -1 leaves ours.
+ */
+static pid_t
+provctl_begin(const char *line, int in, int *o, int *e)
 {
 	struct args	 a;
-	char		*argv[32], *copy, *word, *save = NULL;
+	char		*argv[48], *copy, *word, *save = NULL;
 	char		 name[] = "provctl", s[] = "-s";
 	pid_t		 pid;
-	int		 o[2], e[2], argc = 0, status;
+	int		 op[2], ep[2], argc = 0, status;
 
 	assert_non_null(copy = strdup(line));
 	argv[argc++] = name;
@@ -50,14 +55,20 @@ provctl(const char *line)
 	    word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;
 	argv[argc] = NULL;
-	assert_int_equal(pipe(o), 0);
-	assert_int_equal(pipe(e), 0);
+	assert_int_equal(pipe(op), 0);
+	assert_int_equal(pipe(ep), 0);
 	fflush(stdout);
 	if ((pid = fork()) == 0) {
-		dup2(o[1], STDOUT_FILENO);
-		dup2(e[1], STDERR_FILENO);
-		close(o[0]);
-		close(e[0]);
+		if (in != -1) {
+			setsid();
+			dup2(in, STDIN_FILENO);
+			if (isatty(in))
+				ioctl(in, TIOCSCTTY, 0);
+		}
+		dup2(op[1], STDOUT_FILENO);
+		dup2(ep[1], STDERR_FILENO);
+		close(op[0]);
+		close(ep[0]);
 		if ((status = command_parse(argc, argv, &a)) == 0) {
 			if (a.help)
 				command_help(stdout, a.cmd);
@@ -67,14 +78,62 @@ provctl(const char *line)
 		fflush(stdout);
 		_exit(status);
 	}
-	close(o[1]);
-	close(e[1]);
-	slurp(o[0], out, sizeof(out));
-	slurp(e[0], err, sizeof(err));
+	close(op[1]);
+	close(ep[1]);
+	free(copy);
+	*o = op[0];
+	*e = ep[0];
+	return pid;
+}
+
+static int
+provctl_end(pid_t pid, int o, int e)
+{
+	int	status;
+
+	slurp(o, out, sizeof(out));
+	slurp(e, err, sizeof(err));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
-	free(copy);
 	return WEXITSTATUS(status);
+}
+
+static int
+provctl(const char *line)
+{
+	int	o, e;
+	pid_t	pid = provctl_begin(line, -1, &o, &e);
+
+	return provctl_end(pid, o, e);
+}
+
+/* A terminal: what is typed goes into the first, it is the second. */
+static inline void
+terminal(int *master, int *slave)
+{
+	assert_true((*master = posix_openpt(O_RDWR | O_NOCTTY)) != -1);
+	assert_int_equal(grantpt(*master), 0);
+	assert_int_equal(unlockpt(*master), 0);
+	assert_true((*slave = open(ptsname(*master), O_RDWR | O_NOCTTY)) !=
+	    -1);
+}
+
+/* Read up to and with this text, then type the answer. */
+static inline void
+on_prompt(int fd, const char *prompt, int master, const char *answer)
+{
+	char	got[4096];
+	size_t	len = 0;
+	ssize_t	n;
+
+	do {
+		n = read(fd, got + len, 1);
+		assert_int_equal(n, 1);
+		got[++len] = '\0';
+		assert_true(len < sizeof(got) - 1);
+	} while (strstr(got, prompt) == NULL);
+	assert_int_equal(write(master, answer, strlen(answer)),
+	    strlen(answer));
 }
 
 static void
