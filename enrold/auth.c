@@ -2,17 +2,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "hex.h"
 #include "wire.h"
-
-static int
-digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 int
 ticket_parse(const char *text, size_t len, uint8_t ticket[TICKET_LEN])
@@ -23,8 +14,8 @@ ticket_parse(const char *text, size_t len, uint8_t ticket[TICKET_LEN])
 	if (len != (size_t)2 * TICKET_LEN)
 		return -1;
 	for (i = 0; i < TICKET_LEN; i++) {
-		high = digit(text[2 * i]);
-		low = digit(text[2 * i + 1]);
+		high = hex_digit(text[2 * i]);
+		low = hex_digit(text[2 * i + 1]);
 		if (high == -1 || low == -1)
 			return -1;
 		ticket[i] = (uint8_t)(high << 4 | low);

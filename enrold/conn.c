@@ -391,6 +391,16 @@ conn_refuse(struct conn *c, const struct refusal *why)
 	conn_reply(c, &r);
 }
 
+void
+conn_refuse_why(struct conn *c, enum reason reason, const char *field,
+    const char *expected, const char *seen)
+{
+	struct refusal why;
+
+	refusal_set(&why, reason, field, expected, seen);
+	conn_refuse(c, &why);
+}
+
 /* ---- reading ---------------------------------------------------------------------- */
 
 static void

@@ -24,16 +24,6 @@ struct wait {
 };
 
 static void
-refuse(struct conn *c, enum reason reason, const char *field,
-    const char *expected, const char *seen)
-{
-	struct refusal	why;
-
-	refusal_set(&why, reason, field, expected, seen);
-	conn_refuse(c, &why);
-}
-
-static void
 wait_free(void *arg)
 {
 	freezero(arg, sizeof(struct wait));
@@ -58,7 +48,7 @@ serve_cacerts(struct conn *c)
 			    .more = BASE64, .blob = settings_cacerts() };
 
 	if (r.blob == NULL)
-		refuse(c, R_CRT_NO_CA, "cacerts", NULL, NULL);
+		conn_refuse_why(c, R_CRT_NO_CA, "cacerts", NULL, NULL);
 	else
 		conn_reply(c, &r);
 }
@@ -215,7 +205,7 @@ serve_enroll(struct conn *c, enum est_operation op, const char *label)
 		wait_free(w);
 	} else if (a.keygen && est_keygen(&csr, w->key, sizeof(w->key),
 	    &w->key_len) == -1) {
-		refuse(c, R_ENR_BUSY, "serverkeygen", NULL, NULL);
+		conn_refuse_why(c, R_ENR_BUSY, "serverkeygen", NULL, NULL);
 		wait_free(w);
 	} else {
 		a.ticket = has ? ticket : NULL;
@@ -234,22 +224,24 @@ est_serve(struct conn *c)
 	bool				 keygen, get;
 
 	if (est_path(q->path, &op, label) == -1) {
-		refuse(c, R_ENR_PATH, "path", "an operation of EST", q->path);
+		conn_refuse_why(c, R_ENR_PATH, "path", "an operation of EST",
+		    q->path);
 		return;
 	}
 	get = op == EST_CACERTS || op == EST_CSRATTRS;
 	if (get ? q->verb != VERB_GET && q->verb != VERB_HEAD :
 	    q->verb != VERB_POST)
-		refuse(c, R_ENR_METHOD, "method", get ? "GET" : "POST", NULL);
+		conn_refuse_why(c, R_ENR_METHOD, "method",
+		    get ? "GET" : "POST", NULL);
 	else if (!settings_profile(label, &keys, &keygen) && label[0] != '\0')
-		refuse(c, R_CRT_PROFILE, "label", "a profile", label);
+		conn_refuse_why(c, R_CRT_PROFILE, "label", "a profile", label);
 	else if (op == EST_CACERTS)
 		serve_cacerts(c);
 	else if (op == EST_CSRATTRS)
 		serve_csrattrs(c, keys);
 	else if (op == EST_KEYGEN &&
 	    (!keygen || (keys & 1U << SUBJECT_P256) == 0))
-		refuse(c, R_ENR_NO_KEYGEN, "serverkeygen",
+		conn_refuse_why(c, R_ENR_NO_KEYGEN, "serverkeygen",
 		    "a profile with server-keygen and P-256", label);
 	else
 		serve_enroll(c, op, label);

@@ -36,16 +36,6 @@ answer(struct conn *c, enum json_operation op, const struct json_member *m,
 	conn_reply(c, &r);
 }
 
-static void
-refuse(struct conn *c, enum reason reason, const char *field,
-    const char *expected, const char *seen)
-{
-	struct refusal why;
-
-	refusal_set(&why, reason, field, expected, seen);
-	conn_refuse(c, &why);
-}
-
 /* A device renews at two thirds of the time that its certificate has. */
 static void
 issued(struct conn *c, const void *msg, const struct refusal *why, void *ctx)
@@ -65,7 +55,7 @@ issued(struct conn *c, const void *msg, const struct refusal *why, void *ctx)
 	    m->certificate.data, m->certificate.len, &from, &to) == -1 ||
 	    pem_encode(m->certificate.data, m->certificate.len, "CERTIFICATE",
 	    pem, sizeof(pem)) == 0) {
-		refuse(c, R_CRT_NO_CA, NULL, NULL, NULL);
+		conn_refuse_why(c, R_CRT_NO_CA, NULL, NULL, NULL);
 		return;
 	}
 	hex(m->serial.data, m->serial.len, serial);
@@ -180,7 +170,8 @@ enrol(struct conn *c, struct json_request *q)
 	struct csr		 csr;
 
 	if (a.renew && conn_client(c)->kind == CLIENT_NONE) {
-		refuse(c, R_ENR_AUTH, "client certificate", "one", "none");
+		conn_refuse_why(c, R_ENR_AUTH, "client certificate", "one",
+		    "none");
 		return;
 	}
 	if (csr_parse(q->csr, q->csr_len, &csr, &why) == -1 ||
@@ -204,12 +195,12 @@ revoke_cert(struct conn *c, struct json_request *q)
 	struct msg_revoke_req	 m = { .reason = q->reason };
 
 	if (conn_door(c) == DOOR_PLAIN) {
-		refuse(c, R_ENR_DOOR, "operation", "a listener with TLS",
-		    "none");
+		conn_refuse_why(c, R_ENR_DOOR, "operation",
+		    "a listener with TLS", "none");
 		return;
 	}
 	if (who->kind != CLIENT_OURS) {
-		refuse(c, R_ENR_AUTH, "client certificate",
+		conn_refuse_why(c, R_ENR_AUTH, "client certificate",
 		    "one of this service", "none");
 		return;
 	}
@@ -234,7 +225,8 @@ status(struct conn *c, struct json_request *q)
 		q->serial_len = who->serial_len;
 	}
 	if (q->serial_len == 0) {
-		refuse(c, R_ENR_FIELD, "serial", "hex digits", "none");
+		conn_refuse_why(c, R_ENR_FIELD, "serial", "hex digits",
+		    "none");
 		return;
 	}
 	IPC_SET_BLOB(m.serial, q->serial, q->serial_len);
@@ -247,7 +239,7 @@ chain(struct conn *c, struct json_request *q)
 	const struct authority *a = settings_current();
 
 	if (a == NULL) {
-		refuse(c, R_CRT_NO_CA, NULL, NULL, NULL);
+		conn_refuse_why(c, R_CRT_NO_CA, NULL, NULL, NULL);
 		return;
 	}
 	answer(c, q->op, (const struct json_member[]){
@@ -264,11 +256,12 @@ crl(struct conn *c, struct json_request *q)
 	    .type = "application/json" };
 
 	if (a == NULL || a->crl == NULL) {
-		refuse(c, R_CRT_NO_CA, "CRL", NULL, NULL);
+		conn_refuse_why(c, R_CRT_NO_CA, "CRL", NULL, NULL);
 		return;
 	}
 	if (a->crl->len > CRL_JSON_MAX) {
-		refuse(c, R_ENR_DOOR, "operation", "the path /crl/", NULL);
+		conn_refuse_why(c, R_ENR_DOOR, "operation", "the path /crl/",
+		    NULL);
 		return;
 	}
 	r.blob = settings_crl_json();
@@ -311,12 +304,12 @@ json_serve(struct conn *c)
 	struct refusal			 why;
 
 	if (json_path(r->path, &op) == -1) {
-		refuse(c, R_ENR_PATH, "path", NULL, NULL);
+		conn_refuse_why(c, R_ENR_PATH, "path", NULL, NULL);
 		return;
 	}
 	if (!type_ok(r)) {
-		refuse(c, R_ENR_TYPE, "Content-Type", "application/json",
-		    NULL);
+		conn_refuse_why(c, R_ENR_TYPE, "Content-Type",
+		    "application/json", NULL);
 		return;
 	}
 	if ((q = malloc(sizeof(*q))) == NULL)

@@ -3,16 +3,6 @@
 
 #include "enrold.h"
 
-static void
-refuse(struct conn *c, enum reason reason, const char *field,
-    const char *expected, const char *seen)
-{
-	struct refusal why;
-
-	refusal_set(&why, reason, field, expected, seen);
-	conn_refuse(c, &why);
-}
-
 /* The number in "/crl/issuing-N.crl"; 0 if the path is not of that form. */
 static unsigned
 number(const char *path, const char *before, const char *behind)
@@ -33,7 +23,8 @@ give(struct conn *c, struct blob *b, const char *type)
 	struct reply r = { .status = 200, .type = type, .blob = b };
 
 	if (b == NULL)
-		refuse(c, R_ENR_PATH, "path", NULL, conn_request(c)->path);
+		conn_refuse_why(c, R_ENR_PATH, "path", NULL,
+		    conn_request(c)->path);
 	else
 		conn_reply(c, &r);
 }

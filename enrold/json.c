@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hex.h"
 #include "wire.h"
 
 #define DEPTH_MAX	4
@@ -120,16 +121,6 @@ take_profile(struct json_request *r, const char *s, size_t len,
 	return 0;
 }
 
-static int
-digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Hex digits as openssl writes them, or with a colon between the octets. */
 static int
 take_serial(struct json_request *r, const char *s, size_t len,
@@ -137,15 +128,17 @@ take_serial(struct json_request *r, const char *s, size_t len,
 {
 	uint8_t	out[20];
 	size_t	i, n = 0, zeros = 0;
+	int	high, low;
 	char	seen[65];
 
 	refusal_text(seen, sizeof(seen), s, len);
 	for (i = 0; i + 1 < len && n < sizeof(out); i += 2) {
 		if (s[i] == ':' && n > 0)
 			i++;
-		if (i + 1 >= len || digit(s[i]) == -1 || digit(s[i + 1]) == -1)
+		if (i + 1 >= len || (high = hex_digit(s[i])) == -1 ||
+		    (low = hex_digit(s[i + 1])) == -1)
 			break;
-		out[n++] = (uint8_t)(digit(s[i]) << 4 | digit(s[i + 1]));
+		out[n++] = (uint8_t)(high << 4 | low);
 	}
 	while (zeros < n && out[zeros] == 0)
 		zeros++;

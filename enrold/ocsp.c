@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "der_out.h"
+#include "hex.h"
 #include "wire.h"
 
 #define PREFIX		"/ocsp/"
@@ -149,16 +150,6 @@ ocsp_parse(const uint8_t *der, size_t len, struct ocsp_query *q,
 	return 0;
 }
 
-static int
-digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* RFC 6960, A.1: base64, then percent-encoding of what a path may not have. */
 int
 ocsp_path(const char *path, uint8_t *der, size_t size, size_t *len)
@@ -174,8 +165,8 @@ ocsp_path(const char *path, uint8_t *der, size_t size, size_t *len)
 			return -1;
 		text[n] = *path;
 		if (*path == '%') {
-			if ((high = digit(path[1])) == -1 ||
-			    (low = digit(path[2])) == -1)
+			if ((high = hex_digit(path[1])) == -1 ||
+			    (low = hex_digit(path[2])) == -1)
 				return -1;
 			text[n] = (char)(high << 4 | low);
 			path += 2;

@@ -1,4 +1,4 @@
-/* Bytes as lower-case hexadecimal digits. */
+/* Bytes as hexadecimal digits. */
 #ifndef HEX_H
 #define HEX_H
 
@@ -6,6 +6,8 @@
 
 #define HEX_SIZE(n)	(2 * (n) + 1)
 
-void	hex(const void *, size_t n, char *out);	/* HEX_SIZE(n) bytes */
+/* Lower case; HEX_SIZE(n) bytes. */
+void	hex(const void *, size_t n, char *out);
+int	hex_digit(char);	/* its value, of either case; or -1 */
 
 #endif
