@@ -1,6 +1,4 @@
 /* The authority's rows in the store. */
-#include <sys/random.h>
-
 #include <string.h>
 
 #include "ca.h"
@@ -154,15 +152,6 @@ ca_store_state(const struct ca *c)
 
 /* ---- certificates ------------------------------------------------------------ */
 
-/* 128 bits (RFC 5280, 4.1.2.2): positive, and no leading zero to be lost. */
-static void
-draw_serial(uint8_t serial[SERIAL_LEN])
-{
-	if (getrandom(serial, SERIAL_LEN, 0) != SERIAL_LEN)
-		fatal("getrandom");
-	serial[0] = (serial[0] & 0x3f) | 0x40;
-}
-
 static struct store_sql	insert = STORE_SQL("INSERT INTO ca (profile,"
     " generation, algorithm, names, serial, public, not_before, not_after,"
     " requested, certificate) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,"
@@ -174,7 +163,7 @@ ca_store_intent(struct ca_intent *i)
 	sqlite3_stmt	*st = store_stmt(&insert);
 	enum reason	 r;
 
-	draw_serial(i->serial);
+	serial_draw(i->serial);
 	store_bind(st, "iiibbbiiin", (int64_t)i->profile,
 	    (int64_t)i->generation, (int64_t)i->key->algorithm, i->names,
 	    i->names == NULL ? (size_t)0 : (size_t)HASH_LEN, i->serial,

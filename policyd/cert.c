@@ -2,6 +2,8 @@
  * Certificates of this node: what keyd issued, and the manufacturer's chain
  * that an operator installs. Nothing here was on a network.
  */
+#include <sys/random.h>
+
 #include <inttypes.h>
 #include <openssl/core_names.h>
 #include <openssl/err.h>
@@ -19,6 +21,7 @@
 
 /* s: a chain issued just now, by a clock a little ahead, is no error. */
 #define CLOCK_SKEW	300
+#define PEM_LINE	48	/* bytes of DER in a line of 64 characters */
 
 int
 cert_node_id(const uint8_t *point, size_t len, char id[NODE_ID_LEN + 1])
@@ -472,4 +475,36 @@ cert_chain(const void *pem, size_t pemlen, const uint8_t *point,
 		r = chain_write(&c, out, outlen, why);
 	cert_pem_free(&c.pem);
 	return r;
+}
+
+/* ---- for all who issue and show ---- */
+
+void
+serial_draw(uint8_t serial[16])
+{
+	if (getrandom(serial, 16, 0) != 16)
+		fatal("getrandom");
+	serial[0] = (serial[0] & 0x3f) | 0x40;
+}
+
+size_t
+pem_text(char *buf, size_t size, const char *label, const uint8_t *der,
+    size_t len)
+{
+	size_t	n, at;
+	int	end;
+
+	at = (size_t)snprintf(buf, size, "-----BEGIN %s-----\n", label);
+	while (len > 0) {
+		if (at + 128 > size)
+			return 0;
+		n = len < PEM_LINE ? len : PEM_LINE;
+		at += (size_t)EVP_EncodeBlock((unsigned char *)buf + at, der,
+		    (int)n);
+		buf[at++] = '\n';
+		der += n;
+		len -= n;
+	}
+	end = snprintf(buf + at, size - at, "-----END %s-----\n", label);
+	return end < 0 || (size_t)end >= size - at ? 0 : at + (size_t)end;
 }

@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +17,7 @@
 #include "peer.h"
 
 #define AT_ONCE		32	/* files that are open at once */
-#define PEM_LINE	48	/* bytes of DER in a line of 64 characters */
-#define PEM_MAX		(CERT_MAX / PEM_LINE * 65 + 256)
+#define PEM_MAX		PEM_SIZE(CERT_MAX)
 #define LOG_LINE	192	/* of the log */
 #define BACK		10000	/* rows behind the mark that are looked at: what
 				   was put back from a copy may be older */
@@ -38,30 +36,6 @@ static struct {
 	struct issued	*failed;	/* to be written first */
 	size_t		 nfailed, sfailed;
 } files;
-
-/* ---- PEM ---- */
-
-size_t
-pem_text(char *buf, size_t size, const char *label, const uint8_t *der,
-    size_t len)
-{
-	size_t	n, at;
-	int	end;
-
-	at = (size_t)snprintf(buf, size, "-----BEGIN %s-----\n", label);
-	while (len > 0) {
-		if (at + 128 > size)
-			return 0;
-		n = len < PEM_LINE ? len : PEM_LINE;
-		at += (size_t)EVP_EncodeBlock((unsigned char *)buf + at, der,
-		    (int)n);
-		buf[at++] = '\n';
-		der += n;
-		len -= n;
-	}
-	end = snprintf(buf + at, size - at, "-----END %s-----\n", label);
-	return end < 0 || (size_t)end >= size - at ? 0 : at + (size_t)end;
-}
 
 /* ---- directories ---- */
 

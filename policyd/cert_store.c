@@ -3,8 +3,6 @@
  * its certificate beside it afterwards, so that no certificate exists without
  * a record. state is 0 asked for, 1 issued, 2 in the hands of its client.
  */
-#include <sys/random.h>
-
 #include <string.h>
 
 #include "clock.h"
@@ -19,15 +17,6 @@
 	" c.not_before, c.not_after, c.requested, c.revoked, c.reason,"	\
 	" c.auth, c.est, c.state, c.key, d.der"
 #define FROM	" FROM cert c LEFT JOIN cert_der d ON d.id = c.id"
-
-/* 128 bits (RFC 5280, 4.1.2.2): positive, and no leading zero to be lost. */
-void
-serial_draw(uint8_t serial[SERIAL_LEN])
-{
-	if (getrandom(serial, SERIAL_LEN, 0) != SERIAL_LEN)
-		fatal("getrandom");
-	serial[0] = (serial[0] & 0x3f) | 0x40;
-}
 
 static uint64_t
 column_time(sqlite3_stmt *st, int col)
@@ -182,6 +171,16 @@ issued_key(const uint8_t key[HASH_LEN], const char *name,
 		return use;
 	}
 	return id != 0 && issued_byid(id, same) ? KEY_SAME : KEY_FREE;
+}
+
+const char *
+cert_auth_name(enum cert_auth a)
+{
+	static const char *const	names[AUTH_N] = {
+	    [AUTH_TICKET] = "ticket", [AUTH_RENEWAL] = "renewal",
+	    [AUTH_MAKER] = "manufacturer", [AUTH_OPEN] = "open" };
+
+	return a < AUTH_N ? names[a] : "";
 }
 
 enum issued_status

@@ -29,7 +29,6 @@ status_name(const struct issued *i, uint64_t now)
 static void
 row_certificate(json_t *o, const struct issued *i, bool pem)
 {
-	char	text[CERT_MAX * 3 / 2 + 256];
 	uint8_t	hash[HASH_LEN];
 
 	if (i->len == 0) {
@@ -39,9 +38,8 @@ row_certificate(json_t *o, const struct issued *i, bool pem)
 	}
 	SHA256(i->der, i->len, hash);
 	row_hex(o, "sha256", hash, sizeof(hash));
-	if (pem && pem_text(text, sizeof(text), "CERTIFICATE", i->der,
-	    i->len) > 0)
-		row_str(o, "pem", text);
+	if (pem)
+		row_pem(o, "pem", "CERTIFICATE", i->der, i->len);
 	else
 		row_null(o, "pem");
 }
@@ -49,10 +47,7 @@ row_certificate(json_t *o, const struct issued *i, bool pem)
 static json_t *
 row_cert(const struct issued *i, bool pem)
 {
-	static const char *const	auths[AUTH_N] = {
-	    [AUTH_TICKET] = "ticket", [AUTH_RENEWAL] = "renewal",
-	    [AUTH_MAKER] = "manufacturer", [AUTH_OPEN] = "open" };
-	json_t				*o = row_new("cert");
+	json_t	*o = row_new("cert");
 
 	row_hex(o, "serial", i->serial, sizeof(i->serial));
 	row_str(o, "name", i->name);
@@ -65,7 +60,7 @@ row_cert(const struct issued *i, bool pem)
 	row_time(o, "revoked", i->revoked);
 	row_str(o, "revocation", i->revoked != 0 ?
 	    crl_reason_name(i->reason) : "");
-	row_str(o, "auth", i->auth < AUTH_N ? auths[i->auth] : "");
+	row_str(o, "auth", cert_auth_name(i->auth));
 	row_str(o, "door", i->est ? "est" : "json");
 	row_str(o, "address", i->address);
 	row_certificate(o, i, pem);

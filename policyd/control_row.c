@@ -1,5 +1,4 @@
 /* Rows of JSON, as the table in control.c lists them. */
-#include <openssl/evp.h>
 #include <openssl/sha.h>
 
 #include <stdio.h>
@@ -8,7 +7,6 @@
 #include "control.h"
 #include "hex.h"
 
-#define PEM_LINE	48	/* bytes of DER in a line of 64 characters */
 #define LAST_TIME	253402300799ULL	/* RFC 3339 ends with 9999 */
 
 json_t *
@@ -110,21 +108,10 @@ void
 row_pem(json_t *o, const char *key, const char *what, const uint8_t *der,
     size_t len)
 {
-	/* 64 characters and a line feed for each 48 bytes */
-	char	 buf[CERT_MAX * 3 / 2 + SLOT_MAX * 3 / 2 + 256];
-	size_t	 n, at;
+	char	buf[PEM_SIZE(SLOT_MAX)];
 
-	at = (size_t)snprintf(buf, sizeof(buf), "-----BEGIN %s-----\n", what);
-	while (len > 0 && at + 128 < sizeof(buf)) {
-		n = len < PEM_LINE ? len : PEM_LINE;
-		at += (size_t)EVP_EncodeBlock((unsigned char *)buf + at, der,
-		    (int)n);
-		buf[at++] = '\n';
-		der += n;
-		len -= n;
-	}
-	snprintf(buf + at, sizeof(buf) - at, "-----END %s-----\n", what);
-	row_str(o, key, buf);
+	row_str(o, key, pem_text(buf, sizeof(buf), what, der, len) > 0 ?
+	    buf : "");
 }
 
 /* ---- peers -------------------------------------------------------------- */

@@ -458,16 +458,6 @@ intent_fill(struct issued *i, const struct msg_enrol_req *m,
 	text_set(i->address, sizeof(i->address), m->address);
 }
 
-static const char *
-auth_name(enum cert_auth a)
-{
-	static const char *const	names[AUTH_N] = {
-	    [AUTH_TICKET] = "ticket", [AUTH_RENEWAL] = "renewal",
-	    [AUTH_MAKER] = "manufacturer", [AUTH_OPEN] = "open" };
-
-	return a < AUTH_N ? names[a] : "";
-}
-
 static void
 taken_write(void)
 {
@@ -514,7 +504,7 @@ begin(struct chan *c, const struct ipc_call *call,
 	hex(e->cert.serial, SERIAL_LEN, serial);
 	audit_record(AUDIT_CERT, e->cert.name, R_OK, "certificate %s asked for"
 	    " from %s: profile %s, %s, %s", serial, m->address,
-	    d->profile->name, auth_name(d->auth), m->est ? "est" : "json");
+	    d->profile->name, cert_auth_name(d->auth), m->est ? "est" : "json");
 	store_after_commit(intent_stored, e);
 	return 0;
 }

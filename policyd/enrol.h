@@ -94,7 +94,6 @@ struct intent {			/* beside struct issued */
 	uint8_t		 authority[HASH_LEN];	/* ticket or client, hashed */
 };
 
-void		 serial_draw(uint8_t serial[SERIAL_LEN]);
 /* A row before keyd is asked; fills in its id. */
 enum reason	 issued_intent(struct issued *, const struct intent *);
 enum reason	 issued_fill(int64_t id, const uint8_t *der, size_t len);
@@ -129,6 +128,7 @@ typedef void (*issued_row_fn)(const struct issued *, void *arg);
  */
 bool		 issued_page(const struct issued_filter *, int64_t *at,
 		    unsigned max, issued_row_fn, void *arg);
+const char	*cert_auth_name(enum cert_auth);
 enum issued_status issued_state(const struct issued *, uint64_t now);
 /* The same piece by piece, for how many there are of a profile and status. */
 typedef void (*issued_count_fn)(const char *profile, enum issued_status,
@@ -158,8 +158,6 @@ enum reason	 files_ensure(const struct issued *);
 void		 files_known(int64_t id);
 void		 files_tick(void);
 bool		 files_broken(void);	/* the last write failed */
-size_t		 pem_text(char *buf, size_t size, const char *label,
-		    const uint8_t *der, size_t len);
 
 /* ---- enrol_decide.c ------------------------------------------------------ */
 

@@ -7,8 +7,6 @@
  * side at any line leads to the same end. A certificate is asked for only
  * after a row with its serial is on disk, so none exists without a record.
  */
-#include <sys/random.h>
-
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -358,15 +356,6 @@ intent_stored(enum reason r, void *arg)
 	identity_call(MSG_CERT_REQ, &m, got_cert, NULL);
 }
 
-/* 128 bits (RFC 5280, 4.1.2.2): positive, and no leading zero to be lost. */
-static void
-draw_serial(uint8_t serial[16])
-{
-	if (getrandom(serial, 16, 0) != 16)
-		fatal("getrandom");
-	serial[0] = (serial[0] & 0x3f) | 0x40;
-}
-
 static void
 identity_issue(enum identity_cert c)
 {
@@ -379,7 +368,7 @@ identity_issue(enum identity_cert c)
 	enum reason		 r;
 
 	id.issuing = c;
-	draw_serial(id.serial);
+	serial_draw(id.serial);
 	id.not_before = c == IDC_NODE_CA ? CA_NOT_BEFORE : now - SKEW;
 	id.not_after = c == IDC_NODE_CA ? CA_NOT_AFTER :
 	    id.not_before + conf->leaf_lifetime;

@@ -302,6 +302,13 @@ void		 cert_pem_free(struct cert_pem *);
 bool		 cert_next(const uint8_t **p, size_t *left, const uint8_t **der,
 		    size_t *len);
 
+/* 128 bits (RFC 5280, 4.1.2.2): positive, and no leading zero to be lost. */
+void		 serial_draw(uint8_t serial[16]);
+/* DER as PEM; its length, or 0 if it does not fit. */
+#define PEM_SIZE(n)	((n) * 3 / 2 + 256)
+size_t		 pem_text(char *buf, size_t size, const char *label,
+		    const uint8_t *der, size_t len);
+
 /* ---- identity.c ---------------------------------------------------------- */
 
 enum identity_key { IDK_CA, IDK_SPDM, IDK_TLS, IDK_AUDIT, IDK_N };
