@@ -90,7 +90,7 @@ const struct command commands[] = {
 	    MSG_CTL_CA_INIT, ca_init, NULL, 0, NULL },
 	{ "ca show", "[--pem]", "the root, the issuing CAs, their signers and "
 	    "CRLs",
-	    0, 0, O(PEM), MSG_CTL_CA_SHOW, NULL, NULL, 0, take_ca },
+	    0, 0, O(PEM), MSG_CTL_CA_SHOW, NULL, NULL, GROUP, take_ca },
 	{ "ca csr", "[-o FILE]", "the request of the issuing CA that waits for "
 	    "its certificate, PEM",
 	    0, 0, O(OUTPUT), MSG_CTL_CA_CSR, NULL, NULL, 0, take_csr },

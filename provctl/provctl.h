@@ -50,6 +50,7 @@ struct args {
 
 #define STREAM	1	/* rows come as things happen */
 #define DETAIL	2	/* one thing is shown whole */
+#define GROUP	4	/* a table of each kind of row */
 
 struct command {
 	const char	*name;		/* "peer add" */
@@ -64,7 +65,7 @@ struct command {
 	/* Fields of the message from the arguments; 0, or -1 after a word
 	 * on the standard error. NULL: it has none. */
 	int		(*fill)(const struct args *, union ipc_any *);
-	unsigned	 show;		/* STREAM, DETAIL */
+	unsigned	 show;		/* STREAM, DETAIL, GROUP */
 	/* Takes a row from the printer; true if it did. May be NULL. */
 	bool		(*row)(const struct args *, const json_t *, int *status);
 };
@@ -124,6 +125,8 @@ void	client_refused(FILE *, const struct msg_refused *);
 struct printer {
 	FILE		*out;
 	bool		 json, stream, detail;
+	bool		 group;		/* rows of other tables wait in: */
+	json_t		*others;
 	json_t		*list;		/* rows of one table, not printed yet */
 	unsigned	 blocks;	/* printed; an empty line between them */
 };

@@ -136,10 +136,11 @@ static const struct layout {
 	    { "warning", "warning" }, { "id to confirm", "confirm" } }, NULL },
 	{ "ca", TABLE, { { "CA", "kind" }, { "N", "generation" },
 	    { "STATE", "state" }, { "KEY", "key" }, { "UNTIL", "not_after" },
-	    { "SERIAL", "serial" }, { "SUBJECT", "subject" } }, NULL },
+	    { "SERIAL", "serial" }, { "SUBJECT", "subject" },
+	    { "REASON", "reason" } }, NULL },
 	{ "crl", TABLE, { { "CRL OF", "generation" }, { "NUMBER", "number" },
 	    { "ENTRIES", "entries" }, { "SINCE", "this_update" },
-	    { "NEXT", "next_update" } }, NULL },
+	    { "NEXT", "next_update" }, { "REASON", "reason" } }, NULL },
 	{ "ca_csr", BLOCK, { { "subject", "subject" }, { "request", "pem" } },
 	    NULL },
 	{ "cert", TABLE, { { "SERIAL", "serial" }, { "NAME", "name" },
@@ -153,7 +154,7 @@ static const struct layout {
 	    { "issued", "issued" }, { "acknowledged", "acknowledged" },
 	    { "issuing CA", "generation" }, { "let in by", "auth" },
 	    { "door", "door" }, { "address", "address" },
-	    { "SHA-256", "sha256" }, { "certificate", "pem" } }, NULL },
+	    { "SHA-256", "sha256" } }, NULL },
 	{ "cert_stats", TABLE, { { "PROFILE", "profile" }, { "TOTAL", "total" },
 	    { "VALID", "valid" }, { "REVOKED", "revoked" },
 	    { "EXPIRED", "expired" }, { "ORPHANS", "orphan" } }, NULL },
@@ -444,8 +445,15 @@ row_print(struct printer *p, const json_t *row)
 {
 	const struct layout	*l = layout_find(p, row);
 
-	if (p->list != NULL && (json_array_size(p->list) == ROWS_MAX ||
-	    layout_find(p, json_array_get(p->list, 0)) != l))
+	if (p->list != NULL && layout_find(p, json_array_get(p->list, 0)) !=
+	    l) {
+		if (p->group && l != NULL) {
+			json_array_append_new(p->others, json_deep_copy(row));
+			return;
+		}
+		flush_table(p);
+	}
+	if (p->list != NULL && json_array_size(p->list) == ROWS_MAX)
 		flush_table(p);
 	if (p->json || l == NULL) {
 		/* a row of a newer policyd is better than none */
@@ -466,10 +474,25 @@ row_print(struct printer *p, const json_t *row)
 		fflush(p->out);
 }
 
+/* With group: a table of each kind, in the order in which they came up. */
 void
 row_end(struct printer *p)
 {
+	json_t	*later, *row;
+	size_t	 i;
+
 	flush_table(p);
+	while (p->others != NULL && json_array_size(p->others) > 0) {
+		later = p->others;
+		if ((p->others = json_array()) == NULL)
+			abort();
+		json_array_foreach(later, i, row)
+			row_print(p, row);
+		json_decref(later);
+		flush_table(p);
+	}
+	json_decref(p->others);
+	p->others = NULL;
 	fflush(p->out);
 }
 

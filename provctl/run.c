@@ -58,6 +58,11 @@ run_begin(struct run *r, const struct args *a)
 		return status;
 	row_begin(&r->printer, stdout, a->json, a->cmd->show & STREAM,
 	    a->cmd->show & DETAIL);
+	if (a->cmd->show & GROUP && !a->json) {
+		r->printer.group = true;
+		if ((r->printer.others = json_array()) == NULL)
+			abort();
+	}
 	return EX_GOOD;
 }
 

@@ -241,17 +241,23 @@ test_rows(void **state)
 		    "\"P-256\",\"sha256\":\"00\",\"pem\":\"OCSP\\n\"}",
 		"{\"row\":\"crl\",\"generation\":1,\"number\":7,"
 		    "\"this_update\":\"t\",\"next_update\":\"n\","
-		    "\"entries\":3}" } };
+		    "\"entries\":3}",
+		"{\"row\":\"ca\",\"kind\":\"listener\",\"generation\":1,"
+		    "\"state\":\"current\",\"subject\":\"CN=L\",\"serial\":"
+		    "\"03\",\"not_before\":\"a\",\"not_after\":\"b\","
+		    "\"key\":\"P-256\",\"sha256\":\"00\",\"pem\":"
+		    "\"L\\n\"}" } };
 	const struct script	cert = { .rows = { CERT_ROW } };
 
 	with_policyd(&ca, "ca show", EX_GOOD, "");
 	assert_string_equal(out,
-	    "CA    N  STATE    KEY    UNTIL  SERIAL  SUBJECT\n"
-	    "root  1  current  P-256  b      01      CN=R\n"
-	    "ocsp  1  current  P-256  b      02      CN=O\n"
+	    "CA        N  STATE    KEY    UNTIL  SERIAL  SUBJECT  REASON\n"
+	    "root      1  current  P-256  b      01      CN=R     -\n"
+	    "ocsp      1  current  P-256  b      02      CN=O     -\n"
+	    "listener  1  current  P-256  b      03      CN=L     -\n"
 	    "\n"
-	    "CRL OF  NUMBER  ENTRIES  SINCE  NEXT\n"
-	    "1       7       3        t      n\n");
+	    "CRL OF  NUMBER  ENTRIES  SINCE  NEXT  REASON\n"
+	    "1       7       3        t      n     -\n");
 	with_policyd(&ca, "ca show --pem", EX_GOOD, "");
 	assert_string_equal(out, "ROOT\n");
 	with_policyd(&cert, "cert list", EX_GOOD, "");
