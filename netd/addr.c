@@ -117,6 +117,17 @@ addr_host(const struct sockaddr_storage *ss, uint8_t out[16])
 	return true;
 }
 
+struct sockaddr_storage
+addr_block(const struct sockaddr_storage *ss)
+{
+	struct sockaddr_storage	 out = *ss;
+	struct sockaddr_in6	*sin6 = (struct sockaddr_in6 *)&out;
+
+	if (ss->ss_family == AF_INET6 && bytes4(ss) == NULL)
+		memset(&sin6->sin6_addr.s6_addr[8], 0, 8);
+	return out;
+}
+
 bool
 addr_same(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {

@@ -1,8 +1,11 @@
 /*
- * Connections that enrold has: each counts under LIMIT_HTTP from the moment
- * it is handed on until enrold says that it is over, or enrold is gone. Their
+ * Connections that enrold has. Each counts under LIMIT_HTTP from the moment it
+ * is handed on until enrold says that it is over, or enrold is gone. Their
  * numbers name a row and how often it was used, so that what enrold says of
  * one that is over, or of one that an earlier netd handed on, moves nothing.
+ *
+ * An IPv6 client counts with its /64, of which it may have every address,
+ * while BMCs that share the prefix of a management network count alone.
  */
 #include <stdlib.h>
 
@@ -14,7 +17,7 @@
 #define ROW_MASK	((1U << ROW_BITS) - 1)
 
 struct row {
-	struct sockaddr_storage	from;
+	struct sockaddr_storage	block;		/* where it counts */
 	uint32_t		connection;	/* its number */
 	bool			used;
 	unsigned		next;		/* free row, if this is one */
@@ -63,6 +66,7 @@ door_hand(struct chan *enrold, int fd, const struct sockaddr_storage *from,
     unsigned listener)
 {
 	struct msg_http_accepted	 m = { .listener = listener };
+	struct sockaddr_storage		 block = addr_block(from);
 	char				 text[NETD_ADDR_MAX];
 	struct row			*r;
 	enum reason			 why;
@@ -73,18 +77,18 @@ door_hand(struct chan *enrold, int fd, const struct sockaddr_storage *from,
 	if (free_row == nrows || chan_room(enrold) == 0)
 		return R_NET_TOTAL;
 	/* Nothing is kept for the peers: they have ports of their own. */
-	if ((why = limit_take(from, LIMIT_HTTP, true)) != R_OK)
+	if ((why = limit_take(&block, LIMIT_HTTP, true)) != R_OK)
 		return why;
 	r = &rows[free_row];
 	m.connection = r->connection;
 	addr_text(from, text, sizeof(text));
 	IPC_SET_STR(m.address, text);
 	if (chan_send(enrold, MSG_HTTP_ACCEPTED, &m, fd) == -1) {
-		limit_release(from, LIMIT_HTTP);
+		limit_release(&block, LIMIT_HTTP);
 		return R_NET_NO_ENROLD;
 	}
 	free_row = r->next;
-	r->from = *from;
+	r->block = block;
 	r->used = true;
 	nused++;
 	return R_OK;
@@ -93,7 +97,7 @@ door_hand(struct chan *enrold, int fd, const struct sockaddr_storage *from,
 static void
 over(struct row *r)
 {
-	limit_release(&r->from, LIMIT_HTTP);
+	limit_release(&r->block, LIMIT_HTTP);
 	r->used = false;
 	r->connection += ROW_MASK + 1;
 	r->next = free_row;

@@ -57,6 +57,8 @@ void	addr_text(const struct sockaddr_storage *, char *, size_t);
 bool	addr_onlink(const struct sockaddr_storage *, const struct link *);
 /* The host in 16 bytes, IPv4 as IPv4-mapped; false if it is none. */
 bool	addr_host(const struct sockaddr_storage *, uint8_t out[16]);
+/* What one subscriber has at least: the /64 of an IPv6 address (RFC 6177). */
+struct sockaddr_storage addr_block(const struct sockaddr_storage *);
 /* The same host? Ports are ignored, mapped IPv4 is IPv4. */
 bool	addr_same(const struct sockaddr_storage *,
 	    const struct sockaddr_storage *);

@@ -158,6 +158,27 @@ test_onlink(void **state)
 }
 
 static void
+test_block(void **state)
+{
+	static const struct { const char *address, *block; } t[] = {
+		{ "192.0.2.1", "192.0.2.1" },
+		{ "::ffff:192.0.2.1", "192.0.2.1" },
+		{ "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::" },
+		{ "fe80::1", "fe80::" },
+	};
+	struct sockaddr_storage	ss, block;
+	char			text[NETD_ADDR_MAX];
+	size_t			i;
+
+	for (i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		assert_int_equal(parse(t[i].address, &eth1, &ss), 0);
+		block = addr_block(&ss);
+		addr_text(&block, text, sizeof(text));
+		assert_string_equal(text, t[i].block);
+	}
+}
+
+static void
 test_text(void **state)
 {
 	struct sockaddr_storage	ss;
@@ -184,6 +205,7 @@ main(void)
 		cmocka_unit_test(test_link_local_scope),
 		cmocka_unit_test(test_same),
 		cmocka_unit_test(test_onlink),
+		cmocka_unit_test(test_block),
 		cmocka_unit_test(test_text),
 	};
 

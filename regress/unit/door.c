@@ -98,18 +98,37 @@ host(unsigned n)
 	return &ss;
 }
 
+/* 2001:db8:0:NET::N; the same buffer each time. */
+static const struct sockaddr_storage *
+host6(unsigned net, unsigned n)
+{
+	static struct sockaddr_storage	ss;
+	socklen_t			len;
+	char				text[64];
+
+	snprintf(text, sizeof(text), "2001:db8:0:%x::%x", net, n);
+	assert_int_equal(addr_parse(text, 1024, &none, &ss, &len), 0);
+	return &ss;
+}
+
 /* Hand one on; what door_hand() says. A refused descriptor is still ours. */
 static enum reason
-hand(unsigned from, unsigned listener)
+hand_from(const struct sockaddr_storage *from, unsigned listener)
 {
 	enum reason	r;
 	int		fd = dup(STDERR_FILENO);
 
 	assert_true(fd != -1);
-	r = door_hand(netd, fd, host(from), listener);
+	r = door_hand(netd, fd, from, listener);
 	if (r != R_OK)
 		assert_int_equal(close(fd), 0);
 	return r;
+}
+
+static enum reason
+hand(unsigned from, unsigned listener)
+{
+	return hand_from(host(from), listener);
 }
 
 static void
@@ -152,6 +171,20 @@ test_bounds(void **state)
 	over(got[3].connection);
 	assert_int_equal(hand(1, 0), R_NET_PER_ADDRESS);
 	assert_int_equal(hand(4, 0), R_OK);
+}
+
+/* Whoever has a /64 has no more than one address; told is which one it was. */
+static void
+test_block(void **state)
+{
+	assert_int_equal(hand_from(host6(1, 1), 0), R_OK);
+	assert_int_equal(hand_from(host6(1, 2), 0), R_OK);
+	assert_int_equal(hand_from(host6(1, 3), 0), R_NET_PER_ADDRESS);
+	assert_int_equal(hand_from(host6(2, 3), 0), R_OK);
+	chan_input(enrold);
+	assert_string_equal(got[1].address, "2001:db8:0:1::2");
+	over(got[0].connection);
+	assert_int_equal(hand_from(host6(1, 3), 0), R_OK);
 }
 
 /* A row is used again under another number; the old one moves nothing. */
@@ -261,6 +294,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(test_handed_on),
 		TEST(test_bounds),
+		TEST(test_block),
 		TEST(test_only_its_own),
 		TEST(test_another_start),
 		TEST(test_gone),
