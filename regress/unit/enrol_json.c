@@ -206,7 +206,7 @@ test_answer(void **state)
 	size_t	 len;
 	char	*text = json_answer(JSON_STATUS, (const struct json_member[]){
 	    { "serial", "0a" }, { "left_out", NULL }, { "pem", "a\nb" },
-	    { NULL, NULL } }, &len);
+	    { "escapes", "\n\"\\\x01\x1f\xc3\xa4/" }, { NULL, NULL } }, &len);
 	json_t	*o;
 
 	assert_non_null(text);
@@ -219,7 +219,9 @@ test_answer(void **state)
 	    "operation")), "status");
 	assert_string_equal(json_string_value(json_object_get(o, "pem")),
 	    "a\nb");
-	assert_int_equal(json_object_size(o), 4);
+	assert_string_equal(json_string_value(json_object_get(o,
+	    "escapes")), "\n\"\\\x01\x1f\xc3\xa4/");
+	assert_int_equal(json_object_size(o), 5);
 	json_decref(o);
 	free(text);
 }
