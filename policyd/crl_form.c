@@ -6,37 +6,63 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "ca.h"
 #include "der.h"
 
 #define UTCTIME		0x17
 #define GENERALIZED	0x18
+#define UTC_END		UINT64_C(2524608000)	/* 20500101000000Z */
 #define EXTENSIONS	0xa0	/* [0] EXPLICIT */
 
 static const uint8_t oid_number[] = { 0x55, 0x1d, 0x14 };
 static const uint8_t oid_reason[] = { 0x55, 0x1d, 0x15 };
 
+static void
+digits(char *p, unsigned value, int n)
+{
+	for (; n > 0; n--, value /= 10)
+		p[n - 1] = (char)('0' + value % 10);
+}
+
+/*
+ * YYYYMMDDHHMMSSZ of these seconds, days counted in eras of 400 years that
+ * begin in March; strftime(3) would take most of the time of a long list.
+ */
+static void
+time_format(uint64_t seconds, char text[15])
+{
+	uint64_t	days = seconds / 86400 + 719468;
+	unsigned	rest = (unsigned)(seconds % 86400);
+	unsigned	doe = (unsigned)(days % 146097), doy, mp, month;
+	unsigned	yoe = (doe - doe / 1460 + doe / 36524 -
+			    doe / 146096) / 365;
+	uint64_t	year = days / 146097 * 400 + yoe;
+
+	doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+	mp = (5 * doy + 2) / 153;
+	month = mp < 10 ? mp + 3 : mp - 9;
+	digits(text, (unsigned)(year + (month <= 2)), 4);
+	digits(text + 4, month, 2);
+	digits(text + 6, doy - (153 * mp + 2) / 5 + 1, 2);
+	digits(text + 8, rest / 3600, 2);
+	digits(text + 10, rest / 60 % 60, 2);
+	digits(text + 12, rest % 60, 2);
+	text[14] = 'Z';
+}
+
 /* A Time of these seconds: UTCTime up to 2049 (RFC 5280, 5.1.2.4). */
 static bool
 time_is(struct der *d, uint64_t seconds)
 {
-	time_t		t = (time_t)seconds;
-	struct tm	tm;
 	struct der	body;
-	char		text[24];
-	bool		utc;
+	char		text[15];
+	bool		utc = seconds < UTC_END;
 
-	if (gmtime_r(&t, &tm) == NULL)
-		return false;
-	utc = tm.tm_year < 150;
-	strftime(text, sizeof(text), utc ? "%y%m%d%H%M%SZ" : "%Y%m%d%H%M%SZ",
-	    &tm);
+	time_format(seconds, text);
 	return der_next(d, utc ? UTCTIME : GENERALIZED, &body, NULL) &&
-	    der_equals(&body, text, strlen(text));
+	    der_equals(&body, text + (utc ? 2 : 0), sizeof(text) - (utc ? 2 : 0));
 }
 
 static bool

@@ -234,7 +234,8 @@ const char *const store_schema[] = {
 	"CREATE INDEX cert_key ON cert (key);"
 	"CREATE INDEX cert_until ON cert (generation, not_after);"
 	"CREATE INDEX cert_orphan ON cert (id) WHERE state < 2;"
-	"CREATE INDEX cert_revoked ON cert (generation, revoked)"
-	"	WHERE revoked > 0;",
+	/* all that a CRL says, so that 100,000 rows are one walk */
+	"CREATE INDEX cert_revoked ON cert (generation, revoked, serial,"
+	"	reason) WHERE revoked > 0;",
 	NULL
 };

@@ -228,6 +228,27 @@ test_gone(void **state)
 	assert_int_equal(crl()->number, 1);
 }
 
+/* Times of both forms, around leap days and the end of UTCTime. */
+static void
+test_times(void **state)
+{
+	static const uint64_t	times[] = { 0, 951782399, 951782400,
+	    951868799, 951868800, 1709164800, 1709251199, 1709251200,
+	    1735689599, 1735689600, UINT64_C(2524607999),
+	    UINT64_C(2524608000), UINT64_C(4107542399), UINT64_C(4107542400),
+	    UINT64_C(13574563200), UINT64_C(253402300799) };
+	size_t			i;
+
+	for (i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		revoke_one(CRL_SUPERSEDED);
+		issued.times[i] = times[i];
+	}
+	crl_changed(1, on_published, NULL);
+	pump();
+	assert_int_equal(publish_reason, R_OK);
+	assert_published(2, (int)i);
+}
+
 /* Each CA has its own, and its own numbers. */
 static void
 test_two_cas(void **state)
@@ -678,6 +699,7 @@ main(void)
 		C(test_enrold_again),
 		C(test_keyd_away),
 		C(test_gone),
+		C(test_times),
 		C(test_two_cas),
 		C(test_killed),
 		C(test_killed_at_every_write),
