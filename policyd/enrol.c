@@ -69,21 +69,26 @@ enrol_under_way(void)
 
 /*
  * A stranger may be refused as often as he likes: all of it is counted, and
- * so many a minute are on record.
+ * so many a minute are on record. What he says goes into a log of lines.
  */
-static void
-refusal_note(const struct msg_enrol_req *m, const struct why *why)
+void
+refusal_note(const char *what, const char *who, const char *where,
+    const struct why *why)
 {
+	char	name[NAME_LEN + 1], address[65];
+
+	text_set(name, sizeof(name), who);
+	text_set(address, sizeof(address), where);
 	if (hubd_count(why->reason) == 1)
-		log_info("enrol: %s refused to %s: %s", m->name, m->address,
-		    reason_text(why->reason));
+		log_info("%s: %s refused to %s: %s %s", what, name, address,
+		    reason_code(why->reason), reason_text(why->reason));
 	if (en.records == RECORDS) {
 		en.unrecorded++;
 		return;
 	}
 	en.records++;
-	audit_record(AUDIT_REFUSAL, m->name, why->reason, "certificate for %s"
-	    " refused to %s%s%s%s%s%s%s", m->name, m->address,
+	audit_record(AUDIT_REFUSAL, name, why->reason, "%s refused to %s"
+	    "%s%s%s%s%s%s", what, address,
 	    *why->field ? "; " : "", why->field,
 	    *why->expected ? ": expected " : "", why->expected,
 	    *why->seen ? ", seen " : "", why->seen);
@@ -97,8 +102,8 @@ refusals_tick(uint64_t mono)
 	en.minute = mono;
 	en.records = 0;
 	if (en.unrecorded > 0)
-		audit_record(AUDIT_REFUSAL, "", R_OK, "%u more refusals of "
-		    "certificates", en.unrecorded);
+		audit_record(AUDIT_REFUSAL, "", R_OK, "%u more refusals",
+		    en.unrecorded);
 	en.unrecorded = 0;
 }
 
@@ -564,7 +569,7 @@ refuse(struct chan *c, const struct ipc_call *call,
 	}
 	if (over)
 		why_set(why, R_CRT_ATTEMPTS_DEVICE, "name", NULL, m->name);
-	refusal_note(m, why);
+	refusal_note("enrol", m->name, m->address, why);
 	return refuse_why(c, call, why);
 }
 
@@ -587,7 +592,7 @@ enrold_enrol(struct chan *c, const struct ipc_call *call, const void *arg)
 	if (attempt_over(ATTEMPT_ADDRESS, m->address, en.now)) {
 		why_set(&why, R_CRT_ATTEMPTS_ADDRESS, "address", NULL,
 		    m->address);
-		refusal_note(m, &why);
+		refusal_note("enrol", m->name, m->address, &why);
 		return refuse_why(c, call, &why);
 	}
 	if (enrol_decide(m, now, &d, &why) != R_OK)

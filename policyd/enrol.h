@@ -179,6 +179,10 @@ enum reason	 enrol_decide(const struct msg_enrol_req *, uint64_t now,
 
 /* ---- enrol.c ------------------------------------------------------------- */
 
+/* A refusal to whom and where from, in words of a stranger: counted, logged
+   once, on record unless there are too many. */
+void		 refusal_note(const char *what, const char *who,
+		    const char *where, const struct why *);
 size_t		 enrol_under_way(void);
 void		 enrol_end(void);	/* for tests */
 

@@ -66,12 +66,8 @@ static int
 refuse(struct chan *c, const struct ipc_call *call, const struct revocation *v,
     const struct why *why)
 {
-	uint64_t	now = clock_mono_ms();
-
-	attempt_refused(ATTEMPT_ADDRESS, v->m->address, now);
-	if (hubd_count(why->reason) == 1)
-		log_info("revoke: refused to %s: %s", v->m->address,
-		    reason_text(why->reason));
+	attempt_refused(ATTEMPT_ADDRESS, v->m->address, clock_mono_ms());
+	refusal_note("revoke", v->client.name, v->m->address, why);
 	return refuse_why(c, call, why);
 }
 
@@ -82,6 +78,7 @@ enrold_revoke(struct chan *c, const struct ipc_call *call, const void *arg)
 	char				who[160];
 	struct why			why;
 
+	memset(&v, 0, sizeof(v));
 	v.m = arg;
 	if (attempt_over(ATTEMPT_ADDRESS, v.m->address, clock_mono_ms())) {
 		why_set(&why, R_CRT_ATTEMPTS_ADDRESS, "address", NULL,

@@ -898,6 +898,15 @@ test_hostile(void **state)
 	a->rep.serial.data[0] ^= 1;
 	taken(a);
 	assert_false(offended);
+	/* A line of its own in a log of lines. */
+	m = request("a\nprovd: all is well", "");
+	IPC_SET_STR(m.address, "a\tb");
+	assert_refused(&m, R_CRT_NO_AUTH, "ticket or certificate");
+	assert_int_equal(sql_int("SELECT count(*) FROM audit WHERE"
+	    " instr(text || subject, char(10)) + instr(text, char(9)) > 0"),
+	    0);
+	assert_int_equal(sql_int("SELECT count(*) FROM audit WHERE"
+	    " subject = 'a?provd: all is well'"), 1);
 	/* A hash of the wrong length is no request at all. */
 	m = request(MAC, "");
 	m.request.len = 31;
