@@ -27,9 +27,9 @@ bool
 name_same(const char *a, const char *b)
 {
 	for (; *a != '\0' && *b != '\0'; a++, b++) {
-		char x = *a == '-' ? ':' : *a, y = *b == '-' ? ':' : *b;
+		const char *x = *a == '-' ? ":" : a, *y = *b == '-' ? ":" : b;
 
-		if (strncasecmp(&x, &y, 1) != 0)
+		if (strncasecmp(x, y, 1) != 0)
 			return false;
 	}
 	return *a == *b;

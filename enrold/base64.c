@@ -7,8 +7,8 @@
 
 #include "wire.h"
 
-static const char	alphabet[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char	alphabet[] =	/* and what fills up */
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=";
 
 static int
 value(char c)
@@ -91,8 +91,8 @@ base64_encode(const uint8_t *p, size_t len, bool lines, char *out, size_t size)
 			bits |= p[i + 2];
 		out[n++] = alphabet[bits >> 18];
 		out[n++] = alphabet[bits >> 12 & 63];
-		out[n++] = i + 1 < len ? alphabet[bits >> 6 & 63] : '=';
-		out[n++] = i + 2 < len ? alphabet[bits & 63] : '=';
+		out[n++] = alphabet[i + 1 < len ? bits >> 6 & 63 : 64];
+		out[n++] = alphabet[i + 2 < len ? bits & 63 : 64];
 		if (lines && ++column == 16) {
 			out[n++] = '\n';
 			column = 0;

@@ -25,7 +25,7 @@
 #define IDLE_MS		60000	/* between two requests */
 #define SERVE_MS	60000	/* asks have deadlines of their own */
 #define LINGER_MS	2000	/* for the client to read why it was refused */
-#define LINGER_MAX	(1024 * 1024)	/* bytes that are thrown away meanwhile */
+#define LINGER_MAX	((size_t)1024 * 1024)	/* bytes that are thrown away meanwhile */
 #define IN_MAX		65536	/* bytes that wait behind a request */
 #define READ_SIZE	4096
 #define READS_MAX	8	/* a turn; others want theirs */

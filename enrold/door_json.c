@@ -8,7 +8,7 @@
 #include "log.h"
 #include "secret.h"
 
-#define CRL_JSON_MAX	(16 * 1024 * 1024)	/* DER; larger: /crl/ */
+#define CRL_JSON_MAX	((size_t)16 << 20)	/* DER; larger: /crl/ */
 #define N(a)		(sizeof(a) / sizeof((a)[0]))
 
 /* What the answer of policyd belongs to. */

@@ -158,7 +158,7 @@ ca_clear(struct authority *a)
 static void
 cacerts_make(void)
 {
-	struct bytes	 certs[2 * ENROL_CAS];
+	struct bytes	 certs[2 * ENROL_CAS] = { { NULL, 0 } };
 	size_t		 n = 0, i, k, len, size;
 	struct blob	*b[2];
 	uint8_t		*der;

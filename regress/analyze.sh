@@ -19,7 +19,7 @@ ALLOW=regress/analyze.allow
 JOBS=$(nproc)
 mkdir -p "$A"
 # bison's parser is made from a table that no tool here can follow.
-mapfile -t SOURCES < <(ls libipc/*.c libutil/*.c keyd/*.c netd/*.c attestd/*.c policyd/*.c provctl/*.c)
+mapfile -t SOURCES < <(ls libipc/*.c libutil/*.c keyd/*.c netd/*.c attestd/*.c enrold/*.c policyd/*.c provctl/*.c)
 CPP="-D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64 -DOPENSSL_API_COMPAT=30000 \
     -DOPENSSL_NO_DEPRECATED -Ilibipc -Ilibutil -I$A/gen"
 PKGS="libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-sys tss2-mu sqlite3 jansson"
