@@ -484,13 +484,11 @@ begin(struct chan *c, const struct ipc_call *call,
 	struct why		 why;
 	enum reason		 r;
 
-	if ((r = files_retry()) != R_OK) {
+	ca = ca_current(&why);
+	if ((r = files_retry()) != R_OK)
 		why_set(&why, r, "issued", NULL, NULL);
-		hubd_count(r);
-		return refuse_why(c, call, &why);
-	}
-	if ((ca = ca_current(&why)) == NULL) {
-		hubd_count(why.reason);
+	if (r != R_OK || ca == NULL) {
+		refusal_note("enrol", m->name, m->address, &why);
 		return refuse_why(c, call, &why);
 	}
 	e = enrolment_new(m, d);
@@ -532,7 +530,7 @@ again(struct chan *c, const struct ipc_call *call,
 	}
 	if (d->same.len > 0 && (r = files_ensure(&d->same)) != R_OK) {
 		why_set(&why, r, "issued", NULL, NULL);
-		hubd_count(r);
+		refusal_note("enrol", m->name, m->address, &why);
 		return refuse_why(c, call, &why);
 	}
 	e = enrolment_new(m, d);
