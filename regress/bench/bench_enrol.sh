@@ -26,6 +26,31 @@ load() {
 	p99=$(awk '/^p99/ { print $2 }' "$W/load")
 }
 
+# run_ns ROLE: processor time that this daemon has had
+run_ns() {
+	cut -d ' ' -f 1 "/proc/$(pid_of ca "$1")/schedstat"
+}
+
+CPU="enrold policyd keyd netd"
+declare -A cpu
+cpu_from() {
+	local r
+	for r in $CPU; do
+		cpu[$r]=$(run_ns "$r")
+	done
+}
+
+# cpu_lines PREFIX N: what each of them took for one, since cpu_from
+cpu_lines() {
+	local r us all=0
+	for r in $CPU; do
+		us=$((($(run_ns "$r") - cpu[$r]) / 1000 / $2))
+		line "$1_cpu_$r" $us us
+		all=$((all + us))
+	done
+	line "$1_cpu_all" $all us "$(awk "BEGIN { printf \"%.2f\", 1000000 / $all / $b }")"
+}
+
 # A CA as 'openssl ca' wants it, and one request
 openssl_ca() {
 	local d=$W/openssl
@@ -140,6 +165,13 @@ for m in $MODES; do
 	}
 	[ "$m" != json_kept ] || first=$r
 done
+for m in json_kept json_each; do
+	fresh
+	cpu_from
+	# shellcheck disable=SC2086
+	load ${args[$m]} -t "$W/tickets"
+	cpu_lines "enrol_$m" "$N"
+done
 line enrol_to_openssl_ca "$(awk "BEGIN { printf \"%.1f\", $first / $c }")" times
 line enrol_to_openssl_x509 "$(awk "BEGIN { printf \"%.1f\", $first / $x }")" times
 
@@ -148,8 +180,10 @@ line enrol_to_openssl_x509 "$(awk "BEGIN { printf \"%.1f\", $first / $x }")" tim
 key_csr "$W/one" "$(mac 4000000)"
 enrol_json ca "$W/one" "$(ticket ca "$(mac 4000000)")" >/dev/null || die "one"
 openssl ocsp -issuer "$W/ca/issuing.pem" -cert "$W/one.crt" -reqout "$W/ocsp.req" 2>/dev/null
+cpu_from
 load -p -P 8080 -u /ocsp -T application/ocsp-request -b "$W/ocsp.req" -n $((N * 2))
 line enrol_ocsp_kept "$rate" /s "$(awk "BEGIN { printf \"%.2f\", $rate / $b }")"
+cpu_lines enrol_ocsp $((N * 2))
 line enrol_ocsp_kept_p99 "$(awk "BEGIN { printf \"%.1f\", $p99 / 1000 }")" ms
 
 # ---- a large store ----------------------------------------------------------------

@@ -92,7 +92,7 @@ tickets() {
 	for ((i = $2; i < $2 + $3; i++)); do
 		echo "$(mac "$i"),${CA_PROFILE:-iot}"
 	done >"$W/$1/import.csv"
-	ctl "$1" --json device import "$W/$1/import.csv" --ticket |
+	ctl "$1" --json device import "$W/$1/import.csv" --ticket 2>>"$W/$1/log/import" |
 	    jq -rs 'flatten | map(select(.row == "device"))[] | "\(.name) \(.ticket)"'
 }
 
