@@ -119,6 +119,12 @@ is "the CRL says so" "$(ctl ca ca crl --generation 2 -o - | openssl crl -inform 
 like "cert stats" "$(ctl ca cert stats)" 'iot +[0-9]+ +[0-9]+ +3 '
 ctl ca cert export --status revoked -o "$W/revoked.pem" 2>/dev/null
 is "cert export" "$(grep -c BEGIN "$W/revoked.pem")" 3
+ok "ca rollover --root, into another directory" ctl ca ca rollover --root --offline "$W/vault2" --passphrase-fd 0 <"$W/pass"
+ctl ca ca show --pem >"$W/roots.pem"
+is "ca show --pem has both roots, and what is below them" "$(grep -c BEGIN "$W/roots.pem")" 5
+ok "a device that is given both goes on" await 10 enrol host --renew --now --profile name --ca "$W/roots.pem"
+like "below the new one" "$(openssl x509 -in "$W/d/host/cert.pem" -noout -issuer)" 'Issuing CA 3'
+ok "and keeps them" enrol host --renew --now --profile name
 node_stop ca
 ok "no sanitizer spoke" world_sanitized_clean
 done_testing || diag "$(node_logs ca)"
