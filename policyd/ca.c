@@ -26,7 +26,7 @@ static struct {
 	struct ca_key	 key;
 } root;
 
-/* ---- looking things up ---------------------------------------------------- */
+/* ---- looking things up ---- */
 
 const struct ca *
 ca_byslot(unsigned slot)
@@ -175,7 +175,7 @@ cert_due(uint64_t nb, uint64_t na, size_t len, const struct ca *above)
 	    now - SKEW + conf->leaf_lifetime > na;
 }
 
-/* ---- a generation ------------------------------------------------------------------ */
+/* ---- a generation ---- */
 
 static void
 promoted(enum reason r, void *arg)
@@ -287,7 +287,7 @@ step_ca(struct ca *c)
 	return c->state == CA_WAITING && promote(c);
 }
 
-/* ---- the listeners --------------------------------------------------------------------- */
+/* ---- the listeners ---- */
 
 static bool
 leaf_wanted(uint32_t algorithm)
@@ -340,7 +340,7 @@ step_leaf(struct ca_leaf *l, struct ca *c)
 	    c->not_before, c->not_after });
 }
 
-/* ---- the next thing to ask for ------------------------------------------------------------ */
+/* ---- the next thing to ask for ---- */
 
 void
 ca_next(void)
@@ -398,7 +398,7 @@ ca_down(enum ipc_role role)
 		leafs[i].key.have = false;
 }
 
-/* ---- time -------------------------------------------------------------------------------------- */
+/* ---- time ---- */
 
 static void
 ca_look(void)
@@ -434,7 +434,7 @@ ca_time_step(void)
 	ca_next();
 }
 
-/* ---- start --------------------------------------------------------------------------------------- */
+/* ---- start ---- */
 
 static void
 load_leaf(struct ca_leaf *l, const struct ca *c)

@@ -18,7 +18,7 @@
 #define ISSUING_MAX	2048	/* ENROL_LISTENER.issuing */
 #define BITS_MIN	112	/* of security, SP 800-57 part 1, 5.6.1 */
 
-/* ---- keys ---------------------------------------------------------------- */
+/* ---- keys ---- */
 
 /* SubjectPublicKeyInfo of RSA-2048 around the modulus (RFC 8017, A.1.1) */
 static const uint8_t rsa_head[] = { 0x30, 0x82, 0x01, 0x22, 0x30, 0x0d, 0x06,
@@ -78,7 +78,7 @@ ca_cert_over(const uint8_t *der, size_t len, const struct ca_key *k)
 	return ok;
 }
 
-/* ---- what keyd answered -------------------------------------------------- */
+/* ---- what keyd answered ---- */
 
 static bool
 signed_by(X509 *x, X509 *issuer)
@@ -189,7 +189,7 @@ ca_cert_check(const uint8_t *der, size_t len, const struct ca_want *w,
 	    NULL, NULL);
 }
 
-/* ---- CertID (RFC 6960, 4.1.1) --------------------------------------------- */
+/* ---- CertID (RFC 6960, 4.1.1) ---- */
 
 int
 ca_cert_hashes(const uint8_t *der, size_t len, uint8_t name[2][HASH_LEN],
@@ -222,7 +222,7 @@ ca_cert_hashes(const uint8_t *der, size_t len, uint8_t name[2][HASH_LEN],
 	return r;
 }
 
-/* ---- from an offline root --------------------------------------------------- */
+/* ---- from an offline root ---- */
 
 static enum reason
 refuse(struct why *why, const char *field, const char *expected,

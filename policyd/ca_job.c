@@ -70,7 +70,7 @@ ca_job_for(struct ca *c, struct ca_leaf *l)
 	return true;
 }
 
-/* ---- failing and going on --------------------------------------------------- */
+/* ---- failing and going on ---- */
 
 void
 ca_task_failed(struct ca_task *t, const char *what, const struct why *why)
@@ -135,7 +135,7 @@ job_call(enum ipc_type type, const void *msg, ipc_reply_fn fn)
 	return false;
 }
 
-/* ---- keys --------------------------------------------------------------------- */
+/* ---- keys ---- */
 
 static bool
 key_form_ok(const struct msg_key_info *m)
@@ -220,7 +220,7 @@ ca_key_make(struct ca_key *k, uint32_t purpose, uint32_t algorithm,
 	return job_call(MSG_KEY_MAKE_REQ, &m, got_key);
 }
 
-/* ---- certificates ---------------------------------------------------------------- */
+/* ---- certificates ---- */
 
 static void
 want_of(struct ca_want *w)

@@ -24,7 +24,7 @@ ca_rollover_warnings(service_warn_fn fn, void *arg)
 	fn("ca", &ends, arg);
 }
 
-/* ---- rollover ------------------------------------------------------------------------------ */
+/* ---- rollover ---- */
 
 /* A generation to be made; the store alone says so. R_OK, or why not. */
 static enum reason
@@ -146,7 +146,7 @@ ca_drop_old(void)
 	}
 }
 
-/* ---- the operator ---------------------------------------------------------------------------------- */
+/* ---- the operator ---- */
 
 enum reason
 ca_init(bool offline, const char *who, ca_fn fn, void *arg, struct why *why)
@@ -249,7 +249,7 @@ ca_install(const void *pem, size_t len, const char *who, ca_fn fn, void *arg,
 	return R_OK;
 }
 
-/* ---- its request -------------------------------------------------------------------------------- */
+/* ---- its request ---- */
 
 struct csr_wait {
 	identity_csr_fn	 fn;

@@ -35,7 +35,7 @@ ca_store_cert(enum ca_profile profile, unsigned generation,
 	return found;
 }
 
-/* ---- generations ----------------------------------------------------------- */
+/* ---- generations ---- */
 
 static void
 load_one(struct ca *c)
@@ -150,7 +150,7 @@ ca_store_state(const struct ca *c)
 	return store_write(st);
 }
 
-/* ---- certificates ------------------------------------------------------------ */
+/* ---- certificates ---- */
 
 static struct store_sql	insert = STORE_SQL("INSERT INTO ca (profile,"
     " generation, algorithm, names, serial, public, not_before, not_after,"

@@ -6,7 +6,7 @@
 
 #include "ca.h"
 
-/* ---- listeners ------------------------------------------------------------- */
+/* ---- listeners ---- */
 
 static const struct ca_leaf *
 leaf_of(const struct conf_listener *l)
@@ -57,7 +57,7 @@ tell_listeners(bool all)
 	ca_leafs_told();
 }
 
-/* ---- issuing CAs -------------------------------------------------------------- */
+/* ---- issuing CAs ---- */
 
 void
 ca_tell_gone(unsigned slot)
@@ -98,7 +98,7 @@ tell_cas(bool all)
 	ca_all_told();
 }
 
-/* ---- what the configuration says -------------------------------------------------- */
+/* ---- what the configuration says ---- */
 
 static void
 tell_makers(void)

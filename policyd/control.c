@@ -87,6 +87,16 @@
  *                            tried again), reason why|null (why it is not enrolled), warning
  *                            why|null (the last renewal that failed)
  *
+ * ca           ca show, init, kind str (root, issuing, ocsp, listener), generation num (of a
+ *              rollover,     root; of the issuing CA itself, or the one that issued it),
+ *              install       state str (waiting, current, old), key str (P-256, P-384,
+ *                            RSA-2048), subject str|null (null: there is no certificate
+ *                            yet), serial hex|null, not_before time|null, not_after
+ *                            time|null, sha256 hex|null, pem str|null, reason why|null
+ *                            (why it waits, or is not renewed)
+ * crl          ca show, crl  generation num, number num, this_update time, next_update time,
+ *                            entries num, reason why|null (why there is no newer one)
+ * ca_csr       ca csr        generation num, subject str, pem str
  * cert         cert list,    serial hex, name str, profile str, generation num (of its issuing
  *              show, revoke  CA), status str (valid, revoked, expired, orphan: no client is known
  *                            to have it), not_before time, not_after time, issued time,

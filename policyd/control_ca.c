@@ -42,7 +42,7 @@ who_text(const struct client *cl, char *buf, size_t size)
 	snprintf(buf, size, "uid %u", cl->uid);
 }
 
-/* ---- rows ------------------------------------------------------------------ */
+/* ---- rows ---- */
 
 static const char *
 key_name(uint32_t algorithm)
@@ -185,7 +185,7 @@ authority_rows(struct client *cl)
 			    &l[i].task.why);
 }
 
-/* ---- show, init, rollover, install ------------------------------------------- */
+/* ---- show, init, rollover, install ---- */
 
 int
 ctl_ca_show(struct chan *ch, const struct ipc_call *call, const void *arg)
@@ -284,7 +284,7 @@ ctl_ca_install(struct chan *ch, const struct ipc_call *call, const void *arg)
 	return begun(cl, l, &why);
 }
 
-/* ---- the request ---------------------------------------------------------------- */
+/* ---- the request ---- */
 
 static void
 ca_requested(const uint8_t *der, size_t len, const struct why *why, void *arg)
@@ -321,7 +321,7 @@ ctl_ca_csr(struct chan *ch, const struct ipc_call *call, const void *arg)
 	return 0;
 }
 
-/* ---- its CRL -------------------------------------------------------------------- */
+/* ---- its CRL ---- */
 
 static int
 crl_give(struct client *cl, unsigned generation, int fd)

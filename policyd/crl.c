@@ -56,7 +56,7 @@ crl_busy(void)
 	return job.busy;
 }
 
-/* ---- who waits ------------------------------------------------------------- */
+/* ---- who waits ---- */
 
 static void
 wake(unsigned generation, bool flying, enum reason r)
@@ -83,7 +83,7 @@ board(unsigned generation)
 			w->flying = true;
 }
 
-/* ---- failing ------------------------------------------------------------------ */
+/* ---- failing ---- */
 
 static void
 job_clear(void)
@@ -126,7 +126,7 @@ job_failed_r(enum reason r, const char *field)
 	job_failed(&why);
 }
 
-/* ---- publishing ------------------------------------------------------------------ */
+/* ---- publishing ---- */
 
 static void
 tell_enrold(unsigned slot, const uint8_t *der, size_t len, uint64_t next)
@@ -199,7 +199,7 @@ job_store(void)
 	return store_write(st);
 }
 
-/* ---- signing --------------------------------------------------------------------------- */
+/* ---- signing ---- */
 
 /* What keyd wrote is copied first: it may hold on to the memory. */
 static enum reason
@@ -417,7 +417,7 @@ crl_changed(unsigned generation, store_fn fn, void *arg)
 	store_after_commit(changed, (void *)(uintptr_t)generation);
 }
 
-/* ---- reading ------------------------------------------------------------------------ */
+/* ---- reading ---- */
 
 static uint8_t *
 crl_read(unsigned generation, size_t *len)
@@ -452,7 +452,7 @@ crl_copy(unsigned generation, int fd)
 	return r;
 }
 
-/* ---- life --------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void
 tell_stored(unsigned slot)

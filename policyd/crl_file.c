@@ -77,7 +77,7 @@ crl_memfd_fill(int fd, const uint8_t *p, size_t n)
 	    R_CTL_VALUE : R_OK;
 }
 
-/* ---- the file ---------------------------------------------------------------- */
+/* ---- the file ---- */
 
 void
 crl_file_start(void)
