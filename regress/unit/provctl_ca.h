@@ -247,7 +247,7 @@ ca_begin(const struct turn *turns)
 	fflush(stdout);
 	if ((ca_pid = fork()) == 0) {
 		signal(SIGPIPE, SIG_IGN);
-		alarm(120);
+		alarm(600);	/* only if it is forgotten */
 		for (i = 0; i < CA_TURNS && (turns[i].serve != NULL ||
 		    turns[i].as != NULL || turns[i].tls12); i++) {
 			if ((fd = accept(l, NULL, NULL)) == -1)
