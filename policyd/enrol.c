@@ -17,7 +17,7 @@
 #include "peer.h"
 
 #define KEYD_TIMEOUT	60000	/* ms; a slow TPM has a queue of its own */
-#define KEYD_SPARE	8	/* of its window, for identity and audit */
+#define KEYD_SPARE	24	/* of its window, for all the others */
 #define SKEW		300	/* s that a leaf begins before it was issued */
 #define TAKEN_MAX	256
 #define ORPHAN_AGE	600	/* s until one is told of in the status */

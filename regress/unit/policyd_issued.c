@@ -346,6 +346,44 @@ test_no_room(void **state)
 		assert_kept(got[n]);
 }
 
+/* A store that cannot commit: keyd is not asked, nobody has an answer. */
+static void
+test_no_commit(void **state)
+{
+	struct msg_enrol_req	 m = request(MAC, "");
+	static struct issued	 i;
+	struct answer		*a;
+
+	ticket(&m, MAC, "iot");
+	disk_install();
+	disk_errno = ENOSPC;
+	a = ask(&m);
+	turns();
+	assert_int_equal(a->type, MSG_REFUSED);
+	assert_int_equal(a->reason, R_SYS_STORE_FULL);
+	assert_int_equal(keyd_asked, 0);
+	disk_errno = 0;
+	stop();
+	start();
+	/* The same between keyd's answer and ours. */
+	a = ask(&m);
+	turn();
+	pump_end(&keyd_ours, &keyd_theirs);
+	assert_int_equal(keyd_asked, 1);
+	disk_errno = ENOSPC;
+	turns();
+	assert_int_equal(a->type, MSG_REFUSED);
+	assert_int_equal(a->reason, R_SYS_STORE_FULL);
+	disk_errno = 0;
+	stop();
+	start();
+	assert_true(issued_newest(MAC, &i));
+	assert_int_equal(i.len, 0);
+	assert_int_equal(log_lines(i.serial), 0);
+	assert_kept(assert_issued(&m));
+	assert_int_equal(sql_int("SELECT count(*) FROM cert"), 1);
+}
+
 /* ---- orphans ---- */
 
 static unsigned		seen;
@@ -758,6 +796,7 @@ main(void)
 		T(test_missing_files),
 		T(test_mark),
 		T(test_no_room),
+		T(test_no_commit),
 		T(test_orphans),
 		T(test_gone_before),
 		T(test_lists),
