@@ -4,7 +4,8 @@
  * Holds:    the store, the policy, the audit log, every state machine, the
  *           control socket; a channel to each daemon.
  * Does:     introduces the daemons to each other, opens attestations, judges
- *           their evidence, tells netd whom to trust, answers the operator.
+ *           their evidence, tells netd whom to trust, decides which devices
+ *           get certificates and keeps what was issued, answers the operator.
  * Refuses:  private keys, any network socket, to parse bytes that came from
  *           the network, and to start a program.
  */

@@ -385,6 +385,12 @@ test_keyd_dies(void **state)
 	assert_int_equal(issued_state(&i, NOW), ST_ORPHAN);
 	assert_int_equal(issued_status(i.serial, SERIAL_LEN, NOW, &i),
 	    CERT_UNKNOWN);
+	/* Nobody has what was never there, whatever enrold says. */
+	memset(a, 0, sizeof(*a));
+	IPC_SET_BLOB(a->rep.serial, i.serial, SERIAL_LEN);
+	taken(a);
+	assert_true(issued_find(first.serial.data, SERIAL_LEN, &i));
+	assert_int_equal(issued_state(&i, NOW), ST_ORPHAN);
 	/* Without keyd nothing is promised, and the ticket is not lost. */
 	assert_refused(&m, R_IPC_NOLINK, "keyd");
 	keyd_holds = false;
@@ -458,6 +464,12 @@ test_again(void **state)
 	n = m;
 	n.request.data[31] ^= 1;
 	assert_refused(&n, R_CRT_TICKET_USED, "ticket");
+	/* By another authority, though a good one, it is another one. */
+	n = m;
+	ticket(&n, MAC, "iot");
+	b = assert_issued(&n);
+	assert_false(b->rep.again);
+	assert_int_equal(keyd_asked, 2);
 	/* Nor once it is revoked. */
 	static struct issued	 i;
 	struct why		 why;
@@ -465,7 +477,7 @@ test_again(void **state)
 	assert_int_equal(issued_revoke(&i, CRL_UNSPECIFIED, "test", &why),
 	    R_OK);
 	assert_refused(&m, R_CRT_KEY_REVOKED, "key");
-	assert_int_equal(keyd_asked, 1);
+	assert_int_equal(keyd_asked, 2);
 }
 
 /* A client that lost patience asks again while the first is on its way. */
