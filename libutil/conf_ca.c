@@ -15,16 +15,6 @@
 #define PROFILE_NAME_MAX 32
 #define MAKERS_MAX	64	/* of all profiles: ENROL_MAKER's numbers */
 
-static void *
-zalloc(size_t size)
-{
-	void	*p;
-
-	if ((p = calloc(1, size)) == NULL)
-		abort();
-	return p;
-}
-
 /* ---- the authority ------------------------------------------------------ */
 
 void
@@ -58,7 +48,7 @@ add_name(struct parse *p, struct conf_name **end, const char *what,
 	else if (len > NAMES_LEN)
 		conf_error(p, p->line, "names of more than %d characters "
 		    "together: %s", NAMES_LEN, what);
-	n = zalloc(sizeof(*n));
+	n = conf_zalloc(sizeof(*n));
 	n->name = name;
 	*end = n;
 }
@@ -107,7 +97,7 @@ conf_listener(struct parse *p, unsigned door, int64_t port, char *key)
 	if (n == ENROL_LISTENERS)
 		conf_error(p, p->line, "more than %d listeners of the "
 		    "certificate service", ENROL_LISTENERS);
-	l = zalloc(sizeof(*l));
+	l = conf_zalloc(sizeof(*l));
 	l->door = door;
 	l->port = (uint16_t)port;
 	l->key = (unsigned)algorithm;
@@ -155,7 +145,7 @@ conf_profile_begin(struct parse *p, char *name)
 		conf_error(p, p->line, "more than %d profiles",
 		    ENROL_PROFILES);
 	conf_fresh(p, SET_PROFILE_KEY);
-	f = zalloc(sizeof(*f));
+	f = conf_zalloc(sizeof(*f));
 	f->name = name;
 	f->names = NAME_MAC;
 	f->line = p->line;
@@ -177,7 +167,7 @@ conf_maker(struct parse *p, char *path)
 		if (strcmp((*end)->path, path) == 0)
 			conf_error(p, p->line, "manufacturer root \"%s\" "
 			    "stands here twice", path);
-	m = zalloc(sizeof(*m));
+	m = conf_zalloc(sizeof(*m));
 	m->path = path;
 	*end = m;
 }
@@ -242,7 +232,6 @@ finish_server(struct parse *p)
 {
 	struct conf		*c = p->conf;
 	const struct conf_name	*n;
-	char			*name;
 
 	if (c->ca.server == NULL && c->node != NULL) {
 		if (conf_check_dns(c->node) != NULL) {
@@ -250,9 +239,7 @@ finish_server(struct parse *p)
 			    "\"%s\" is no DNS name", c->node);
 			return;
 		}
-		if ((name = strdup(c->node)) == NULL)
-			abort();
-		conf_server(p, name);
+		conf_server(p, conf_copy(c->node));
 	}
 	for (n = c->ca.server; n != NULL; n = n->next)
 		server_ok(p, n->name);

@@ -14,16 +14,6 @@
 /* The peer that rip and rport describe; OpenBMC knows one, of this name. */
 #define JSON_PEER	"peer"
 
-static char *
-copy(const char *s)
-{
-	char	*p;
-
-	if ((p = strdup(s)) == NULL)
-		abort();
-	return p;
-}
-
 static void
 json_peer(struct parse *p)
 {
@@ -33,7 +23,7 @@ json_peer(struct parse *p)
 		if (strcmp(peer->name, JSON_PEER) == 0)
 			break;
 	if (peer == NULL || p->json_peer == NULL) {
-		conf_peer_begin(p, copy(JSON_PEER));
+		conf_peer_begin(p, conf_copy(JSON_PEER));
 		p->json_peer = p->peer;
 	}
 	p->peer = p->json_peer;
@@ -48,13 +38,13 @@ take_port(struct parse *p, const json_t *v)
 static void
 take_cert_root(struct parse *p, const json_t *v)
 {
-	conf_string(p, SET_CERT_ROOT, copy(json_string_value(v)));
+	conf_string(p, SET_CERT_ROOT, conf_copy(json_string_value(v)));
 }
 
 static void
 take_interface(struct parse *p, const json_t *v)
 {
-	conf_string(p, SET_INTERFACE, copy(json_string_value(v)));
+	conf_string(p, SET_INTERFACE, conf_copy(json_string_value(v)));
 }
 
 /* We never give up on a peer: there is no count to keep. */
@@ -81,7 +71,7 @@ static void
 take_rip(struct parse *p, const json_t *v)
 {
 	json_peer(p);
-	conf_string(p, SET_PEER_ADDRESS, copy(json_string_value(v)));
+	conf_string(p, SET_PEER_ADDRESS, conf_copy(json_string_value(v)));
 }
 
 static void
@@ -154,7 +144,7 @@ conf_json(struct parse *p, const char *path)
 		    p->load == NULL ? "not here" : conf_fault(errno));
 		return;
 	}
-	p->included = copy(path);
+	p->included = conf_copy(path);
 	p->name = p->included;
 	root = json_loadb(buf, len, JSON_REJECT_DUPLICATES, &error);
 	free(buf);

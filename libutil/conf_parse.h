@@ -83,6 +83,8 @@ const char *conf_fault(int error);
 
 /* conf_value.c: each reports its own errors; strings are taken over. */
 struct conf *conf_new(void);
+char	*conf_copy(const char *);	/* neither of the two returns NULL */
+void	*conf_zalloc(size_t);
 bool	conf_once(struct parse *, enum conf_set);
 void	conf_number(struct parse *, enum conf_set, int64_t);
 void	conf_time(struct parse *, enum conf_set, int64_t ms);

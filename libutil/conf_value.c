@@ -85,7 +85,8 @@ static const struct value {
 	[SET_CA] =		STRING("ca", OFF(ca.name), conf_check_ca),
 	[SET_CA_CURVE] =	CHOICE("curve", OFF(ca.curve)),
 	[SET_CA_ROOT] =		BOUND("root validity", V_SECONDS, OFF(ca.root_validity), MINUTE, 3 * YEARS),
-	[SET_CA_ISSUING] =	BOUND("issuing validity", V_SECONDS, OFF(ca.issuing_validity), MINUTE, 3 * YEARS),
+	[SET_CA_ISSUING] =	BOUND("issuing validity", V_SECONDS, OFF(ca.issuing_validity),
+				    MINUTE, 3 * YEARS),
 	[SET_CA_CRL] =		BOUND("crl every", V_SECONDS, OFF(ca.crl_every), SECOND, 365 * DAY),
 	[SET_CA_URL] =		STRING("url", OFF(ca.url), conf_check_url),
 	[SET_CA_SERVER] =	STRING("server", OFF(ca.server), conf_check_server),
@@ -144,8 +145,8 @@ static const struct {
 
 #define NITEMS(a)	(sizeof(a) / sizeof((a)[0]))
 
-static char *
-copy(const char *s)
+char *
+conf_copy(const char *s)
 {
 	char	*p;
 
@@ -154,8 +155,8 @@ copy(const char *s)
 	return p;
 }
 
-static void *
-zalloc(size_t size)
+void *
+conf_zalloc(size_t size)
 {
 	void	*p;
 
@@ -178,13 +179,13 @@ conf_unit(const char *word)
 struct conf *
 conf_new(void)
 {
-	struct conf	*c = zalloc(sizeof(*c));
+	struct conf	*c = conf_zalloc(sizeof(*c));
 
-	c->run_dir = copy("/run/provd");
-	c->state_dir = copy("/var/lib/provd");
-	c->tpm = copy("/dev/tpmrm0");
-	c->listen_address = copy("::");
-	c->boot_id = copy("/proc/sys/kernel/random/boot_id");
+	c->run_dir = conf_copy("/run/provd");
+	c->state_dir = conf_copy("/var/lib/provd");
+	c->tpm = conf_copy("/dev/tpmrm0");
+	c->listen_address = conf_copy("::");
+	c->boot_id = conf_copy("/proc/sys/kernel/random/boot_id");
 	c->backend = BACKEND_TPM;
 	c->spdm_curve = CURVE_P256;
 	c->mtls_port = 8090;
@@ -374,7 +375,7 @@ conf_mctp(struct parse *p, enum conf_set set, int64_t net, int64_t eid)
 		    (long long)eid);
 	to = target(p, set);
 	free(*to);
-	*to = copy(text);
+	*to = conf_copy(text);
 }
 
 /* The first path may be that of a device or, after unix:, of a socket. */
@@ -474,7 +475,7 @@ conf_accept(struct parse *p, char *root, char *serial)
 			    "twice", root);
 	if (n == 64)
 		conf_error(p, p->line, "more than 64 accepted roots");
-	a = zalloc(sizeof(*a));
+	a = conf_zalloc(sizeof(*a));
 	a->root = root;
 	a->serial = serial;
 	*end = a;
@@ -495,7 +496,7 @@ conf_measure(struct parse *p, char *path)
 			    "twice", path);
 	if (n == 32)
 		conf_error(p, p->line, "more than 32 measured files");
-	m = zalloc(sizeof(*m));
+	m = conf_zalloc(sizeof(*m));
 	m->path = path;
 	*end = m;
 }
@@ -509,7 +510,7 @@ conf_peer_begin(struct parse *p, char *name)
 	if ((what = conf_check_name(name)) != NULL)
 		conf_error(p, p->line, "peer \"%s\": %s", name, what);
 	conf_fresh(p, SET_PEER_IDENTITY);
-	peer = zalloc(sizeof(*peer));
+	peer = conf_zalloc(sizeof(*peer));
 	peer->name = name;
 	if (conf_index_add(&p->names, offsetof(struct conf_peer, name), peer)
 	    != NULL)
@@ -560,7 +561,7 @@ conf_component_begin(struct parse *p, char *name)
 	if (n == COMPONENTS_MAX)
 		conf_error(p, p->line, "more than 64 components");
 	conf_fresh(p, SET_COMP_IDENTITY);
-	c = zalloc(sizeof(*c));
+	c = conf_zalloc(sizeof(*c));
 	c->name = name;
 	*end = c;
 	p->component = c;

@@ -15,31 +15,6 @@ in_ns b ip addr add 192.0.2.3/24 dev eth1
 in_ns a ip addr add 2001:db8::1/64 dev eth1 nodad
 in_ns b ip addr add 2001:db8::2/64 dev eth1 nodad
 
-# client N FROM TO PORT: what it read, then "end", goes to $W/cN
-client() {
-	: >"$W/c$1"
-	nsenter --net="/run/netns/$(ns_of b)" python3 -u - "$2" "$3" "$4" \
-	    >"$W/c$1" <<-'EOP' &
-	import socket, sys
-	s = socket.create_connection((sys.argv[2], int(sys.argv[3])),
-	    source_address=(sys.argv[1], 0))
-	try:
-	    while True:
-	        b = s.recv(100)
-	        if not b:
-	            break
-	        print(b.decode(), end="")
-	except ConnectionError:
-	    pass
-	print("end")
-	EOP
-	WORLD_PIDS="$WORLD_PIDS $!"
-}
-
-has() {		# has N TEXT: client N read this
-	await 30 grep -q "$2" "$W/c$1" >/dev/null
-}
-
 server() {	# server ADDRESS PORT: accepts one connection in b
 	: >"$W/server"
 	nsenter --net="/run/netns/$(ns_of b)" python3 -u - "$1" "$2" \

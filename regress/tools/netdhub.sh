@@ -63,6 +63,31 @@ hub_says() {
 	await "${3:-30}" hub_said "$1" "$2" >/dev/null
 }
 
+# client N FROM TO PORT: from node b; what it read, then "end", goes to $W/cN
+client() {
+	: >"$W/c$1"
+	nsenter --net="/run/netns/$(ns_of b)" python3 -u - "$2" "$3" "$4" \
+	    >"$W/c$1" <<-'EOP' &
+	import socket, sys
+	s = socket.create_connection((sys.argv[2], int(sys.argv[3])),
+	    source_address=(sys.argv[1], 0))
+	try:
+	    while True:
+	        b = s.recv(100)
+	        if not b:
+	            break
+	        print(b.decode(), end="")
+	except ConnectionError:
+	    pass
+	print("end")
+	EOP
+	WORLD_PIDS="$WORLD_PIDS $!"
+}
+
+has() {		# has N TEXT: client N read this
+	await 30 grep -q "$2" "$W/c$1" >/dev/null
+}
+
 # netd_done NODE: the end of a test
 netd_done() {
 	netd_end "$1"
