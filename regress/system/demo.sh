@@ -3,7 +3,7 @@
 # when it is interrupted, or fails.
 . "$(dirname "$0")/lib.sh"
 need_root
-need ip runsv swtpm jq openssl unshare
+need ip runsv swtpm jq openssl unshare curl
 # /run/netns of our own, so that what others make or remove is not seen.
 if [ -z "${PRIVATE_MOUNTS:-}" ]; then
 	PRIVATE_MOUNTS=1 exec unshare -m --propagation private "$0"

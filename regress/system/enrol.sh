@@ -13,9 +13,15 @@ world_new
 authority "$W/maker" Maker
 CA_MAKER=$W/maker/root.pem
 NODE_BACKEND=sealed ca_node ca
+mkdir "$W/d"
+# Some time ago: trusted time has whole seconds.
+M4=24:0a:c4:12:34:59
+key_csr "$W/d/made" $M4
+openssl x509 -req -in "$W/d/made.csr" -CA "$W/maker/root.pem" -CAkey "$W/maker/key.pem" -days 3650 \
+    -extfile <(printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n') \
+    -out "$W/d/made.crt" 2>/dev/null
 node_start ca
 ok "six daemons are ready, before there is an authority" await_ready ca 60
-mkdir "$W/d"
 M1=24:0a:c4:12:34:56 M2=24:0a:c4:12:34:57 M3=24:0a:c4:12:34:58
 
 # ---- the authority ----------------------------------------------------------
@@ -84,17 +90,12 @@ p7_pem "$W/d/est2.p7" >"$W/d/est2.crt"
 
 # ---- a manufacturer's certificate ---------------------------------------------------
 
-M4=24:0a:c4:12:34:59
-key_csr "$W/d/made" $M4
-openssl x509 -req -in "$W/d/made.csr" -CA "$W/maker/root.pem" -CAkey "$W/maker/key.pem" -days 3650 \
-    -extfile <(printf 'basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n') \
-    -out "$W/d/made.crt" 2>/dev/null
 ctl ca device add $M4 --profile iot >/dev/null
 key_csr "$W/d/four" $M4
 made() {
 	json ca - "{\"operation\":\"req_client_cert\",\"csr\":\"$(csr64 "$W/d/$1.csr")\",\"profile\":\"iot\"}" \
-	    --cert "$W/d/made.crt" --key "$W/d/made.key" >"$W/d/$1.json"
-	jq -er .certificate "$W/d/$1.json" >"$W/d/$1.crt" || { cat "$W/d/$1.json"; return 1; }
+	    --cert "$W/d/made.crt" --key "$W/d/made.key" >"$W/d/$1.json" || return
+	[ -s "$W/d/$1.json" ] && jq -er .certificate "$W/d/$1.json" >"$W/d/$1.crt" || { cat "$W/d/$1.json"; return 1; }
 }
 ok "a certificate of its maker is as good as a ticket" made four
 is "provctl tells how it was asked for" "$(cert_field ca "$(serial_of "$W/d/four.crt")" auth)" manufacturer

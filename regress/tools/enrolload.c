@@ -232,6 +232,9 @@ csr_main(int argc, char **argv)
 		name[n] = (uint8_t)(hex_digit(hex[2 * n]) << 4 |
 		    hex_digit(hex[2 * n + 1]));
 	n = csr(out, name, n, k, by);
+	if (by != k)
+		EVP_PKEY_free(by);
+	EVP_PKEY_free(k);
 	return fwrite(out, 1, n, stdout) == n ? 0 : 1;
 }
 
@@ -868,6 +871,9 @@ bare_main(const char *seconds)
 		now = now_us(CLOCK_MONOTONIC);
 	} while (now - from < us);
 	printf("%.1f\n", n * 1e6 / (double)(now - from));
+	EVP_MD_CTX_free(s);
+	EVP_MD_CTX_free(v);
+	EVP_PKEY_free(k);
 	return 0;
 }
 
