@@ -52,7 +52,7 @@ LIBS	 = $(shell pkg-config --libs $(PKGS)) $(HTTP)
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c tcti.c der.c spki.c x509time.c weakkey.c provider.c tlsconn.c tlswarm.c
+SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c tcti.c der.c pkcs10.c spki.c x509time.c weakkey.c provider.c tlsconn.c tlswarm.c
 SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
 	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c rsa.c asn1.c extension.c authority.c tbs.c ca_cert.c device_cert.c dispatch_ca.c crl.c ocsp.c
 SRC_netd    = netd.c addr.c limit.c door.c listen.c dial.c mctp.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \

@@ -7,10 +7,9 @@
 
 #include <openssl/err.h>
 
+#include "pkcs10.h"
 #include "spdm_csr.h"
 #include "spki.h"
-
-#define TAG_ATTRIBUTES	0xa0	/* [0] IMPLICIT SET OF */
 
 static uint16_t
 u16(const uint8_t *p)
@@ -257,55 +256,21 @@ possessed(const struct der *spki, const char *digest, const struct der *info,
 	return ok;
 }
 
-/* What CertificationRequest is made of. */
-struct request {
-	struct der	info, spki, algorithm, sig;
-};
-
-/* NULL, or the part that is not of its form. */
-static const char *
-take_apart(const uint8_t *p, size_t len, struct request *q,
-    struct spdm_csr *c)
-{
-	struct der	all = { p, len }, outer, body, version, name, attr;
-
-	if (!der_strict(p, len) ||
-	    !der_next(&all, DER_SEQUENCE, &outer, NULL))
-		return "strict DER";
-	if (!der_next(&outer, DER_SEQUENCE, &body, &q->info) ||
-	    !der_next(&outer, DER_SEQUENCE, &q->algorithm, NULL) ||
-	    !der_next(&outer, DER_BITS, &q->sig, NULL) || outer.left != 0)
-		return "what is signed, an algorithm, a signature";
-	if (!der_next(&body, DER_INTEGER, &version, NULL) ||
-	    !der_equals(&version, (const uint8_t *)"", 1))
-		return "version 0";
-	if (!der_next(&body, DER_SEQUENCE, &name, NULL) || !read_names(name, c))
-		return "a subject";
-	if (!der_next(&body, DER_SEQUENCE, &attr, &q->spki))
-		return "a public key";
-	if (!der_next(&body, TAG_ATTRIBUTES, &attr, NULL) || body.left != 0)
-		return "attributes, and nothing after them";
-	if (q->sig.left < 2 || q->sig.p[0] != 0)
-		return "a signature of whole bytes";
-	q->sig.p++;
-	q->sig.left--;
-	return NULL;
-}
-
 int
 spdm_csr_read(const uint8_t *p, size_t len, enum key_algorithm a,
     struct spdm_csr *c, struct spdm_why *w)
 {
-	struct request	 q;
+	struct pkcs10	 q;
 	const char	*bad, *digest;
 
 	*c = (struct spdm_csr){ 0 };
 	if (len > SPDM_CSR_MAX)
 		return spdm_fail(w, R_ATT_CSR_FORM, "certificate request",
 		    "at most 4096 bytes", "%zu", len);
-	if ((bad = take_apart(p, len, &q, c)) != NULL)
+	if ((bad = pkcs10_read(p, len, &q)) != NULL || !read_names(q.name, c))
 		return spdm_fail(w, R_ATT_CSR_FORM, "certificate request",
-		    bad, "something else, of %zu bytes", len);
+		    bad == NULL ? "a subject" : bad,
+		    "something else, of %zu bytes", len);
 	if (!read_key(&q.spki, a, c))
 		return spdm_fail(w, R_ATT_CSR_KEY, "certificate request",
 		    spdm_alg(a)->name, "another kind of key");

@@ -12,10 +12,10 @@
 
 #include "der.h"
 #include "field.h"
+#include "pkcs10.h"
 #include "spki.h"
 #include "wire.h"
 
-#define TAG_ATTRIBUTES	0xa0	/* [0] IMPLICIT SET OF */
 #define TAG_UTF8	0x0c
 #define TAG_PRINTABLE	0x13
 #define TAG_T61		0x14
@@ -507,50 +507,17 @@ read_algorithm(struct der algorithm, struct csr *c)
 
 /* ---- all of it ------------------------------------------------------------- */
 
-struct parts {
-	struct der	info, name, spki, spki_body, attributes, algorithm, sig;
-};
-
-/* NULL, or what should be there and is not. */
-static const char *
-take_apart(const uint8_t *p, size_t len, struct parts *q)
-{
-	struct der	all = { p, len }, outer, body, version;
-
-	if (!der_strict(p, len) || !der_next(&all, DER_SEQUENCE, &outer, NULL))
-		return "strict DER, and nothing after it";
-	if (!der_next(&outer, DER_SEQUENCE, &body, &q->info) ||
-	    !der_next(&outer, DER_SEQUENCE, &q->algorithm, NULL) ||
-	    !der_next(&outer, DER_BITS, &q->sig, NULL) || outer.left != 0)
-		return "what is signed, an algorithm, a signature";
-	if (!der_next(&body, DER_INTEGER, &version, NULL) ||
-	    !der_equals(&version, "", 1))
-		return "version 0";
-	if (!der_next(&body, DER_SEQUENCE, &q->name, NULL))
-		return "a subject";
-	if (!der_next(&body, DER_SEQUENCE, &q->spki_body, &q->spki))
-		return "a public key";
-	if (!der_next(&body, TAG_ATTRIBUTES, &q->attributes, NULL) ||
-	    body.left != 0)
-		return "attributes, and nothing after them";
-	if (q->sig.left < 2 || q->sig.p[0] != 0)
-		return "a signature of whole bytes";
-	q->sig.p++;
-	q->sig.left--;
-	return NULL;
-}
-
 int
 csr_parse(const uint8_t *der, size_t len, struct csr *c, struct refusal *why)
 {
-	struct parts	 q;
+	struct pkcs10	 q;
 	const char	*bad;
 
 	*c = (struct csr){ .der = { der, len } };
 	if (len > CSR_DER_MAX)
 		return refuse(why, R_ENR_CSR, "request", "at most 16384 bytes",
 		    "more");
-	if ((bad = take_apart(der, len, &q)) != NULL)
+	if ((bad = pkcs10_read(der, len, &q)) != NULL)
 		return refuse(why, R_ENR_CSR, "request", bad,
 		    "something else");
 	c->info = (struct bytes){ q.info.p, q.info.left };
