@@ -207,6 +207,51 @@ test_roots_mutual(void **state)
 	config.components = NULL;
 }
 
+/* Makers of devices that enrol are no business of attestd, unless they are
+ * accepted for peers, too. */
+static void
+test_makers(void **state)
+{
+	static char		 only[128];
+	struct chan_conf	 pc = { .self = IPC_POLICYD,
+	    .peer = IPC_ATTESTQ };
+	struct conf_path	 second = { .path = paths[0] };
+	struct conf_path	 first = { .next = &second, .path = only };
+	struct conf_profile	 profile = { .makers = &first };
+	const struct root	*r;
+	struct chan		*q;
+	int			 fds[2];
+	unsigned		 makers = 0, all = 0;
+
+	snprintf(only, sizeof(only), "%s/maker", dir_path);
+	write_certs(only, 1, true);
+	write_certs(paths[0], 1, true);
+	accepts[0].next = NULL;
+	config.profiles = &profile;
+	settings_read(&config);
+	config.profiles = NULL;
+	unlink(only);
+	for (r = settings_roots(); r != NULL; r = r->next) {
+		all++;
+		makers += r->maker;
+		assert_int_equal(r->maker, r->path == paths[0] ||
+		    r->path == only);
+		assert_int_equal(r->path == only, !r->accepted &&
+		    !r->component);
+	}
+	assert_int_equal(makers, 2);
+	heard = 0;
+	q = attestd_link(IPC_ATTESTQ, fds);
+	assert_non_null(link_keyd = chan_new(fds[0], &pc));
+	chan_set_phase(link_keyd, IPC_RUN);
+	settings_up(IPC_ATTESTQ);
+	while (heard < all - 1)
+		assert_int_equal(chan_input(q), 0);
+	assert_int_equal(heard, all - 1);
+	chan_close(q);
+	chan_close(link_keyd);
+}
+
 #define T(f)	cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int
@@ -216,6 +261,7 @@ main(void)
 		T(test_refused_files),
 		T(test_roots),
 		T(test_roots_mutual),
+		T(test_makers),
 	};
 
 	return cmocka_run_group_tests_name("policyd_settings", tests, NULL,
