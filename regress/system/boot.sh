@@ -77,7 +77,8 @@ idle() {
 ok "enrold has no listener: it has ended, and nothing failed" await 30 idle
 ok "and says why" eval 'inside journalctl -b --no-pager -u provd-enrold | grep -q "no listener"'
 cat >>"$W/root/etc/provd.conf" <<-EOF
-ca "boot"
+ca "boot" { server "127.0.0.1" }
+profile "iot" { key ecdsa-p256  valid 1 d }
 listen enrol port 8443
 EOF
 inside systemctl restart provd.target
@@ -109,6 +110,20 @@ ready() {
 	[ "$(inside provctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 5 ]
 }
 ok "and all of them greet policyd again" await 30 ready
+# Behind both filters a device enrols, and is revoked.
+ok "an authority is made" inside provctl ca init
+inside provctl --json device add 02:00:00:00:00:01 --ticket |
+    jq -r 'select(.row == "device").ticket' >"$W/root/root/ticket"
+inside provctl --json ca show --pem |
+    jq -r 'select(.row == "ca" and .kind == "root").pem' >"$W/root/root/root.pem"
+enrols() {
+	inside provctl enrol --mac 02:00:00:00:00:01 --out /root/dev --key p256 --ca /root/root.pem \
+	    --server https://127.0.0.1:8443 --ticket-file /root/ticket
+}
+ok "a device enrols" enrols
+ok "and is revoked, in a CRL that is published" inside provctl cert revoke --name 02:00:00:00:00:01
+ok "the certificate is in its file" \
+    test -n "$(find "$W/root/var/lib/provd/policyd/issued" -name '*.pem' 2>/dev/null)"
 inside systemctl stop provd.target	# its parts stop after it
 ended() {
 	local now
