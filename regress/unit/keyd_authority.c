@@ -653,6 +653,22 @@ test_names(void **state)
 	}
 }
 
+/* A label of 63 characters, and of one more: RFC 1035, 2.3.4. */
+static void
+test_long_names(void **state)
+{
+	struct msg_device_cert_req	 m;
+
+	ca_conf.ca.permitted = NULL;
+	device_request(&m);
+	IPC_SET_STR(m.profile, "web");
+	memset(m.name, 'a', 64);
+	assert_int_equal(device_refusal(&m), R_KEY_PROFILE_NAME);
+	m.name[63] = '\0';
+	assert_int_equal(device_refusal(&m), R_OK);
+	ca_conf_reset();
+}
+
 static void
 test_keys(void **state)
 {
@@ -709,6 +725,22 @@ reopen(void)
 	ca_issuing = key_bylabel("issuing-1");
 	ca_ocsp = key_bylabel("ocsp-1");
 	ca_enrol = key_bylabel("enrol-p256");
+}
+
+/* Certified anew for less, the first certificate still counts. */
+static void
+test_record_longest(void **state)
+{
+	struct msg_ca_cert_req	 m;
+
+	X509_free(ca_issue_ok(CA_ROOT));
+	X509_free(ca_issue_ok(CA_ISSUING));
+	ca_request(&m, CA_ISSUING);
+	m.not_after = NOW + DAY;
+	assert_int_equal(ca_refusal(&m), R_OK);
+	assert_int_equal(authority_end(ca_issuing), NOW + 1825 * DAY);
+	reopen();
+	assert_int_equal(authority_end(ca_issuing), NOW + 1825 * DAY);
 }
 
 /* A CA that was certified keeps its name and its end, whatever comes. */
@@ -820,6 +852,7 @@ main(void)
 		T(test_times), T(test_purposes), T(test_generations),
 		T(test_validity), T(test_serial), T(test_profile_none),
 		T(test_names), T(test_keys), T(test_records),
+		T(test_long_names), T(test_record_longest),
 		T(test_record_damaged), T(test_csr),
 	};
 

@@ -404,6 +404,9 @@ test_changed_meanwhile(void **state)
 	X509_CRL_free(x);
 	assert_int_equal(crl_write(&crl, fd), 0);
 	assert_int_equal(lseek(fd, 0, SEEK_END), crl.len);
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);	/* and longer */
+	assert_int_equal(crl_write(&crl, fd), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_END), crl.len);
 	/* Sealed meanwhile: an error, no signal and no half of a list. */
 	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
 	assert_int_equal(crl_write(&crl, fd), -1);
