@@ -259,7 +259,7 @@ die_making(int at)
 {
 	disk_install();
 	disk_die_at = (unsigned)at;
-	if (store_open(dir_store) != R_OK)
+	if (open_store() != R_OK)
 		_exit(97);
 	audit_start();
 	ca_start();
@@ -330,6 +330,7 @@ static const struct {
 	{ LIE_JUNK, "certificate" },
 	{ LIE_ISSUER, "issuer" },
 	{ LIE_PATHLEN, "pathLenConstraint" },
+	{ LIE_PATHLEN_ISSUING, "pathLenConstraint" },
 	{ LIE_EKU, "extendedKeyUsage" },
 	{ LIE_LEAF_IS_CA, "basicConstraints" },
 	{ LIE_PURPOSE, "key" },

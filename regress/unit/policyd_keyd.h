@@ -28,7 +28,8 @@
 enum fake_lie { LIE_NONE, LIE_SERIAL, LIE_KEY, LIE_WINDOW, LIE_SIGNATURE,
     LIE_NODE, LIE_JUNK, LIE_CHECKPOINT,
     /* policyd_authority.h */
-    LIE_ISSUER, LIE_LEAF_IS_CA, LIE_PATHLEN, LIE_EKU, LIE_SAN, LIE_PURPOSE,
+    LIE_ISSUER, LIE_LEAF_IS_CA, LIE_PATHLEN, LIE_PATHLEN_ISSUING,
+    LIE_EKU, LIE_SAN, LIE_PURPOSE,
     LIE_CRL_ENTRY, LIE_CRL_MORE, LIE_CRL_REASON, LIE_CRL_TIME, LIE_CRL_NUMBER,
     LIE_CRL_UPDATE, LIE_CRL_SIGNATURE, LIE_CRL_JUNK, LIE_CRL_LENGTH,
     LIE_CRL_SHORT, LIE_N };
@@ -109,7 +110,8 @@ fake_key(const char *label, uint32_t purpose, uint32_t algorithm, bool *made)
 	fake.nkeys++;
 	snprintf(fake.labels[i], sizeof(fake.labels[i]), "%s", label);
 	fake.purposes[i] = purpose;
-	fake.keys[i] = algorithm == KEY_RSA2048 ? EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048) :
+	fake.keys[i] = algorithm == KEY_RSA2048 ?
+	    EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)2048) :
 	    EVP_EC_gen(algorithm == KEY_P384 ? "P-384" : "P-256");
 	if (fake.keys[i] == NULL)
 		abort();
