@@ -145,9 +145,7 @@ test_san_length(void **state)
 		wrap(p, 0x86, false);
 		wrap(p, 0x30, false);
 		wrap(p, 4, false);
-		memmove(p->b + 5, p->b, p->len);
-		memcpy(p->b, "\x06\x03\x55\x1d\x11", 5);
-		p->len += 5;
+		prepend(p, "\x06\x03\x55\x1d\x11", 5);
 		wrap(p, 0x30, false);
 		assert_int_equal(read_extensions(p->b, p->len, &c), n == 128 ?
 		    R_OK : R_ENR_CSR_EXTENSION);
