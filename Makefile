@@ -89,7 +89,7 @@ FUZZ_keyd    = keyfile
 FUZZ_netd    = token verify lldp
 FUZZ_attestd = spdm_req spdm_rsp spdm_chunk spdm_record spdm_session spdm_chain spdm_csr spdm_psk spdm_component
 FUZZ_enrold  = http json csr est ocsp
-FUZZ_policyd = pem_chain reference control
+FUZZ_policyd = pem_chain ca_install crl_form reference control
 FUZZ_provctl = reply
 
 # ---- benches and tools --------------------------------------------------------------

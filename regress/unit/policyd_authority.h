@@ -118,6 +118,12 @@ revoke_one(enum crl_reason reason)
 
 /* ---- keyd: certificates ---- */
 
+static inline const EVP_MD *
+fake_md(EVP_PKEY *k)
+{
+	return EVP_PKEY_get_bits(k) > 256 ? EVP_sha384() : EVP_sha256();
+}
+
 static struct {
 	unsigned	 calls, ocsps, flying, most;
 	uint64_t	 numbers[FAKE_CERTS];	/* of CRLs, in their order */
@@ -209,7 +215,7 @@ fake_ca_x509(uint32_t over, uint32_t by, uint32_t what, const uint8_t *serial,
 	x509_time_set(X509_getm_notAfter(x), na);
 	X509_set_pubkey(x, fake.keys[over]);
 	fake_extensions(x, what);
-	if (X509_sign(x, fake.keys[by], EVP_sha256()) == 0)
+	if (X509_sign(x, fake.keys[by], fake_md(fake.keys[by])) == 0)
 		abort();
 	return x;
 }
@@ -305,7 +311,7 @@ fake_crl_make(const struct msg_crl_req *req, const uint8_t *rows, EVP_PKEY *key)
 	    (fake.lie == LIE_CRL_NUMBER));
 	X509_CRL_add1_ext_i2d(crl, NID_crl_number, num, 0, 0);
 	ASN1_INTEGER_free(num);
-	if (X509_CRL_sign(crl, key, EVP_sha256()) == 0)
+	if (X509_CRL_sign(crl, key, fake_md(key)) == 0)
 		abort();
 	return crl;
 }

@@ -143,6 +143,7 @@ test_p384(void **state)
 	assert_int_equal(init(false), R_OK);
 	pump();
 	assert_int_equal(assert_issues(1)->issuing_key.len, 97);
+	assert_int_equal(crl_byslot(0)->number, 1);
 	/* Another curve is for another root. */
 	config.ca.curve = CURVE_P256;
 	fake_stop();
