@@ -317,18 +317,8 @@ line_there(const struct issued *i)
 static bool
 line_read(const char *p, size_t n, uint8_t serial[SERIAL_LEN])
 {
-	unsigned	k;
-	size_t		i;
-
-	if (n < 2 * SERIAL_LEN + 1 || p[2 * SERIAL_LEN] != ' ' ||
-	    memchr(p, '\0', n) != NULL)
-		return false;
-	for (i = 0; i < SERIAL_LEN; i++) {
-		if (sscanf(p + 2 * i, "%2x", &k) != 1)
-			return false;
-		serial[i] = (uint8_t)k;
-	}
-	return true;
+	return n > 2 * SERIAL_LEN && p[2 * SERIAL_LEN] == ' ' &&
+	    memchr(p, '\0', n) == NULL && serial_read(p, serial) == 0;
 }
 
 /* Serials of whole lines of n bytes; where the first broken one begins. */
@@ -370,7 +360,8 @@ tail_read(int fd, off_t size, char *buf, size_t *len)
 		nl = memchr(buf, '\n', *len);
 		skip = nl == NULL ? *len : (size_t)(nl - buf) + 1;
 	}
-	memmove(buf, buf + skip, *len - skip);
+	if (skip > 0)
+		memmove(buf, buf + skip, *len - skip);
 	*len -= skip;
 	return from + (off_t)skip;
 }

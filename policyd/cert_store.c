@@ -173,6 +173,21 @@ issued_key(const uint8_t key[HASH_LEN], const char *name,
 	return id != 0 && issued_byid(id, same) ? KEY_SAME : KEY_FREE;
 }
 
+int
+serial_read(const char *s, uint8_t out[SERIAL_LEN])
+{
+	int		high, low;
+	unsigned	i;
+
+	for (i = 0; i < SERIAL_LEN; i++, s += 2) {
+		if ((high = hex_digit(s[0])) == -1 ||
+		    (low = hex_digit(s[1])) == -1)
+			return -1;
+		out[i] = (uint8_t)(high << 4 | low);
+	}
+	return 0;
+}
+
 const char *
 cert_auth_name(enum cert_auth a)
 {

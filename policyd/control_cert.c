@@ -229,29 +229,13 @@ ctl_cert_stats(struct chan *c, const struct ipc_call *call, const void *arg)
 
 /* ---- one certificate ------------------------------------------------------ */
 
-/* Hex digits in either case, as they are printed anywhere. 0 or -1. */
-static int
-serial_read(const char *s, uint8_t out[SERIAL_LEN])
-{
-	unsigned	i, k;
-
-	if (strlen(s) != 2 * SERIAL_LEN ||
-	    strspn(s, "0123456789abcdefABCDEF") != 2 * SERIAL_LEN)
-		return -1;
-	for (i = 0; i < SERIAL_LEN; i++) {
-		if (sscanf(s + 2 * i, "%2x", &k) != 1)
-			return -1;
-		out[i] = (uint8_t)k;
-	}
-	return 0;
-}
-
 static bool
 serial_find(struct client *cl, const char *serial, struct issued *i)
 {
 	uint8_t	bytes[SERIAL_LEN];
 
-	if (serial_read(serial, bytes) == -1) {
+	if (strlen(serial) != 2 * SERIAL_LEN ||
+	    serial_read(serial, bytes) == -1) {
 		client_refuse_r(cl, R_CTL_VALUE, "serial", "32 hex digits",
 		    serial);
 		return false;

@@ -65,6 +65,12 @@ enrol_under_way(void)
 	return en.n;
 }
 
+uint64_t
+enrol_now(void)
+{
+	return en.now;
+}
+
 /* ---- refusals ---- */
 
 /*
@@ -586,7 +592,6 @@ enrold_enrol(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if (m->request.len != HASH_LEN)
 		return -1;
-	en.now = clock_mono_ms();
 	if (attempt_over(ATTEMPT_ADDRESS, m->address, en.now)) {
 		why_set(&why, R_CRT_ATTEMPTS_ADDRESS, "address", NULL,
 		    m->address);
@@ -644,6 +649,7 @@ void
 enrol_start(void)
 {
 	enrol_end();
+	en.now = clock_mono_ms();
 	attempt_start();
 	files_start();
 }
@@ -677,6 +683,7 @@ enrol_down(enum ipc_role r)
 void
 enrol_tick(uint64_t mono_ms)
 {
+	en.now = mono_ms;
 	refusals_tick(mono_ms);
 	taken_write();
 	files_tick();

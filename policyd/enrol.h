@@ -129,6 +129,8 @@ typedef void (*issued_row_fn)(const struct issued *, void *arg);
 bool		 issued_page(const struct issued_filter *, int64_t *at,
 		    unsigned max, issued_row_fn, void *arg);
 const char	*cert_auth_name(enum cert_auth);
+/* The first 32 of these are hex digits, in either case. 0 or -1. */
+int		 serial_read(const char *, uint8_t out[SERIAL_LEN]);
 enum issued_status issued_state(const struct issued *, uint64_t now);
 /* The same piece by piece, for how many there are of a profile and status. */
 typedef void (*issued_count_fn)(const char *profile, enum issued_status,
@@ -184,6 +186,7 @@ enum reason	 enrol_decide(const struct msg_enrol_req *, uint64_t now,
 void		 refusal_note(const char *what, const char *who,
 		    const char *where, const struct why *);
 size_t		 enrol_under_way(void);
+uint64_t	 enrol_now(void);	/* mono ms, of the last tick */
 void		 enrol_end(void);	/* for tests */
 
 #endif

@@ -66,7 +66,7 @@ static int
 refuse(struct chan *c, const struct ipc_call *call, const struct revocation *v,
     const struct why *why)
 {
-	attempt_refused(ATTEMPT_ADDRESS, v->m->address, clock_mono_ms());
+	attempt_refused(ATTEMPT_ADDRESS, v->m->address, enrol_now());
 	refusal_note("revoke", v->client.name, v->m->address, why);
 	return refuse_why(c, call, why);
 }
@@ -80,7 +80,7 @@ enrold_revoke(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	memset(&v, 0, sizeof(v));
 	v.m = arg;
-	if (attempt_over(ATTEMPT_ADDRESS, v.m->address, clock_mono_ms())) {
+	if (attempt_over(ATTEMPT_ADDRESS, v.m->address, enrol_now())) {
 		why_set(&why, R_CRT_ATTEMPTS_ADDRESS, "address", NULL,
 		    v.m->address);
 		return refuse(c, call, &v, &why);

@@ -822,12 +822,18 @@ test_limit_address(void **state)
 	}
 	assert_refused(&m, R_CRT_ATTEMPTS_ADDRESS, "address");
 	assert_refused(&good, R_CRT_ATTEMPTS_ADDRESS, "address");
+	/* A second later, one of them is forgotten. */
+	mono += 1001;
+	enrol_tick(mono);
+	IPC_SET_STR(m.name, MAC2);
+	assert_refused(&m, R_CRT_NO_AUTH, "ticket or certificate");
+	assert_refused(&m, R_CRT_ATTEMPTS_ADDRESS, "address");
 	IPC_SET_STR(good.address, "192.0.2.10");
 	assert_issued(&good);
 	assert_in_range(sql_int("SELECT count(*) FROM audit WHERE kind ="
 	    " 'refusal'"), 60, 60);
 	/* All of them are counted, in one record. */
-	enrol_tick(clock_mono_ms() + 60000);
+	enrol_tick(mono + 60000);
 	store_turn();
 	assert_int_equal(sql_int("SELECT count(*) FROM audit WHERE kind ="
 	    " 'refusal'"), 61);

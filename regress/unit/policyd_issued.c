@@ -71,7 +71,7 @@ die_issuing(int at)
 		turn();
 		note(a, CLIENTS);
 	}
-	enrol_tick(clock_mono_ms());
+	enrol_tick(mono);
 	turns();
 	armed = false;
 	_exit(0);
@@ -331,12 +331,12 @@ test_no_room(void **state)
 	assert_true(issued_newest(MAC, &i));
 	assert_int_equal(issued_state(&i, NOW), ST_ORPHAN);
 	assert_int_equal(log_lines(i.serial), 0);
-	enrol_tick(clock_mono_ms());
+	enrol_tick(mono);
 	turns();
 	/* Room again. */
 	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(rename(aside, path), 0);
-	enrol_tick(clock_mono_ms());
+	enrol_tick(mono);
 	turns();
 	assert_int_equal(log_lines(i.serial), 1);
 	for (n = 0; n < 3; n++)
