@@ -434,6 +434,7 @@ step(struct conn *c)
 	s = http_read(c->http, c->in, c->in_len, &used, &why);
 	c->in_len -= used;
 	memmove(c->in, c->in + used, c->in_len);
+	explicit_bzero(c->in + c->in_len, used);	/* maybe a ticket */
 	if (before == HTTP_IDLE && http_part(c->http) != HTTP_IDLE)
 		within(c, conns.request_ms);
 	switch (s) {
@@ -537,6 +538,7 @@ read_plain(struct conn *c)
 			return;
 		}
 		received(c, buf, (size_t)n);
+		explicit_bzero(buf, (size_t)n);
 	}
 }
 

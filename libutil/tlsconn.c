@@ -334,6 +334,7 @@ receive(struct tls *t)
 		n = SSL_read(t->ssl, buf, sizeof(buf));
 		if (n > 0) {
 			t->ev->data(t, t->arg, buf, (size_t)n);
+			explicit_bzero(buf, (size_t)n);
 			if (t->closed)
 				return;
 			continue;

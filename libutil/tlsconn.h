@@ -103,7 +103,7 @@ int	tls_send(struct tls *, const void *, size_t);
  * was not all. Not to be mixed with tls_send().
  */
 size_t	tls_write(struct tls *, const void *, size_t);
-/* Read no more for now, but for the rest of a record; or go on. */
+/* Stop reading, but for the rest of a record; or go on. */
 void	tls_pause(struct tls *, bool);
 /* No more is written: close_notify, and the end of our side of the socket. */
 void	tls_finish(struct tls *);

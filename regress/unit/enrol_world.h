@@ -735,12 +735,15 @@ teardown(void **state)
 {
 	int	status;
 
-	chan_close(w.hub);
+	if (w.hub != NULL)
+		chan_close(w.hub);
 	assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
-	chan_close(w.netd);
-	chan_close(w.keyd);
+	if (w.netd != NULL)
+		chan_close(w.netd);
+	if (w.keyd != NULL)
+		chan_close(w.keyd);
 	uv_close((uv_handle_t *)&patience, NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	X509_free(w.ca);

@@ -2,6 +2,8 @@
  * enrold as a process: what its clients get, what policyd is asked, and what
  * netd, keyd and policyd may do to it.
  */
+#include <inttypes.h>
+
 #include "enrol_world.h"
 
 #define GET(path)	"GET " path " HTTP/1.1\r\nHost: ca\r\n\r\n"
@@ -240,6 +242,69 @@ test_refused(void **state)
 	assert_non_null(strstr(c->in, "Retry-After:"));
 	assert_int_equal(w.taken, taken);
 	client_close(c);
+	EVP_PKEY_free(key);
+}
+
+/* How often these bytes are in the memory of enrold that may be written. */
+static unsigned
+found(const void *p, size_t len)
+{
+	char		 path[64], line[512], *text = NULL;
+	uint64_t	 from, to;
+	unsigned	 n = 0;
+	FILE		*maps;
+	const char	*hit;
+	ssize_t		 k;
+	int		 mem;
+
+	snprintf(path, sizeof(path), "/proc/%d/maps", (int)w.pid);
+	assert_non_null(maps = fopen(path, "r"));
+	snprintf(path, sizeof(path), "/proc/%d/mem", (int)w.pid);
+	assert_true((mem = open(path, O_RDONLY | O_CLOEXEC)) != -1);
+	while (fgets(line, sizeof(line), maps) != NULL) {
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64 " rw", &from, &to) !=
+		    2 || strstr(line, " rw-p ") == NULL ||
+		    to - from > 64 * 1024 * 1024)
+			continue;
+		assert_non_null(text = malloc((size_t)(to - from)));
+		k = pread(mem, text, (size_t)(to - from), (off_t)from);
+		for (hit = text; k > 0 && (hit = memmem(hit,
+		    (size_t)(text + k - hit), p, len)) != NULL; hit++)
+			n++;
+		free(text);
+	}
+	close(mem);
+	fclose(maps);
+	return n;
+}
+
+/* Once the answer is written, nothing here knows the ticket any more. */
+static void
+test_wipes(void **state)
+{
+	static const char	 hex[] = "c0ffee5eed5eed5eed5eed5eed5eed99";
+	static const uint8_t	 raw[] = { 0xc0, 0xff, 0xee, 0x5e, 0xed, 0x5e,
+	    0xed, 0x5e, 0xed, 0x5e, 0xed, 0x5e, 0xed, 0x5e, 0xed, 0x99 };
+	EVP_PKEY		*key = EVP_EC_gen("P-256");
+	struct client_end	*c = client_open(L_TLS, true, NULL, NULL);
+	struct client_end	*p = client_open(L_PLAIN, false, NULL, NULL);
+
+	csr_text(NAME, key, key, csr, sizeof(csr));
+	request_body("req_client_cert", ",\"ticket\":\""
+	    "c0ffee5eed5eed5eed5eed5eed5eed99\"");
+	assert_int_equal(post(c, "/", body), 200);
+	assert_memory_equal(w.req.ticket.data, raw, sizeof(raw));
+	answer_drop(c);
+	assert_int_equal(post(p, "/", body), 200);
+	/* It is through with them once it answers something else. */
+	answer_drop(p);
+	assert_int_equal(exchange(p, GET("/nothing")), 404);
+	assert_int_equal(found("\xff" "no such bytes", 14), 0);
+	assert_int_not_equal(found("ACME Issuing CA 3", 17), 0);
+	assert_int_equal(found(hex, 32), 0);
+	assert_int_equal(found(raw, sizeof(raw)), 0);
+	client_close(c);
+	client_close(p);
 	EVP_PKEY_free(key);
 }
 
@@ -645,6 +710,17 @@ test_no_socket(void **state)
 	WAIT_FOR(w.ready == i + 1);
 }
 
+/* A CRL that may still change is none: policyd broke a rule, and enrold ends. */
+static void
+test_unsealed(void **state)
+{
+	struct msg_enrol_crl m = { .ca = 0, .length = 1 };
+
+	assert_int_equal(chan_send(w.hub, MSG_ENROL_CRL, &m,
+	    memfd("x", 1, false)), 0);
+	WAIT_FOR(w.hub == NULL);
+}
+
 /* ---- time -------------------------------------------------------------------------------------------- */
 
 static int
@@ -700,6 +776,7 @@ main(void)
 		cmocka_unit_test_setup(test_enrol_plain, before),
 		cmocka_unit_test_setup(test_possession, before),
 		cmocka_unit_test_setup(test_refused, before),
+		cmocka_unit_test_setup(test_wipes, before),
 		cmocka_unit_test_setup(test_renew, before),
 		cmocka_unit_test_setup(test_no_certificate, before),
 		cmocka_unit_test_setup(test_maker, before),
@@ -717,6 +794,9 @@ main(void)
 		cmocka_unit_test_setup(test_netd_gone, before),
 		cmocka_unit_test_setup(test_no_socket, before),
 	};
+	const struct CMUnitTest last[] = {
+		cmocka_unit_test_setup(test_unsealed, before),
+	};
 	const struct CMUnitTest slow[] = {
 		cmocka_unit_test_setup(test_slow, before),
 		cmocka_unit_test_setup(test_silent, before),
@@ -724,6 +804,8 @@ main(void)
 	int	r;
 
 	r = cmocka_run_group_tests_name("enrold_proc", tests, setup,
+	    teardown);
+	r |= cmocka_run_group_tests_name("enrold_proc_last", last, setup,
 	    teardown);
 	return r | cmocka_run_group_tests_name("enrold_proc_slow", slow,
 	    setup_slow, teardown);
