@@ -9,6 +9,8 @@
  * Refuses:  sockets, files, decisions; to hold a private key that outlives a
  *           request; to send keyd anything but the TLS of its listeners.
  */
+#include <sys/resource.h>
+
 #include <stdlib.h>
 
 #include "enrold.h"
@@ -48,6 +50,23 @@ serve(const struct conf *conf, int hub, const struct hub_conf *hc)
 	tls_stop();
 }
 
+/*
+ * netd hands on as many as limit enrol: one that the kernel keeps back for
+ * want of a descriptor would cost the link to netd, and so every other one.
+ */
+static void
+files_enough(const struct conf *conf)
+{
+	struct rlimit	rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == -1)
+		fatal("getrlimit");
+	if (rl.rlim_cur < conf->max_enrol + FILES_BESIDE)
+		fatalx("open files: %llu at most, limit enrol %u needs %u",
+		    (unsigned long long)rl.rlim_cur, conf->max_enrol,
+		    conf->max_enrol + FILES_BESIDE);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -71,6 +90,7 @@ main(int argc, char **argv)
 		exit(1);
 	start_dirs(&enrold_confine, conf);
 	confine_user(&enrold_confine, conf, &opts, path, sizeof(path));
+	files_enough(conf);
 	hc = (struct hub_conf){
 		.self = IPC_ENROLD,
 		.path = path,

@@ -121,6 +121,7 @@ void	settings_stop(void);
 /* ---- conn.c: connections ---------------------------------------------------- */
 
 #define CONNS_MAX	4096
+#define FILES_BESIDE	64	/* descriptors that are no connections */
 
 struct conn;
 

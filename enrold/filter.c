@@ -13,7 +13,7 @@ static const struct filter_row	rows[] = {
 const struct confine	enrold_confine = {
 	.role = "enrold",
 	.user = "_enrold",
-	.nofile = CONNS_MAX + 64,
+	.nofile = CONNS_MAX + FILES_BESIDE,
 	.filter = rows,
 	.nfilter = sizeof(rows) / sizeof(rows[0]),
 };

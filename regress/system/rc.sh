@@ -77,6 +77,9 @@ sed -i '$d' "$W/provd.conf"
 sed '/^listen enrol/d' "$W/provd.conf" >"$W/without.conf"
 ok "without a listener enrold has nothing to do: no failure" env provd_conf="$W/without.conf" "$W/etc/rc.d/provd_enrold" start
 nok "and does not run" rc enrold check
+out=$(ulimit -n 500 && "$W/usr/sbin/enrold" -d -f "$provd_conf" 2>&1)
+is "fewer open files than limit enrol: enrold does not start" "$?" 1
+like "and says how many it needs" "$out" 'limit enrol 512 needs 576'
 rm -rf "$W/run" && echo >"$W/run"
 out=$(rc netd start 2>&1)
 is "no directory to live in: start fails" "$?" 1
