@@ -120,7 +120,7 @@ read_all(int fd, uint8_t *buf, size_t len, off_t at)
 static int
 entries(struct put *p, int fd, uint32_t count, struct why *w)
 {
-	uint8_t		 rows[ROWS * ROW];
+	uint8_t		 rows[ROWS * ROW] = { 0 };
 	uint32_t	 done, n, i;
 
 	for (done = 0; done < count; done += n) {

@@ -140,7 +140,7 @@ residue_of_square(BN_ULONG r, unsigned m)
 static int
 is_square(const BIGNUM *n, BN_CTX *ctx)
 {
-	BN_ULONG	 r = BN_mod_word(n, 64 * 63 * 65);
+	BN_ULONG	 r = BN_mod_word(n, 64UL * 63 * 65);
 	BIGNUM		*x;
 	int		 ret = -1;
 
