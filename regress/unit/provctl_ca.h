@@ -5,6 +5,8 @@
 #ifndef PROVCTL_CA_H
 #define PROVCTL_CA_H
 
+#include <sys/prctl.h>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
@@ -107,7 +109,8 @@ ca_make(void)
 	pair_make(&issuing, &root, "Issuing", "critical,CA:TRUE,pathlen:0",
 	    NULL);
 	pair_make(&other, NULL, "Other", "critical,CA:TRUE", NULL);
-	pair_make(&server, &issuing, "ca", NULL, "IP:127.0.0.1");
+	pair_make(&server, &issuing, "ca", NULL,
+	    "IP:127.0.0.1,DNS:localhost");
 	pair_make(&stranger, &issuing, "ca", NULL, "DNS:elsewhere.example");
 }
 
@@ -247,7 +250,7 @@ ca_begin(const struct turn *turns)
 	fflush(stdout);
 	if ((ca_pid = fork()) == 0) {
 		signal(SIGPIPE, SIG_IGN);
-		alarm(600);	/* only if it is forgotten */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a test may fail */
 		for (i = 0; i < CA_TURNS && (turns[i].serve != NULL ||
 		    turns[i].as != NULL || turns[i].tls12); i++) {
 			if ((fd = accept(l, NULL, NULL)) == -1)

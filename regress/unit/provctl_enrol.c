@@ -483,6 +483,19 @@ serve_many_chunks(struct visit *v)
 	_exit(67);
 }
 
+/* Each is whole and none is the answer. */
+static void
+serve_not_yet(struct visit *v)
+{
+	static const char	s[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	unsigned		i;
+
+	for (i = 0; i < 1 << 24; i++)
+		if (!visit_write(v, s, sizeof(s) - 1))
+			return;
+	_exit(77);
+}
+
 static void
 test_no_answers(void **state)
 {
@@ -495,6 +508,7 @@ test_no_answers(void **state)
 	one_turn(serve_huge, EX_REFUSED, "longer than");
 	one_turn(serve_huge_header, EX_REFUSED, "HTTP/1.1");
 	one_turn(serve_many_chunks, EX_REFUSED, "longer than");
+	one_turn(serve_not_yet, EX_REFUSED, "longer than");
 	nothing_live();
 	empty();
 }
@@ -532,12 +546,25 @@ test_server(void **state)
 	const struct turn	elsewhere[CA_TURNS] = { { .as = &stranger } };
 	const struct turn	below[CA_TURNS] = { { .as = &other } };
 	const struct turn	old[CA_TURNS] = { { .tls12 = true } };
+	const struct turn	good[CA_TURNS] = { { .serve = serve_good } };
+	char			l[256];
 
 	with_ca(elsewhere, "--mac " MAC, EX_REFUSED,
 	    "server's certificate is not accepted: IP address mismatch");
 	with_ca(below, "--mac " MAC, EX_REFUSED,
 	    "server's certificate is not accepted");
 	with_ca(old, "--mac " MAC, EX_REFUSED, "TLS: ");
+	ca_begin(elsewhere);
+	snprintf(l, sizeof(l), "enrol --key p256 --mac " MAC " --ca %s --out "
+	    "%s --server https://localhost:%d", ca_path, device, ca_port);
+	expect(l, EX_REFUSED, "hostname mismatch");
+	ca_end("another name");
+	ca_begin(good);
+	snprintf(l, sizeof(l), "enrol --key p256 --mac " MAC " --ca %s --out "
+	    "%s --server https://localhost:%d", ca_path, device, ca_port);
+	expect(l, EX_GOOD, MAC);
+	ca_end("its name");
+	empty();
 	enrol("https", "--mac " MAC, EX_REFUSED, "--fingerprint");
 	assert_non_null(strstr(err, "--ca FILE"));
 	empty();
