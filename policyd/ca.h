@@ -248,6 +248,7 @@ struct crl {
 	uint64_t	 number;	/* 0: there is none yet */
 	uint64_t	 this_update, next_update, entries;
 	uint64_t	 retry, backoff, file_retry;	/* mono ms */
+	uint64_t	 gap;		/* mono ms: no other one before */
 	struct why	 why;		/* of the last attempt */
 };
 
@@ -264,6 +265,8 @@ const struct crl *crl_byslot(unsigned);
  * not NULL, runs once it is published, or with why not.
  */
 void		 crl_changed(unsigned generation, store_fn fn, void *arg);
+/* An operator asks for the next one: without the gap of long ones. */
+void		 crl_hurry(unsigned generation);
 /* The published one into somebody's memfd. R_OK, or why not. */
 enum reason	 crl_copy(unsigned generation, int fd);
 

@@ -391,6 +391,7 @@ ctl_ca_crl(struct chan *ch, const struct ipc_call *call, const void *arg)
 	l = later_new(call);
 	l->generation = generation;
 	l->fd = call->fd;
+	crl_hurry(generation);
 	crl_changed(generation, crl_made, l);
 	return 0;
 }

@@ -2,7 +2,8 @@
  * CRLs of the issuing CAs: signed by keyd, one at a time, when something was
  * revoked, at half of their life, and after a start. The number that a CRL
  * will have is on disk before keyd is asked, so that no two have the same
- * one; a CRL is published once it is on disk itself.
+ * one; a CRL is published once it is on disk itself. Long ones are not signed
+ * as fast as devices may be revoked: each is written to the disk twice.
  */
 #include <sys/queue.h>
 
@@ -18,6 +19,8 @@
 #define RETRY_MIN	1000	/* ms, doubled at each failure */
 #define RETRY_MAX	300000
 #define COUNT_MAX	4194304	/* CRL_REQ.count */
+#define LONG		10000	/* entries; from there on ... */
+#define GAP(n)		((n) / 20)	/* ... ms between two CRLs of a CA */
 
 /* Somebody who wants to know that a revocation is published. */
 struct waiter {
@@ -175,6 +178,7 @@ job_published(enum reason r, void *arg)
 	c->next_update = job.next_update;
 	c->entries = job.count;
 	c->retry = c->backoff = 0;
+	c->gap = job.count < LONG ? 0 : mono + GAP(job.count);
 	why_set(&c->why, R_OK, NULL, NULL, NULL);
 	to_file(c, job.der, job.len);
 	tell_enrold(job.slot, job.der, job.len, job.next_update);
@@ -343,7 +347,8 @@ begin(const struct ca *ca, struct crl *c)
 {
 	enum reason	r;
 
-	if (!c->wanted || ca->state == CA_WAITING || mono < c->retry)
+	if (!c->wanted || ca->state == CA_WAITING || mono < c->retry ||
+	    mono < c->gap)
 		return false;
 	if (!ca->up) {			/* ca_up() comes back to it */
 		wake(ca->generation, false, R_IPC_NOLINK);
@@ -389,6 +394,15 @@ changed(enum reason r, void *arg)
 		wake(generation, false, r);
 	else
 		crl_next();
+}
+
+void
+crl_hurry(unsigned generation)
+{
+	const struct ca	*ca = ca_bygeneration(generation);
+
+	if (ca != NULL)
+		crls[ca->slot].gap = 0;
 }
 
 void

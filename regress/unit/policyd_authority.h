@@ -70,7 +70,7 @@ static struct {
 	uint8_t		 serials[REVOKED_MAX][SERIAL_LEN];
 	uint64_t	 times[REVOKED_MAX];
 	enum crl_reason	 reasons[REVOKED_MAX];
-	size_t		 n;
+	size_t		 n, more;	/* more: so many others */
 	unsigned	 reads;
 	unsigned	 generation;	/* that they are of; 0: any */
 	bool		 none_valid;
@@ -81,6 +81,7 @@ static struct {
 void
 issued_revoked(unsigned generation, issued_fn fn, void *arg)
 {
+	uint8_t	serial[SERIAL_LEN] = { 0x42 };
 	size_t	i;
 
 	issued.reads++;
@@ -88,6 +89,11 @@ issued_revoked(unsigned generation, issued_fn fn, void *arg)
 		return;
 	for (i = 0; i < issued.n; i++)
 		fn(issued.serials[i], issued.times[i], issued.reasons[i], arg);
+	for (i = 0; i < issued.more; i++) {
+		serial[14] = (uint8_t)(i >> 8);
+		serial[15] = (uint8_t)i;
+		fn(serial, START, CRL_SUPERSEDED, arg);
+	}
 }
 
 bool
@@ -392,7 +398,7 @@ static struct {
 	struct msg_enrol_profile profile;
 	struct {
 		size_t		 len;
-		uint8_t		 der[65536];
+		uint8_t		 der[1 << 20];
 		int		 seals;
 	} crl[ENROL_CAS];
 	unsigned	 answers, refusals;

@@ -688,6 +688,26 @@ test_validity_too_short(void **state)
 	assert_int_equal(rows("SELECT count(*) FROM authority"), 1);
 }
 
+/* Nothing outlives what is above it: leaf, issuing CA, root. */
+static void
+test_within(void **state)
+{
+	const struct ca	*c;
+
+	config.ca.root_validity = 60 * DAY;
+	keyd_up();
+	init(false);
+	pump();
+	c = assert_issues(1);
+	assert_int_equal(c->not_after, c->root_not_after);
+	assert_int_equal(c->ocsp_not_after, c->root_not_after);
+	assert_int_equal(ca_leafs()[0].cert.not_after, c->root_not_after);
+	later_days(50);			/* and are not made anew for nothing */
+	later_days(5);
+	assert_int_equal(service.profiles[CA_ENROL], 1);
+	assert_int_equal(service.profiles[CA_OCSP], 1);
+}
+
 /* Past its end nothing is issued, and the reason is told. */
 static void
 test_expired(void **state)
@@ -731,6 +751,7 @@ main(void)
 		T(test_in_time),
 		T(test_root_ends),
 		T(test_validity_too_short),
+		T(test_within),
 		T(test_expired),
 	};
 

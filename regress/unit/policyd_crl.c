@@ -228,6 +228,32 @@ test_gone(void **state)
 	assert_int_equal(crl()->number, 1);
 }
 
+/* A long list is not signed with each device that is revoked. */
+static void
+test_long(void **state)
+{
+	issued.more = 9999;
+	revoke_and_publish(CRL_SUPERSEDED);
+	assert_int_equal(crl()->entries, 10000);
+	revoke_and_publish(CRL_SUPERSEDED);
+	revoke_and_publish(CRL_SUPERSEDED);
+	assert_int_equal(published, 1);
+	assert_int_equal(crl()->number, 2);
+	later(499);
+	assert_int_equal(crl()->number, 2);
+	later(1);
+	assert_int_equal(published, 3);
+	assert_int_equal(publish_reason, R_OK);
+	assert_int_equal(crl()->number, 3);
+	assert_int_equal(crl()->entries, 10002);
+	issued.more = 0;		/* a short one is: at once */
+	crl_hurry(1);
+	revoke_and_publish(CRL_SUPERSEDED);
+	revoke_and_publish(CRL_SUPERSEDED);
+	assert_int_equal(published, 5);
+	assert_published(5, 5);
+}
+
 /* Times of both forms, around leap days and the end of UTCTime. */
 static void
 test_times(void **state)
@@ -699,6 +725,7 @@ main(void)
 		C(test_enrold_again),
 		C(test_keyd_away),
 		C(test_gone),
+		C(test_long),
 		C(test_times),
 		C(test_two_cas),
 		C(test_killed),
