@@ -266,8 +266,9 @@ enrold_ca(struct chan *c, const struct ipc_call *call, const void *arg)
 		set.ca[i].current = false;
 	a->current = m->current;
 	cacerts_make();
-	log_info("issuing CA %u%s", a->generation,
-	    a->current ? ", which issues now" : "");
+	if (c != NULL)		/* not warm.c's */
+		log_info("issuing CA %u%s", a->generation,
+		    a->current ? ", which issues now" : "");
 	return 0;
 }
 
