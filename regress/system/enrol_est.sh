@@ -60,6 +60,12 @@ is "another type of body" "$(est ca simpleenroll -d 'MAA=' -u "$M1:$T" | code)" 
 is "two types of body" "$(enroll simpleenroll "$W/d/one" -u "$M1:$T" -H 'Content-Type: text/plain' | code)" ENR-002
 is "no base64" "$(est ca simpleenroll -d '{}' -u "$M1:$T" -H 'Content-Type: application/pkcs10' | code)" ENR-014
 is "base64 of something else" "$(est ca simpleenroll -d 'MAA=' -u "$M1:$T" -H 'Content-Type: application/pkcs10' | code)" ENR-015
+openssl req -in "$W/d/one.csr" -outform DER -out "$W/d/one.der"
+last=$((0x$(tail -c 1 "$W/d/one.der" | od -An -tx1 | tr -d ' ') ^ 1))
+is "a signature that is not the key's" "$({
+	head -c -1 "$W/d/one.der"
+	printf '%b' "\\x$(printf %02x $last)"
+} | b64 | est ca simpleenroll --data-binary @- -u "$M1:$T" -H 'Content-Type: application/pkcs10' | code)" ENR-016
 is "the profile of another label" "$(enroll operator/simpleenroll "$W/d/one" -u "$M1:$T" | code)" CRT-006
 ok "with the ticket" enrol_est ca "$W/d/one" $M1 "$T" iot
 is "certificate and key belong together" "$(openssl x509 -in "$W/d/one.crt" -noout -pubkey)" "$(openssl pkey -in "$W/d/one.key" -pubout)"

@@ -34,7 +34,8 @@ test_base64(void **state)
 		{ "=", NULL }, { "====", NULL }, { "Z===", NULL },
 		{ "Zm9v=", NULL }, { "Zm9v====", NULL },
 		{ "Zg==Zg==", NULL }, { "Zm8=Zg==", NULL },
-		{ "Zg=A", NULL }, { "Zg==A", NULL }, { "Zh==", NULL }, { "Zm9=", NULL },	/* bits left over */
+		{ "Zg=A", NULL }, { "Zg==A", NULL },
+		{ "Zh==", NULL }, { "Zm9=", NULL },	/* bits left over */
 		{ "Zm9v-", NULL }, { "Zm_v", NULL }, { "Zm9v\v", NULL },
 		{ "Zm9v.", NULL }, { "\xc3\xa4" "==", NULL },
 	};
