@@ -74,7 +74,8 @@ die_issuing(int at)
 	enrol_tick(mono);
 	turns();
 	armed = false;
-	_exit(0);
+	disk_die_at = 0;
+	stop();
 }
 
 static void
