@@ -214,7 +214,8 @@ job_read(size_t len, struct why *why)
 	    .this_update = job.this_update, .next_update = job.next_update,
 	    .rows = job.rows, .count = job.count };
 
-	if (ca == NULL || len == 0 ||
+	/* An entry has 51 bytes at most, the rest of it 700 or so. */
+	if (ca == NULL || len == 0 || len > 4096 + job.count * 64 ||
 	    (job.der = crl_memfd_read(job.fd, len)) == NULL)
 		return why_set(why, R_CRT_CRL, "length", NULL, NULL);
 	job.len = len;

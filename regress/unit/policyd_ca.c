@@ -335,6 +335,7 @@ static const struct {
 	{ LIE_EKU, "extendedKeyUsage" },
 	{ LIE_LEAF_IS_CA, "basicConstraints" },
 	{ LIE_PURPOSE, "key" },
+	{ LIE_POINT, "key" },
 };
 
 /* What a keyd in the hands of somebody else issues is not used. */

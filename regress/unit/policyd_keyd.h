@@ -29,7 +29,7 @@ enum fake_lie { LIE_NONE, LIE_SERIAL, LIE_KEY, LIE_WINDOW, LIE_SIGNATURE,
     LIE_NODE, LIE_JUNK, LIE_CHECKPOINT,
     /* policyd_authority.h */
     LIE_ISSUER, LIE_LEAF_IS_CA, LIE_PATHLEN, LIE_PATHLEN_ISSUING,
-    LIE_EKU, LIE_SAN, LIE_PURPOSE,
+    LIE_EKU, LIE_SAN, LIE_PURPOSE, LIE_POINT,
     LIE_CRL_ENTRY, LIE_CRL_MORE, LIE_CRL_REASON, LIE_CRL_TIME, LIE_CRL_NUMBER,
     LIE_CRL_UPDATE, LIE_CRL_SIGNATURE, LIE_CRL_JUNK, LIE_CRL_LENGTH,
     LIE_CRL_SHORT, LIE_N };
@@ -282,7 +282,7 @@ fake_make(struct chan *c, const struct ipc_call *call, const void *arg)
 		return fake_end(c, call, MSG_KEY_INFO, &m);
 	}
 	n = fake_point(fake.keys[m.key], point);
-	IPC_SET_BLOB(m.public, point, n);
+	IPC_SET_BLOB(m.public, point, n - (fake.lie == LIE_POINT));
 	return fake_end(c, call, MSG_KEY_INFO, &m);
 }
 
