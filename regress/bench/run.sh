@@ -9,7 +9,7 @@ case $O in /*) ;; *) O=$PWD/$O ;; esac
 export O JSON=${JSON:-}
 : >"$O/bench.log"
 rc=0
-[ $# -gt 0 ] || set -- ipc keyd store attest tls nginx instructions pair fleet enrol
+[ $# -gt 0 ] || set -- ipc keyd store issue attest tls nginx instructions pair fleet enrol
 for b; do
 	case $b in
 	pair|fleet|enrol)
