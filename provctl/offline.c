@@ -30,6 +30,7 @@
 #include "service.h"
 #include "x509time.h"
 
+#define SKEW		3600	/* s; the clocks of two machines differ */
 #define DAY		86400ULL
 #define ROOT_DAYS	3650	/* of a machine without provd.conf(5) */
 #define ISSUING_DAYS	1825
@@ -522,7 +523,7 @@ make_root(struct offline *o, const struct wanted *w, const struct wish *wish)
 	if (o->key == NULL || o->root == NULL ||
 	    X509_set_pubkey(o->root, o->key) != 1 ||
 	    name_set(X509_get_subject_name(o->root), w->org, cn) == -1 ||
-	    set_times(o->root, now, now + wish->root) == -1 ||
+	    set_times(o->root, now - SKEW, now + wish->root) == -1 ||
 	    finish(o, o->root, o->root, "critical,CA:TRUE,pathlen:1",
 	    NULL) == -1)
 		return say_ssl("the root cannot be made");
@@ -548,7 +549,7 @@ issue(const struct offline *o, const struct wanted *w, const struct wish *wish,
 		    NULL);
 	if (X509_set_pubkey(x, w->key) != 1 || X509_set_subject_name(x,
 	    X509_REQ_get_subject_name(w->req)) != 1 ||
-	    set_times(x, now, until) == -1 ||
+	    set_times(x, now - SKEW, until) == -1 ||
 	    finish(o, x, o->root, "critical,CA:TRUE,pathlen:0",
 	    wish->permitted) == -1)
 		return say_ssl("the issuing CA cannot be signed");
