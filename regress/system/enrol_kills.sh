@@ -122,7 +122,7 @@ for p in "${PLAN[@]}"; do
 	read -r r ms copies <<<"$p"
 	wait_ms "$ms"
 	[ "$(acked)" -lt $((N * 9 / 10)) ] && kill -0 "$load" 2>/dev/null || break
-	[ "$copies" = 0 ] || [ $COPIES -ge 12 ] || copy
+	[ "$copies" = 0 ] || [ $COPIES -ge 12 ] || [ "$(acked)" -eq 0 ] || copy
 	kill -9 "$(pid_of ca "$r")" 2>/dev/null && KILLS=$((KILLS + 1))
 done
 ok "$KILLS kills, $COPIES copies meanwhile" [ $KILLS -ge 5 -a $COPIES -ge 2 ]
@@ -169,7 +169,7 @@ done
 # ---- a copy comes back -------------------------------------------------------------
 
 node_stop ca
-i=$((1 + RANDOM % (COPIES - 1)))
+i=$((COPIES - 1 - RANDOM % (COPIES / 2)))	# with much in it
 rm -rf "$W/ca/state/policyd"
 mv "$W/copy$i" "$W/ca/state/policyd"
 find "$W/ca/state/policyd/issued" -name '*.pem' | head -n 20 | xargs -r rm -f
