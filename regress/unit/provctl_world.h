@@ -5,11 +5,13 @@
 #define PROVCTL_WORLD_H
 
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -281,6 +283,7 @@ with_policyd(const struct script *s, const char *line, int status,
 	assert_int_equal(listen(l, 1), 0);
 	fflush(stdout);
 	if ((pid = fork()) == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);	/* a test may fail */
 		if ((fd = accept(l, NULL, NULL)) == -1)
 			_exit(24);
 		play(fd, s);
