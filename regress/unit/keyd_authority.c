@@ -363,6 +363,64 @@ test_device_kinds(void **state)
 	X509_free(root);
 }
 
+/*
+ * The longest that provd.conf(5) takes of everything fits: a name of 40, a URL
+ * of 128 and eight servers of 512 characters.
+ */
+static void
+test_largest(void **state)
+{
+	static char			 word[41], url[129], host[8][65];
+	static struct conf_name		 servers[8];
+	const struct key		*top, *ca, *door;
+	struct msg_ca_cert_req		 m;
+	struct msg_device_cert_req	 d;
+	struct why			 w;
+	X509				*x;
+	size_t				 i;
+
+	memset(word, 'W', 40);
+	memset(url, 'u', 128);
+	memcpy(url, "http://", 7);
+	for (i = 0; i < 8; i++) {
+		memset(host[i], 'a', 64);
+		host[i][0] = (char)('b' + i);
+		host[i][32] = '.';
+		servers[i] = (struct conf_name){ .name = host[i],
+		    .next = i < 7 ? &servers[i + 1] : NULL };
+	}
+	ca_conf.ca.name = word;
+	ca_conf.ca.url = url;
+	ca_conf.ca.server = servers;
+	top = test_key("root-999999", KEY_ROOT, KEY_P384);
+	ca = test_key("issuing-999999", KEY_ISSUING, KEY_P384);
+	door = test_key("enrol-rsa2048", KEY_ENROL, KEY_RSA2048);
+	assert_true(top != NULL && ca != NULL && door != NULL);
+	ca_request(&m, CA_ROOT);
+	m.issuer = m.key = key_id(top);
+	X509_free(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_OK);
+	ca_request(&m, CA_ISSUING);
+	m.issuer = key_id(top);
+	m.key = key_id(ca);
+	X509_free(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_OK);
+	ca_request(&m, CA_ENROL);
+	m.issuer = key_id(ca);
+	m.key = key_id(door);
+	x = ca_issue(&m, &w);
+	assert_int_equal(w.reason, R_OK);
+	X509_free(x);
+	ca_conf.ca.permitted = NULL;
+	device_request(&d);
+	d.issuer = key_id(ca);
+	device_rsa(&d, SUBJECT_RSA4096, 512);
+	x = device_issue(&d, &w);
+	assert_int_equal(w.reason, R_OK);
+	X509_free(x);
+	ca_conf_reset();
+}
+
 /* Times on both sides of where UTCTime ends, and at the end of the calendar. */
 static void
 test_times(void **state)
@@ -849,7 +907,7 @@ main(void)
 		T(test_ocsp), T384(test_ocsp),
 		T(test_listener), T(test_listener_rsa),
 		T(test_device), T384(test_device), T(test_device_kinds),
-		T(test_times), T(test_purposes), T(test_generations),
+		T(test_largest), T(test_times), T(test_purposes), T(test_generations),
 		T(test_validity), T(test_serial), T(test_profile_none),
 		T(test_names), T(test_keys), T(test_records),
 		T(test_long_names), T(test_record_longest),
