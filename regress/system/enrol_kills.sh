@@ -121,7 +121,8 @@ wait_ms() {
 for p in "${PLAN[@]}"; do
 	read -r r ms copies <<<"$p"
 	wait_ms "$ms"
-	[ "$(acked)" -lt $((N * 9 / 10)) ] && kill -0 "$load" 2>/dev/null || break
+	[ "$(acked)" -lt $((N * 9 / 10)) ] && [ $KILLS -lt $((N / 55)) ] &&
+	    kill -0 "$load" 2>/dev/null || break
 	[ "$copies" = 0 ] || [ $COPIES -ge 12 ] || [ "$(acked)" -eq 0 ] || copy
 	kill -9 "$(pid_of ca "$r")" 2>/dev/null && KILLS=$((KILLS + 1))
 done
