@@ -91,6 +91,17 @@ rows(const char *sql)
 	return n;
 }
 
+/* What an auditor finds of it. */
+static void
+assert_audited(const char *like, unsigned want)
+{
+	char	sql[256];
+
+	snprintf(sql, sizeof(sql), "SELECT count(*) FROM audit WHERE text"
+	    " LIKE '%s'", like);
+	assert_int_equal(rows(sql), want);
+}
+
 /* ---- from nothing ---- */
 
 static void
@@ -130,6 +141,14 @@ test_init(void **state)
 	assert_int_equal(service.crls, 1);
 	snprintf(path, sizeof(path), "%s/crl/issuing-1.crl", dir_path);
 	assert_int_equal(stat(path, &st), 0);
+	assert_audited("test: ca init, issuing CA 1", 1);
+	assert_audited("key \"%-%\" made", 4);
+	assert_audited("root CA 1 issued, serial %", 1);
+	assert_audited("issuing CA 1 issued, serial %", 1);
+	assert_audited("OCSP signer 1 issued, serial %", 1);
+	assert_audited("listener leaf 1 issued, serial %", 1);
+	assert_audited("issuing CA 1 issues from now on", 1);
+	assert_audited("CRL 1 of issuing CA 1, 0 entries", 1);
 	assert_int_equal(ca_init(false, "test", on_made, NULL, &why),
 	    R_CRT_CA_EXISTS);
 	assert_int_equal(init(true), R_CRT_CA_EXISTS);
@@ -358,6 +377,9 @@ test_lies(void **state)
 		assert_string_equal(made_why.field, lies[i].field);
 		assert_null(ca_current(&why));
 		assert_int_equal(enrold.cas, 0);
+		assert_int_equal(rows("SELECT count(*) FROM audit WHERE"
+		    " kind = 'refusal' AND reason = 'KEY-052'"),
+		    strcmp(lies[i].field, "key") != 0);
 		fake.lie = LIE_NONE;
 		later(600000);
 		assert_issues(1);
@@ -550,6 +572,9 @@ test_rollover(void **state)
 	later(61000);
 	assert_null(ca_bygeneration(1));
 	assert_int_equal(enrold.ca[0].issuing.len, 0);
+	assert_audited("test: ca rollover, issuing CA 2", 1);
+	assert_audited("issuing CA 2 issues from now on, the one%", 1);
+	assert_audited("issuing CA 1 is gone%", 1);
 	fake_stop();
 	store_close();
 	policyd_up();
@@ -646,6 +671,7 @@ test_in_time(void **state)
 	assert_issues(1);
 	later_days(3);
 	assert_issues(2);
+	assert_audited("issuing CA 1 is rolled over to 2", 1);
 	later_days(1);
 	assert_issues(2);		/* once */
 	warned = 0;

@@ -130,6 +130,10 @@ test_moves_forward(void **state)
 	assert_kept(before);
 	/* 1 -> 2 */
 	assert_dump("SELECT address FROM evidence", "|\n");
+	/* 5 -> 6: no authority where there was none */
+	assert_dump("SELECT (SELECT count(*) FROM authority),"
+	    " (SELECT count(*) FROM ca), (SELECT count(*) FROM crl)",
+	    "0|0|0|\n");
 	forget(before);
 }
 
