@@ -399,7 +399,7 @@ tpm_sign(const struct tpm_key *k, const void *message, size_t len,
 	const TPMT_TK_HASHCHECK	 ticket = {
 		.tag = TPM2_ST_HASHCHECK, .hierarchy = TPM2_RH_NULL,
 	};
-	const TPMT_SIG_SCHEME	 scheme = { .scheme = TPM2_ALG_NULL };
+	const TPMT_SIG_SCHEME	 scheme = { TPM2_ALG_NULL, { .any = { 0 } } };
 	TPM2B_DIGEST		 digest = { .size = 32 };
 	TPMT_SIGNATURE		*out = NULL;
 	TSS2_RC			 rc;

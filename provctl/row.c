@@ -478,7 +478,7 @@ row_print(struct printer *p, const json_t *row)
 void
 row_end(struct printer *p)
 {
-	json_t	*later, *row;
+	json_t	*later;
 	size_t	 i;
 
 	flush_table(p);
@@ -486,8 +486,8 @@ row_end(struct printer *p)
 		later = p->others;
 		if ((p->others = json_array()) == NULL)
 			abort();
-		json_array_foreach(later, i, row)
-			row_print(p, row);
+		for (i = 0; i < json_array_size(later); i++)
+			row_print(p, json_array_get(later, i));
 		json_decref(later);
 		flush_table(p);
 	}
