@@ -127,6 +127,18 @@ issued_valid(const char *name, uint64_t now, unsigned max)
 	return (unsigned)one_int(st);
 }
 
+bool
+issued_taken_back(const char *name)
+{
+	static struct store_sql	 get = STORE_SQL("SELECT count(*) FROM"
+	    " (SELECT 1 FROM cert WHERE name = ?1 AND revoked > 0"
+	    " AND reason <> ?2 LIMIT 1)");
+	sqlite3_stmt		*st = store_stmt(&get);
+
+	store_bind(st, "si", name, (int64_t)CRL_SUPERSEDED);
+	return one_int(st) != 0;
+}
+
 unsigned
 issued_orphans(uint64_t before, uint64_t now, unsigned max)
 {

@@ -142,7 +142,8 @@ next_cert(struct client *cl)
 	return more;
 }
 
-/* The name in the form that the store has it in. */
+/* The name in the form that the store has it in: as it was written, if there
+ * is such a one, since case counts in a text. */
 static void
 name_known(const char *name, char out[NAME_LEN + 1])
 {
@@ -150,6 +151,9 @@ name_known(const char *name, char out[NAME_LEN + 1])
 	struct issued	cert;
 	unsigned	k;
 
+	text_set(out, NAME_LEN + 1, name);
+	if (device_find(out, &dev) || issued_newest(out, &cert))
+		return;
 	for (k = NAME_MAC; k <= NAME_SERIAL; k++)
 		if (name_canonical((enum conf_name_kind)k, name, out) == 0 &&
 		    (device_find(out, &dev) || issued_newest(out, &cert)))

@@ -118,6 +118,18 @@ canonical_dns(const char *s, char *out)
 	return permitted(out) ? 0 : -1;
 }
 
+/* Are there devices whose SAN is that of a text of twelve hex digits? */
+static bool
+macs_named(void)
+{
+	const struct conf_profile	*p;
+
+	for (p = conf->profiles; p != NULL; p = p->next)
+		if (p->names == NAME_MAC)
+			break;
+	return p != NULL;
+}
+
 /* Case counts: "unit-1" and "Unit-1" are two. Verifiers take what has a dot
  * for a host name, and hold it against the constraints of the CA. */
 static int
@@ -125,6 +137,8 @@ canonical_text(const char *s, char *out)
 {
 	size_t	i;
 
+	if (strlen(s) == 12 && canonical_mac(s, out) == 0 && macs_named())
+		return -1;
 	for (i = 0; s[i] != '\0'; i++)
 		if (!isalnum((unsigned char)s[i]) &&
 		    strchr("-_.", s[i]) == NULL)
@@ -314,26 +328,27 @@ ticket_find(const uint8_t *ticket, struct ticket *t)
 	return found;
 }
 
-static struct store_sql	use = STORE_SQL(
-    "UPDATE ticket SET used = ?2 WHERE hash = ?1");
-
-static enum reason
-ticket_used(const uint8_t hash[HASH_LEN], uint64_t when)
-{
-	sqlite3_stmt	*st = store_stmt(&use);
-
-	store_bind(st, "bi", hash, (size_t)HASH_LEN, (int64_t)when);
-	return store_write(st);
-}
-
 enum reason
 ticket_burn(const uint8_t hash[HASH_LEN], uint64_t now)
 {
-	return ticket_used(hash, now == 0 ? 1 : now);
+	static struct store_sql	 use = STORE_SQL(
+	    "UPDATE ticket SET used = ?2 WHERE hash = ?1");
+	sqlite3_stmt		*st = store_stmt(&use);
+
+	store_bind(st, "bi", hash, (size_t)HASH_LEN,
+	    now == 0 ? (int64_t)1 : (int64_t)now);
+	return store_write(st);
 }
 
+/* Not beside the one that an operator gave in its place meanwhile. */
 enum reason
 ticket_restore(const uint8_t hash[HASH_LEN])
 {
-	return ticket_used(hash, 0);
+	static struct store_sql	 set = STORE_SQL("UPDATE ticket SET used = 0"
+	    " WHERE hash = ?1 AND NOT EXISTS (SELECT 1 FROM ticket t"
+	    " WHERE t.device = ticket.device AND t.used = 0)");
+	sqlite3_stmt		*st = store_stmt(&set);
+
+	store_bind(st, "b", hash, (size_t)HASH_LEN);
+	return store_write(st);
 }

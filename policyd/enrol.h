@@ -111,6 +111,8 @@ enum key_use	 issued_key(const uint8_t key[HASH_LEN], const char *name,
 unsigned	 issued_valid(const char *name, uint64_t now, unsigned max);
 /* The newest of the name. */
 bool		 issued_newest(const char *name, struct issued *);
+/* One of the name was revoked, and not for another that took its place. */
+bool		 issued_taken_back(const char *name);
 int64_t		 issued_last(void);	/* the highest id, 0: none */
 /* Valid ones asked for before then that nobody is known to have, up to max. */
 unsigned	 issued_orphans(uint64_t before, uint64_t now, unsigned max);

@@ -113,8 +113,13 @@ by_ours(struct asked *a)
 	sha256(a->client.serial, SERIAL_LEN, a->d->intent.authority);
 	if (profile_is(a, a->client.profile) != R_OK)
 		return a->why->reason;
-	/* Taken off the list, it keeps what it has, and gets no more. */
-	if (profile_lists(a->d->profile) && !device_find(a->name, &dev))
+	/* Taken off the list, it keeps what it has, and gets no more; listed
+	 * under another profile, it has no claim to this one. */
+	if (device_find(a->name, &dev))
+		return strcmp(dev.profile, a->client.profile) == 0 ? R_OK :
+		    no(a, R_CRT_PROFILE, "profile", dev.profile,
+		    a->client.profile);
+	if (profile_lists(a->d->profile))
 		return no(a, R_CRT_DEVICE, "device", "listed", a->name);
 	return R_OK;
 }
@@ -197,9 +202,23 @@ by_maker(struct asked *a)
 		return strcmp(dev.profile, p->name) == 0 ? R_OK :
 		    no(a, R_CRT_PROFILE, "profile", dev.profile, p->name);
 	if (profile_lists(p) || (issued_newest(a->name, &newest) &&
-	    newest.revoked != 0))
+	    (newest.revoked != 0 || issued_taken_back(a->name))))
 		return no(a, R_CRT_DEVICE, "device", "listed", a->name);
 	return R_OK;
+}
+
+/* Is it listed under another profile, or does one there have it for now? */
+static bool
+elsewhere(const struct asked *a, const char *name, const char *profile)
+{
+	static struct issued	newest;
+	struct device		dev;
+
+	if (device_find(name, &dev) && strcmp(dev.profile, profile) != 0)
+		return true;
+	return issued_newest(name, &newest) && newest.not_after > a->now &&
+	    strcmp(newest.profile, profile) != 0 &&
+	    profile_find(newest.profile) != NULL;
 }
 
 /* Whoever asks. A name that is somebody's under another profile stays his. */
@@ -207,7 +226,6 @@ static enum reason
 by_nobody(struct asked *a)
 {
 	const struct conf_profile	*p;
-	struct device			 dev;
 
 	p = *a->m->profile != '\0' ? profile_find(a->m->profile) :
 	    profile_only();
@@ -217,8 +235,7 @@ by_nobody(struct asked *a)
 	a->d->profile = p;
 	a->d->auth = AUTH_OPEN;
 	if (name_canonical(p->names, a->m->name, a->d->name) == 0 &&
-	    device_find(a->d->name, &dev) &&
-	    strcmp(dev.profile, p->name) != 0)
+	    elsewhere(a, a->d->name, p->name))
 		return no(a, R_CRT_NO_AUTH, "ticket or certificate", NULL,
 		    NULL);
 	return R_OK;

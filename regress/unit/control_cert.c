@@ -169,6 +169,22 @@ test_device_remove(void **state)
 	close(fd);
 }
 
+/* Case counts in texts: it is the one that was named, not a host's. */
+static void
+test_device_remove_text(void **state)
+{
+	struct msg_ctl_device_remove	m = { .name = "Unit-1" };
+	int				fd = greet();
+
+	assert_int_equal(add(fd, "unit-1", "lab", false, 0), MSG_DONE);
+	assert_int_equal(add(fd, "Unit-1", "lab", false, 0), MSG_DONE);
+	assert_int_equal(ask(fd, MSG_CTL_DEVICE_REMOVE, &m), MSG_DONE);
+	assert_int_equal(devices(fd, "", ""), MSG_DONE);
+	assert_int_equal(nrows, 1);
+	assert_string_equal(row_text("device", "name"), "unit-1");
+	close(fd);
+}
+
 static void
 test_device_many(void **state)
 {
@@ -385,6 +401,7 @@ main(void)
 		T(test_device_add),
 		T(test_device_ticket),
 		T(test_device_remove),
+		T(test_device_remove_text),
 		T(test_device_many),
 		T(test_cert_show),
 		T(test_cert_list),

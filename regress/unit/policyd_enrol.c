@@ -125,6 +125,10 @@ test_names(void **state)
 		{ "ops", "Alice", "alice", R_CRT_NAME },
 		{ "ops", "Alice", "Alice,O=x", R_CRT_NAME_FORM },
 		{ "ops", "Alice", "Alice ", R_CRT_NAME_FORM },
+		/* A device that is named by its MAC has this SAN. */
+		{ "ops", "Alice", "240ac4123456", R_CRT_NAME_FORM },
+		{ "ops", "Alice", "240AC4123456", R_CRT_NAME_FORM },
+		{ "ops", "250ac4123456", "250ac4123456", R_OK },
 	};
 	struct msg_enrol_req	m;
 	size_t			i;
@@ -325,6 +329,26 @@ test_ticket_expired(void **state)
 	clock_set(NOW + DAY - 1);
 	clock_set(NOW + DAY + 1);
 	assert_refused(&m, R_CRT_TICKET_EXPIRED, "ticket");
+}
+
+/* One that comes back for nothing was issued does not beside its successor. */
+static void
+test_ticket_replaced(void **state)
+{
+	struct msg_enrol_req	m = request(MAC, ""), n = request(MAC, "");
+	static struct ticket	t;
+
+	ticket(&m, MAC, "iot");
+	assert_true(ticket_find(m.ticket.data, &t));
+	assert_int_equal(ticket_burn(t.hash, NOW), R_OK);
+	assert_int_equal(ticket_restore(t.hash), R_OK);
+	assert_true(ticket_find(m.ticket.data, &t));
+	assert_int_equal(t.used, 0);
+	assert_int_equal(ticket_burn(t.hash, NOW), R_OK);
+	ticket(&n, MAC, "iot");
+	assert_int_equal(ticket_restore(t.hash), R_OK);
+	assert_refused(&m, R_CRT_TICKET_USED, "ticket");
+	assert_issued(&n);
 }
 
 /* Two with one ticket in one turn, before anything is committed: one wins. */
@@ -615,6 +639,10 @@ test_renewal(void **state)
 	assert_int_equal(device_remove(d.id), R_OK);
 	m = renewal();
 	assert_refused(&m, R_CRT_DEVICE, "device");
+	/* Listed under another profile since. */
+	list(MAC, "named");
+	m = renewal();
+	assert_refused(&m, R_CRT_PROFILE, "profile");
 }
 
 static void
@@ -778,6 +806,35 @@ test_maker_revoked(void **state)
 	assert_issued(&m);
 }
 
+/* Nor if the revoked one was not its last; what it replaced itself is no
+ * reason. */
+static void
+test_maker_revoked_before(void **state)
+{
+	struct msg_enrol_req	 m = request("ACME-77", "unit");
+	static struct issued	 i;
+	struct why		 why;
+	struct answer		*a;
+
+	with_maker(&m, "", "ACME-77");
+	a = assert_issued(&m);
+	assert_true(issued_find(a->rep.serial.data, SERIAL_LEN, &i));
+	m = request("ACME-77", "unit");
+	with_maker(&m, "", "ACME-77");
+	a = assert_issued(&m);
+	assert_int_equal(issued_revoke(&i, CRL_SUPERSEDED, "test", &why),
+	    R_OK);
+	m = request("ACME-77", "unit");
+	with_maker(&m, "", "ACME-77");
+	assert_issued(&m);
+	assert_true(issued_find(a->rep.serial.data, SERIAL_LEN, &i));
+	assert_int_equal(issued_revoke(&i, CRL_KEY_COMPROMISE, "test", &why),
+	    R_OK);
+	m = request("ACME-77", "unit");
+	with_maker(&m, "", "ACME-77");
+	assert_refused(&m, R_CRT_DEVICE, "device");
+}
+
 /* The same request for the next certificate, once the old one is due. */
 static void
 test_maker_again(void **state)
@@ -804,6 +861,14 @@ test_open(void **state)
 	list("Alice", "ops");
 	m = request("Alice", "guest");
 	assert_refused(&m, R_CRT_NO_AUTH, "ticket or certificate");
+	/* Nor one of which a certificate is valid, though nobody lists it. */
+	m = request("ACME-77", "unit");
+	with_maker(&m, "", "ACME-77");
+	assert_issued(&m);
+	m = request("ACME-77", "guest");
+	assert_refused(&m, R_CRT_NO_AUTH, "ticket or certificate");
+	clock_set(NOW + 31 * DAY);
+	assert_issued(&m);
 }
 
 /* ---- limits ---- */
@@ -949,6 +1014,7 @@ main(void)
 		T(test_ticket_bound),
 		T(test_ticket_once),
 		T(test_ticket_expired),
+		T(test_ticket_replaced),
 		T(test_ticket_race),
 		T(test_keyd_refuses),
 		T(test_keyd_dies),
@@ -965,6 +1031,7 @@ main(void)
 		T(test_maker),
 		T(test_maker_listed),
 		T(test_maker_revoked),
+		T(test_maker_revoked_before),
 		T(test_maker_again),
 		T(test_open),
 		T(test_limit_address),
