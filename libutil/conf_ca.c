@@ -195,6 +195,9 @@ conf_profile_end(struct parse *p)
 	if (f->operators && f->open)
 		conf_error(p, f->line, "profile \"%s\" is open, and would make "
 		    "an operator of whoever asks", f->name);
+	if (f->operators && f->makers != NULL && f->names == NAME_SERIAL)
+		conf_error(p, f->line, "profile \"%s\": name serial would make "
+		    "an operator of every unit of the manufacturer", f->name);
 	if (f->operators && (f->usage & USAGE_CLIENT) == 0)
 		conf_error(p, f->line, "profile \"%s\": operators show a "
 		    "client's certificate, which usage server is not", f->name);
