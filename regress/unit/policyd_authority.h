@@ -173,6 +173,8 @@ fake_names(X509 *x)
 		at += (size_t)snprintf(san + at, sizeof(san) - at, "%s%s:%s",
 		    at == 0 ? "" : ",", strspn(n->name, "0123456789.") ==
 		    strlen(n->name) ? "IP" : "DNS", n->name);
+	if (fake.lie == LIE_SAN_OTHER)
+		san[4] ^= 1;
 	if (fake.lie == LIE_SAN)
 		snprintf(san + at, sizeof(san) - at, ",DNS:evil.example.org");
 	fake_ext(x, NID_subject_alt_name, san);
@@ -245,6 +247,8 @@ fake_ca_cert(struct chan *c, const struct ipc_call *call, const void *arg)
 		req.serial.data[15] ^= 1;
 	if (fake.lie == LIE_WINDOW)
 		req.not_after += 86400;
+	if (fake.lie == LIE_BEGIN)
+		req.not_before--;
 	if (other == NULL)
 		other = EVP_EC_gen("P-256");
 	x = fake_ca_x509(req.key, req.issuer, req.profile, req.serial.data,
@@ -294,7 +298,9 @@ fake_crl_make(const struct msg_crl_req *req, const uint8_t *rows, EVP_PKEY *key)
 {
 	static const uint8_t	 more[CRL_ROW] = { 0x47, 1 };
 	X509_CRL		*crl = X509_CRL_new();
-	X509_NAME		*n = fake_name(req->issuer);
+	X509_NAME		*n = fake_name(fake.lie == LIE_CRL_ISSUER ?
+				    req->issuer + 1 : req->issuer);
+	AUTHORITY_KEYID		*aki = AUTHORITY_KEYID_new();
 	ASN1_TIME		*t = ASN1_TIME_new();
 	ASN1_INTEGER		*num = ASN1_INTEGER_new();
 	size_t			 i, count = req->count;
@@ -302,7 +308,7 @@ fake_crl_make(const struct msg_crl_req *req, const uint8_t *rows, EVP_PKEY *key)
 	X509_CRL_set_version(crl, 1);
 	X509_CRL_set_issuer_name(crl, n);
 	X509_NAME_free(n);
-	x509_time_set(t, req->this_update);
+	x509_time_set(t, req->this_update - (fake.lie == LIE_CRL_THIS));
 	X509_CRL_set1_lastUpdate(crl, t);
 	x509_time_set(t, req->next_update + (fake.lie == LIE_CRL_UPDATE));
 	X509_CRL_set1_nextUpdate(crl, t);
@@ -315,6 +321,8 @@ fake_crl_make(const struct msg_crl_req *req, const uint8_t *rows, EVP_PKEY *key)
 		fake_crl_entry(crl, more);
 	ASN1_INTEGER_set_uint64(num, req->number -
 	    (fake.lie == LIE_CRL_NUMBER));
+	X509_CRL_add1_ext_i2d(crl, NID_authority_key_identifier, aki, 0, 0);
+	AUTHORITY_KEYID_free(aki);
 	X509_CRL_add1_ext_i2d(crl, NID_crl_number, num, 0, 0);
 	ASN1_INTEGER_free(num);
 	if (X509_CRL_sign(crl, key, fake_md(key)) == 0)

@@ -346,6 +346,7 @@ static const struct {
 	{ LIE_SERIAL, "serial" },
 	{ LIE_KEY, "public key" },
 	{ LIE_WINDOW, "notAfter" },
+	{ LIE_BEGIN, "notBefore" },
 	{ LIE_SIGNATURE, "signature" },
 	{ LIE_JUNK, "certificate" },
 	{ LIE_ISSUER, "issuer" },
@@ -396,6 +397,10 @@ test_lie_of_listener(void **state)
 	pump();
 	assert_int_equal(ca_leafs()[0].cert.len, 0);
 	assert_int_equal(ca_leafs()[0].task.why.reason, R_KEY_IDENTITY_CERT);
+	assert_string_equal(ca_leafs()[0].task.why.field, "subjectAltName");
+	fake.lie = LIE_SAN_OTHER;
+	later(600000);
+	assert_int_equal(ca_leafs()[0].cert.len, 0);
 	assert_string_equal(ca_leafs()[0].task.why.field, "subjectAltName");
 	fake.lie = LIE_NONE;
 	later(600000);

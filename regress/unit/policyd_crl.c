@@ -386,6 +386,8 @@ static const struct {
 	{ LIE_CRL_TIME, "revokedCertificates" },
 	{ LIE_CRL_NUMBER, "cRLNumber" },
 	{ LIE_CRL_UPDATE, "nextUpdate" },
+	{ LIE_CRL_THIS, "thisUpdate" },
+	{ LIE_CRL_ISSUER, "issuer" },
 	{ LIE_CRL_SIGNATURE, "signature" },
 	{ LIE_CRL_JUNK, "form" },
 	{ LIE_CRL_LENGTH, "length" },
