@@ -62,7 +62,7 @@ unbase64(const char *text, size_t len, size_t *out)
 	if (ctx == NULL || flat == NULL || der == NULL)
 		abort();
 	for (i = 0; i < len; i++)
-		if (strchr(" \t\r\n", text[i]) == NULL)
+		if (memchr(" \t\r\n", text[i], 4) == NULL)
 			flat[n++] = text[i];
 	EVP_DecodeInit(ctx);
 	if (n > 0 && n % 4 == 0 && EVP_DecodeUpdate(ctx, der, &a,
@@ -75,7 +75,7 @@ unbase64(const char *text, size_t len, size_t *out)
 		free(der);
 		return NULL;
 	}
-	*out = (size_t)(a + b);
+	*out = (size_t)a + (size_t)b;
 	return der;
 }
 

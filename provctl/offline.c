@@ -588,7 +588,7 @@ tell(const struct wanted *w, X509 *x)
 char *
 offline_sign(struct offline *o, const struct args *a, const char *csr)
 {
-	struct wanted	 w;
+	struct wanted	 w = { 0 };
 	struct wish	 wish = { 0 };
 	X509		*x = X509_new();
 	char		*ours = NULL, *root = NULL, *chain = NULL;
