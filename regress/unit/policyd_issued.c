@@ -10,6 +10,7 @@
 
 #include <sys/mman.h>
 
+#include "confine.h"
 #include "policyd_enrol.h"
 
 /* ---- a process that dies at any write, of the store or of a file ---- */
@@ -345,6 +346,47 @@ test_no_room(void **state)
 	assert_int_equal(sql_int("SELECT count(*) FROM cert"), 15);
 	for (n = 0; n < 12; n++)
 		assert_kept(got[n]);
+}
+
+/*
+ * All that it does with files, under the filter that a policyd with a ca has:
+ * SIGSYS would end it.
+ */
+static void
+filtered(int arg)
+{
+	struct msg_enrol_req	 m[3];
+	struct confine		 c = policyd_confine_for(conf);
+	char			 dir[256], log[256];
+	unsigned		 i;
+
+	start();
+	for (i = 0; i < 3; i++) {
+		m[i] = request(i == 0 ? MAC : i == 1 ? MAC2 :
+		    "02:00:00:00:01:00", "");
+		ticket(&m[i], m[i].name, "iot");
+	}
+	snprintf(dir, sizeof(dir), "%s/issued", dir_path);
+	if (nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+		_exit(1);
+	log_path(log, sizeof(log));
+	confine_filter(&c);
+	/* Directories that somebody took away are made again. */
+	assert_kept(assert_issued(&m[0]));
+	if (unlink(log) == -1)
+		_exit(2);
+	assert_kept(assert_issued(&m[1]));
+	assert_kept(assert_issued(&m[2]));
+	assert_true(assert_issued(&m[2])->rep.again);
+	_exit(0);
+}
+
+static void
+test_filter(void **state)
+{
+	stop();
+	assert_int_equal(in_child(filtered, 0), 0);
+	start();
 }
 
 /* A store that cannot commit: keyd is not asked, nobody has an answer. */
@@ -797,6 +839,7 @@ main(void)
 		T(test_missing_files),
 		T(test_mark),
 		T(test_no_room),
+		T(test_filter),
 		T(test_no_commit),
 		T(test_orphans),
 		T(test_gone_before),
