@@ -13,6 +13,17 @@ struct revocation {
 	struct issued	 client, target;
 };
 
+/* An operator for as long as the list says so. */
+static bool
+is_operator(const struct issued *client)
+{
+	const struct conf_profile	*p = profile_find(client->profile);
+	struct device			 dev;
+
+	return p != NULL && p->operators && device_find(client->name, &dev) &&
+	    strcmp(dev.profile, p->name) == 0;
+}
+
 /* A certificate of ours that counts at this moment. */
 static enum reason
 client_good(struct revocation *v, struct why *why)
@@ -39,7 +50,6 @@ static enum reason
 decide(struct revocation *v, struct why *why)
 {
 	const struct msg_revoke_req	*m = v->m;
-	const struct conf_profile	*p;
 	char				 serial[HEX_SIZE(20)];
 
 	if (client_good(v, why) != R_OK)
@@ -52,8 +62,7 @@ decide(struct revocation *v, struct why *why)
 		return why_set(why, R_OK, NULL, NULL, NULL);
 	}
 	/* Whoever may not, is not told whether there is such a one. */
-	p = profile_find(v->client.profile);
-	if (p == NULL || !p->operators)
+	if (!is_operator(&v->client))
 		return why_set(why, R_CRT_NOT_YOURS, "profile", "one of"
 		    " operators", v->client.profile);
 	hex(m->serial.data, m->serial.len, serial);

@@ -723,6 +723,14 @@ test_revoke(void **state)
 	m.serial.len = 20;
 	assert_revoke(&m, R_CRT_SERIAL);
 	assert_int_equal(status_of(&none).status, CERT_UNKNOWN);
+	/* Who was taken off the list, or moved on it, is none any more. */
+	struct device	d;
+	assert_true(device_find("Alice", &d));
+	assert_int_equal(device_remove(d.id), R_OK);
+	m = revocation(alice, got[3]);
+	assert_revoke(&m, R_CRT_NOT_YOURS);
+	list("Alice", "guest");
+	assert_revoke(&m, R_CRT_NOT_YOURS);
 	/* Neither with one that has expired. */
 	clock_set(NOW + 31 * DAY);
 	m = revocation(alice, got[3]);
