@@ -140,6 +140,7 @@ struct turn {
 	const struct pair	*as;	/* server's certificate; NULL: server */
 	bool			 plain;	/* no TLS */
 	bool			 tls12;	/* nothing newer */
+	bool			 may_go; /* the client, before it has asked */
 };
 
 static ssize_t
@@ -156,7 +157,8 @@ visit_write(struct visit *v, const void *buf, size_t len)
 	    send(v->fd, buf, len, MSG_NOSIGNAL) > 0;
 }
 
-static void
+/* False if the client went before it was whole. */
+static bool
 visit_request(struct visit *v)
 {
 	size_t	 len = 0, want = 0;
@@ -167,7 +169,7 @@ visit_request(struct visit *v)
 		n = visit_read(v, v->request + len, sizeof(v->request) - 1 -
 		    len);
 		if (n <= 0)
-			_exit(60);
+			return false;
 		len += (size_t)n;
 		v->request[len] = '\0';
 		if (v->body == NULL &&
@@ -178,7 +180,7 @@ visit_request(struct visit *v)
 		}
 		if (v->body != NULL && len >= (size_t)(v->body - v->request) +
 		    want)
-			return;
+			return true;
 	}
 }
 
@@ -220,8 +222,10 @@ visit_serve(int fd, const struct turn *t)
 			goto out;
 		v.client = SSL_get1_peer_certificate(v.ssl);
 	}
-	visit_request(&v);
-	t->serve(&v);
+	if (visit_request(&v))
+		t->serve(&v);
+	else if (!t->may_go)
+		_exit(60);
 	if (v.ssl != NULL)
 		SSL_shutdown(v.ssl);
  out:

@@ -655,6 +655,16 @@ serve_silence(struct visit *v)
 	remember(v);
 }
 
+/* Longer than the client tries. */
+static void
+serve_later(struct visit *v)
+{
+	remember(v);
+	answer_json(v, "503 Service Unavailable", "Retry-After: 3600\r\n",
+	    json_pack("{s:s, s:{s:s, s:s}}", "status", "error", "error",
+	    "code", "ENR-025", "text", "Too many requests wait already."));
+}
+
 /* The same request as before, to the byte. */
 static void
 serve_same(struct visit *v)
@@ -674,16 +684,20 @@ test_again(void **state)
 {
 	const struct turn	busy[CA_TURNS] = { { .serve = serve_busy },
 				    { .serve = serve_same } };
-	const struct turn	silent[CA_TURNS] = { { .serve = serve_silence } };
+	const struct turn	silent[CA_TURNS] = { { .serve = serve_silence },
+				    { .serve = serve_same } };
+	const struct turn	later[CA_TURNS] = { { .serve = serve_later } };
 	const struct turn	same[CA_TURNS] = { { .serve = serve_same } };
 
 	with_ca(busy, "--mac " MAC, EX_GOOD, "again in 1.");
 	check_live("EC", 256);
 	empty();
+	with_ca(silent, "--mac " MAC, EX_GOOD, "closed the connection");
+	check_live("EC", 256);
+	empty();
 	/* given up, then run anew: the key and the request are kept */
-	with_ca(silent, "--timeout 1 --mac " MAC, EX_UNREACHABLE,
-	    "closed the connection");
-	assert_non_null(strstr(err, "giving up"));
+	with_ca(later, "--mac " MAC, EX_REFUSED, "giving up");
+	assert_non_null(strstr(err, "ENR-025"));
 	nothing_live();
 	with_ca(same, "--mac " MAC, EX_GOOD, MAC);
 	check_live("EC", 256);
@@ -707,7 +721,8 @@ serve_slow(struct visit *v)
 static void
 test_slow(void **state)
 {
-	const struct turn	turns[CA_TURNS] = { { .serve = serve_slow } };
+	const struct turn	turns[CA_TURNS] = { { .serve = serve_slow,
+				    .may_go = true } };
 
 	with_ca(turns, "--timeout 1 --mac " MAC, EX_UNREACHABLE,
 	    "no answer in time");
@@ -1099,7 +1114,7 @@ test_tpm(void **state)
 				    serve_renewal } };
 	const struct turn	same[CA_TURNS] = { { .serve =
 				    serve_same_key } };
-	const struct turn	silent[CA_TURNS] = { { .serve = serve_silence } };
+	const struct turn	later[CA_TURNS] = { { .serve = serve_later } };
 	const struct turn	again[CA_TURNS] = { { .serve = serve_same } };
 	char			where[64], l[256];
 	struct stat		st;
@@ -1116,13 +1131,11 @@ test_tpm(void **state)
 	empty();
 	swtpm_begin(where, sizeof(where));
 	/* what was not answered is asked again, with the key of the TPM */
-	snprintf(l, sizeof(l), "--timeout 1 --tpm %s --mac " MAC " --ca %s",
-	    where, ca_path);
-	ca_begin(silent);
-	enrol("https", l, EX_UNREACHABLE, "giving up");
-	ca_end("silent");
 	snprintf(l, sizeof(l), "--tpm %s --mac " MAC " --ca %s", where,
 	    ca_path);
+	ca_begin(later);
+	enrol("https", l, EX_REFUSED, "giving up");
+	ca_end("later");
 	ca_begin(again);
 	enrol("https", l, EX_GOOD, MAC);
 	ca_end("again");
