@@ -513,7 +513,7 @@ write_cert(const struct offline *o, X509 *x, const char *name)
 static int
 make_root(struct offline *o, const struct wanted *w, const struct wish *wish)
 {
-	uint64_t	from = (uint64_t)time(NULL) - SKEW;
+	uint64_t	now = (uint64_t)time(NULL);
 	char		cn[128];
 
 	snprintf(cn, sizeof(cn), "%s" ROOT_WORDS "%u", w->org, w->generation);
@@ -523,7 +523,7 @@ make_root(struct offline *o, const struct wanted *w, const struct wish *wish)
 	if (o->key == NULL || o->root == NULL ||
 	    X509_set_pubkey(o->root, o->key) != 1 ||
 	    name_set(X509_get_subject_name(o->root), w->org, cn) == -1 ||
-	    set_times(o->root, from, from + wish->root) == -1 ||
+	    set_times(o->root, now - SKEW, now + wish->root) == -1 ||
 	    finish(o, o->root, o->root, "critical,CA:TRUE,pathlen:1",
 	    NULL) == -1)
 		return say_ssl("the root cannot be made");
@@ -538,18 +538,18 @@ static int
 issue(const struct offline *o, const struct wanted *w, const struct wish *wish,
     X509 *x)
 {
-	uint64_t	from = (uint64_t)time(NULL) - SKEW, until, last;
+	uint64_t	now = (uint64_t)time(NULL), until, last;
 
 	last = x509_time(X509_get0_notAfter(o->root));
-	until = from + wish->issuing;
+	until = now + wish->issuing;
 	if (until > last)
 		until = last;
-	if (from + SKEW >= until)
+	if (now >= until)
 		return say("the root has expired, or the clock is wrong",
 		    NULL);
 	if (X509_set_pubkey(x, w->key) != 1 || X509_set_subject_name(x,
 	    X509_REQ_get_subject_name(w->req)) != 1 ||
-	    set_times(x, from, until) == -1 ||
+	    set_times(x, now - SKEW, until) == -1 ||
 	    finish(o, x, o->root, "critical,CA:TRUE,pathlen:0",
 	    wish->permitted) == -1)
 		return say_ssl("the issuing CA cannot be signed");
