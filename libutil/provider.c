@@ -68,8 +68,8 @@ static struct {
 	OSSL_LIB_CTX	*lib;
 	unsigned	 skip;		/* rows of the tables below */
 	provider_sign_fn sign;
-	struct pending	*slot[SIGN_MAX];
-	uint32_t	 turn;
+	struct pending	*slot[SIGN_SLOTS];
+	uint32_t	 turn, max;	/* of the slots, so many are used */
 	unsigned	 npending;
 	enum reason	 failure;
 } prov;
@@ -464,11 +464,11 @@ pending_enter(struct pending *p)
 {
 	uint32_t i;
 
-	for (i = 0; i < SIGN_MAX && prov.slot[i] != NULL; i++)
+	for (i = 0; i < prov.max && prov.slot[i] != NULL; i++)
 		;
-	if (i == SIGN_MAX)
+	if (i == prov.max)
 		return NULL;
-	p->req.id = ++prov.turn * SIGN_MAX + i;
+	p->req.id = ++prov.turn * SIGN_SLOTS + i;
 	prov.slot[i] = p;
 	prov.npending++;
 	return &prov.slot[i];
@@ -501,7 +501,7 @@ provider_flush(void)
 {
 	size_t i;
 
-	for (i = 0; i < SIGN_MAX; i++) {
+	for (i = 0; i < prov.max; i++) {
 		struct pending *p = prov.slot[i];
 
 		if (p != NULL && !p->asked && !p->done && !p->abort)
@@ -567,7 +567,7 @@ sign_digest(void *data, uint8_t *sig, size_t *siglen, size_t sigsize,
 void
 provider_done(uint32_t id, enum reason reason, const uint8_t *sig, size_t len)
 {
-	struct pending *p = prov.slot[id % SIGN_MAX];
+	struct pending *p = prov.slot[id % SIGN_SLOTS];
 
 	if (p != NULL && p->req.id == id && !p->done) {
 		p->reason = reason;
@@ -589,7 +589,7 @@ provider_abort(const SSL *ssl)
 {
 	size_t i;
 
-	for (i = 0; i < SIGN_MAX; i++)
+	for (i = 0; i < prov.max; i++)
 		if (prov.slot[i] != NULL && prov.slot[i]->paused &&
 		    prov.slot[i]->wake_arg == ssl) {
 			prov.slot[i]->abort = true;
@@ -716,6 +716,7 @@ int
 provider_init(OSSL_LIB_CTX *lib, bool rsa)
 {
 	prov.skip = rsa ? 0 : 1;
+	prov.max = rsa ? SIGN_SLOTS : SIGN_MAX;
 	prov.lib = lib;
 	if (!OSSL_PROVIDER_add_builtin(lib, "remote", provider_entry) ||
 	    OSSL_PROVIDER_load(lib, "remote") == NULL)

@@ -46,7 +46,7 @@ tls_library(const struct sieve_row *rows, size_t nrows, bool rsa)
 	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) ||
 	    (lib = sieve_open(rows, nrows)) == NULL ||
 	    provider_init(lib, rsa) == -1 ||
-	    !ASYNC_init_thread((size_t)2 * SIGN_MAX, 0))
+	    !ASYNC_init_thread((size_t)2 * (rsa ? SIGN_SLOTS : SIGN_MAX), 0))
 		return NULL;
 	return lib;
 }

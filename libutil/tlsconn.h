@@ -20,6 +20,8 @@
 /* ---- provider.c: keys whose private half is elsewhere -------------------- */
 
 #define SIGN_MAX	64	/* signatures that may be pending; as the link's window */
+#define SIGN_SLOTS	512	/* the same for enrold, whose devices may all come at
+				   once: those beyond the window wait for it */
 
 struct sign_request {
 	uint32_t	 id;		/* for provider_done() */
@@ -81,7 +83,7 @@ struct tls_events {
 
 /*
  * OpenSSL with these algorithms and keyd's keys, jobs for SIGN_MAX handshakes
- * that wait. NULL on failure.
+ * that wait, or with RSA, which is enrold's, SIGN_SLOTS. NULL on failure.
  */
 OSSL_LIB_CTX *tls_library(const struct sieve_row *, size_t, bool rsa);
 void	tls_keyd(void);		/* from now on keyd signs */

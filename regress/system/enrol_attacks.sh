@@ -300,6 +300,10 @@ M=24:0a:c4:00:00:77
 key_csr "$W/d/good" $M
 ok "who is in order has its certificate" enrol_json ca "$W/d/good" "$(ticket ca $M)"
 is "nothing else was issued" "$(ctl ca --json cert list | jq -s 'flatten | map(select(.row == "cert")) | length')" 3
+# More handshakes at once than keyd is asked signatures at once.
+tickets ca 500000 100 >"$W/t100"
+in_ns ca "$O/tools/enrolload" load -1 -A $CA_AT -c 100 -t "$W/t100" >"$W/load" 2>&1
+is "a hundred at once are served" "$(awk '/^ok/ { print $2 }' "$W/load")" 100 || diag "$(cat "$W/load")"
 for c in ENR-001 ENR-002 ENR-004 ENR-005 ENR-009 ENR-011 ENR-013 ENR-014 ENR-015 ENR-016 ENR-018; do
 	ok "enrold counted $c" await 5 eval "[ \"\$(count_of ca enrold $c)\" -ge 1 ]"
 done
