@@ -19,7 +19,7 @@
 #define AT_ONCE		32	/* files that are open at once */
 #define PEM_MAX		PEM_SIZE(CERT_MAX)
 #define LOG_LINE	192	/* of the log */
-#define BACK		10000	/* rows behind the mark that are looked at: what
+#define BACK		INT64_C(10000) /* rows behind the mark that are looked at: what
 				   was put back from a copy may be older */
 #define PIECE		500	/* rows a turn, where there are more than BACK */
 #define TAIL		(4 << 20)	/* bytes of the log that hold their lines */
@@ -265,7 +265,7 @@ files_retry(void)
 
 	if (files.nfailed == 0)
 		return R_OK;
-	if ((list = reallocarray(NULL, files.nfailed, sizeof(*list))) == NULL)
+	if ((list = reallocarray(NULL, files.nfailed, sizeof(void *))) == NULL)
 		fatal("files");
 	for (i = 0; i < files.nfailed; i++)
 		list[i] = &files.failed[i];
@@ -317,7 +317,7 @@ line_there(const struct issued *i)
 static bool
 line_read(const char *p, size_t n, uint8_t serial[SERIAL_LEN])
 {
-	return n > 2 * SERIAL_LEN && p[2 * SERIAL_LEN] == ' ' &&
+	return n > SERIAL_DIGITS && p[SERIAL_DIGITS] == ' ' &&
 	    memchr(p, '\0', n) == NULL && serial_read(p, serial) == 0;
 }
 
@@ -328,7 +328,7 @@ lines_read(const char *p, size_t n)
 	const char	*nl;
 	size_t		 at = 0, len, count = 0;
 
-	if ((files.lines = calloc(n / (2 * SERIAL_LEN) + 1,
+	if ((files.lines = calloc(n / SERIAL_DIGITS + 1,
 	    SERIAL_LEN)) == NULL)
 		fatal("files");
 	while (at < n && (nl = memchr(p + at, '\n', n - at)) != NULL) {

@@ -238,7 +238,7 @@ serial_find(struct client *cl, const char *serial, struct issued *i)
 {
 	uint8_t	bytes[SERIAL_LEN];
 
-	if (strlen(serial) != 2 * SERIAL_LEN ||
+	if (strlen(serial) != SERIAL_DIGITS ||
 	    serial_read(serial, bytes) == -1) {
 		client_refuse_r(cl, R_CTL_VALUE, "serial", "32 hex digits",
 		    serial);
@@ -491,7 +491,7 @@ ctl_device_add(struct chan *c, const struct ipc_call *call, const void *arg)
 	uint8_t				 ticket[TICKET_LEN];
 	uint32_t			 life;
 	struct client			*cl;
-	struct device			 d;
+	struct device			 d = { .id = 0 };
 	struct why			 why;
 	enum reason			 r = R_OK;
 

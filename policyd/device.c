@@ -50,10 +50,12 @@ static int
 canonical_mac(const char *s, char *out)
 {
 	size_t	 len = strlen(s), step = len == 12 ? 2 : 3, i;
-	char	 between = len == 17 ? s[2] : '\0';
+	char	 between = ':';
 	unsigned any = 0;
 
-	if (len != 12 && (len != 17 || (between != ':' && between != '-')))
+	if (len == 17 && s[2] == '-')
+		between = '-';
+	if (len != 12 && len != 17)
 		return -1;
 	for (i = 0; i < 6; i++, s += step) {
 		if (!isxdigit((unsigned char)s[0]) ||

@@ -251,7 +251,7 @@ group_write(enum reason r, void *arg)
 	size_t			 i, n = en.ngroup;
 
 	en.ngroup = 0;
-	if ((list = reallocarray(NULL, n, sizeof(*list))) == NULL)
+	if ((list = reallocarray(NULL, n, sizeof(void *))) == NULL)
 		fatal("enrol");
 	for (i = 0; i < n; i++)
 		list[i] = &en.group[i]->cert;

@@ -131,7 +131,8 @@ typedef void (*issued_row_fn)(const struct issued *, void *arg);
 bool		 issued_page(const struct issued_filter *, int64_t *at,
 		    unsigned max, issued_row_fn, void *arg);
 const char	*cert_auth_name(enum cert_auth);
-/* The first 32 of these are hex digits, in either case. 0 or -1. */
+#define SERIAL_DIGITS	((size_t)2 * SERIAL_LEN)
+/* As many of these are hex digits, in either case. 0 or -1. */
 int		 serial_read(const char *, uint8_t out[SERIAL_LEN]);
 enum issued_status issued_state(const struct issued *, uint64_t now);
 /* The same piece by piece, for how many there are of a profile and status. */
