@@ -292,6 +292,27 @@ names(struct asked *a)
 	return R_OK;
 }
 
+static const char	*const key_names[SUBJECT_NKEYS] = {
+    [SUBJECT_P256] = "ecdsa-p256", [SUBJECT_P384] = "ecdsa-p384",
+    [SUBJECT_RSA2048] = "rsa-2048", [SUBJECT_RSA3072] = "rsa-3072",
+    [SUBJECT_RSA4096] = "rsa-4096" };
+
+/* With what would do, as provd.conf has it. */
+static enum reason
+key_kind(struct asked *a)
+{
+	char	 kinds[64];
+	size_t	 at = 0;
+	unsigned i;
+
+	kinds[0] = '\0';
+	for (i = 0; i < SUBJECT_NKEYS && at < sizeof(kinds); i++)
+		if (a->d->profile->keys & 1u << i)
+			at += (size_t)snprintf(kinds + at, sizeof(kinds) - at,
+			    "%s%s", at > 0 ? " " : "", key_names[i]);
+	return no(a, R_CRT_KEY_TYPE, "key", kinds, key_names[a->m->key_type]);
+}
+
 static enum reason
 key(struct asked *a)
 {
@@ -303,7 +324,7 @@ key(struct asked *a)
 		return no(a, R_ENR_NO_KEYGEN, "profile", NULL,
 		    d->profile->name);
 	if ((d->profile->keys & 1u << m->key_type) == 0)
-		return no(a, R_CRT_KEY_TYPE, "key", NULL, NULL);
+		return key_kind(a);
 	if ((d->spkilen = form_spki(m->key_type, m->public.data,
 	    m->public.len, m->exponent, d->spki)) == 0)
 		return no(a, R_CRT_KEY_TYPE, "key", "one of its type", NULL);

@@ -186,6 +186,9 @@ test_keys(void **state)
 	ticket(&m, MAC, "iot");
 	m.key_type = SUBJECT_P384;
 	assert_refused(&m, R_CRT_KEY_TYPE, "key");
+	assert_string_equal(answers[nasked - 1].refused.expected,
+	    "ecdsa-p256 rsa-2048");
+	assert_string_equal(answers[nasked - 1].refused.seen, "ecdsa-p384");
 	m.key_type = SUBJECT_RSA2048;
 	assert_refused(&m, R_CRT_KEY_TYPE, "key");
 	m.key_type = SUBJECT_P256;
