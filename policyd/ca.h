@@ -337,6 +337,8 @@ void		 enrol_start(void);	/* after ca_start(): files, log, orphans */
 void		 enrol_up(enum ipc_role);
 void		 enrol_down(enum ipc_role);
 void		 enrol_tick(uint64_t mono_ms);
+/* Before rows are shown: what enrold said of clients, and nobody wrote yet. */
+void		 enrol_settle(void);
 void		 enrol_warnings(service_warn_fn, void *arg);
 
 /* ---- ocsp.c, control_ca.c, control_cert.c --------------------------------- */

@@ -112,6 +112,7 @@ answer_new(struct client *cl)
 {
 	struct answer	*l;
 
+	enrol_settle();
 	if ((l = calloc(1, sizeof(*l))) == NULL)
 		fatal("control");
 	l->cl = cl;
@@ -258,6 +259,7 @@ ctl_cert_show(struct chan *c, const struct ipc_call *call, const void *arg)
 	static struct issued		 i;
 	struct client			*cl;
 
+	enrol_settle();
 	if ((cl = client_begin(c, call)) == NULL ||
 	    !serial_find(cl, m->serial, &i))
 		return 0;

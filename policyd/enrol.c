@@ -681,6 +681,12 @@ enrol_down(enum ipc_role r)
 }
 
 void
+enrol_settle(void)
+{
+	taken_write();
+}
+
+void
 enrol_tick(uint64_t mono_ms)
 {
 	en.now = mono_ms;

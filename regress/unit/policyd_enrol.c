@@ -45,6 +45,27 @@ test_ticket(void **state)
 	    " 'certificate' AND subject = '" MAC "'"), 2);
 }
 
+/* Who looks does not see an orphan until somebody has something to write. */
+static void
+test_settled(void **state)
+{
+	struct msg_enrol_req	 m = request(MAC, "");
+	struct msg_enrol_taken	 t;
+	static struct issued	 i;
+	struct answer		*a;
+
+	ticket(&m, MAC, "iot");
+	a = assert_issued(&m);
+	IPC_SET_BLOB(t.serial, a->rep.serial.data, SERIAL_LEN);
+	assert_int_equal(chan_send(enrold_theirs, MSG_ENROL_TAKEN, &t, -1),
+	    0);
+	turns();
+	enrol_settle();
+	assert_true(issued_find(a->rep.serial.data, SERIAL_LEN, &i));
+	assert_int_equal(issued_state(&i, NOW), ST_VALID);
+	turns();
+}
+
 static void
 test_rsa(void **state)
 {
@@ -1006,6 +1027,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_ticket),
+		T(test_settled),
 		T(test_rsa),
 		T(test_window),
 		T(test_names),
