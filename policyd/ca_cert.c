@@ -231,22 +231,6 @@ refuse(struct why *why, const char *field, const char *expected,
 	return why_set(why, R_CRT_CHAIN, field, expected, seen);
 }
 
-static void
-name_text(const X509_NAME *name, char *buf, size_t size)
-{
-	BIO	*bio = BIO_new(BIO_s_mem());
-	char	*text;
-	long	 n;
-
-	if (bio == NULL ||
-	    X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253) < 0 ||
-	    BIO_write(bio, "", 1) != 1)
-		fatalx("ca: out of memory");
-	n = BIO_get_mem_data(bio, &text);
-	text_set(buf, size, n > 0 ? text : "");
-	BIO_free(bio);
-}
-
 /* The name that keyd writes as the issuer of all that this CA issues. */
 static X509_NAME *
 issuing_name(unsigned generation)
@@ -271,8 +255,8 @@ check_subject(X509 *x, unsigned generation, struct why *why)
 	enum reason	 r = R_OK;
 
 	if (X509_NAME_cmp(want, X509_get_subject_name(x)) != 0) {
-		name_text(want, expected, sizeof(expected));
-		name_text(X509_get_subject_name(x), seen, sizeof(seen));
+		cert_name(want, expected, sizeof(expected));
+		cert_name(X509_get_subject_name(x), seen, sizeof(seen));
 		r = refuse(why, "subject", expected, seen);
 	}
 	X509_NAME_free(want);

@@ -56,7 +56,7 @@ cert_parse(const uint8_t *der, size_t len)
 	return x;
 }
 
-static void
+void
 cert_name(const X509_NAME *name, char *buf, size_t size)
 {
 	char	*text;

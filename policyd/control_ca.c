@@ -36,12 +36,6 @@ later_free(struct later *l)
 	free(l);
 }
 
-static void
-who_text(const struct client *cl, char *buf, size_t size)
-{
-	snprintf(buf, size, "uid %u", cl->uid);
-}
-
 /* ---- rows ---- */
 
 static const char *
@@ -221,67 +215,73 @@ ca_made(const struct why *why, void *arg)
 	later_free(l);
 }
 
-/* Begun, or refused at once. */
+typedef enum reason (*begin_fn)(const void *msg, const char *who,
+    struct later *, struct why *);
+
+/* Begin what is answered by ca_made(), or refuse it at once. */
 static int
-begun(struct client *cl, struct later *l, const struct why *why)
+begin(struct chan *ch, const struct ipc_call *call, const void *msg,
+    begin_fn fn)
 {
-	if (why->reason == R_OK)
+	struct client	*cl;
+	struct later	*l;
+	char		 who[32];
+	struct why	 why;
+
+	if ((cl = client_begin(ch, call)) == NULL)
+		return 0;
+	snprintf(who, sizeof(who), "uid %u", cl->uid);
+	l = later_new(call);
+	if (fn(msg, who, l, &why) == R_OK)
 		return 0;
 	later_free(l);
-	audit_record(AUDIT_REFUSAL, "ca", why->reason, "uid %u: %s%s%s",
-	    cl->uid, why->field, why->seen[0] != '\0' ? ": " : "", why->seen);
-	return client_refuse(cl, why);
+	audit_record(AUDIT_REFUSAL, "ca", why.reason, "%s: %s%s%s", who,
+	    why.field, why.seen[0] != '\0' ? ": " : "", why.seen);
+	return client_refuse(cl, &why);
+}
+
+static enum reason
+begin_init(const void *msg, const char *who, struct later *l, struct why *why)
+{
+	const struct msg_ctl_ca_init	*m = msg;
+
+	return ca_init(m->offline, who, ca_made, l, why);
+}
+
+static enum reason
+begin_rollover(const void *msg, const char *who, struct later *l,
+    struct why *why)
+{
+	const struct msg_ctl_ca_rollover	*m = msg;
+
+	return ca_rollover(m->root, who, ca_made, l, why);
+}
+
+static enum reason
+begin_install(const void *msg, const char *who, struct later *l,
+    struct why *why)
+{
+	const struct msg_ctl_ca_install	*m = msg;
+
+	return ca_install(m->chain.data, m->chain.len, who, ca_made, l, why);
 }
 
 int
 ctl_ca_init(struct chan *ch, const struct ipc_call *call, const void *arg)
 {
-	const struct msg_ctl_ca_init	*m = arg;
-	struct client			*cl;
-	struct later			*l;
-	char				 who[32];
-	struct why			 why;
-
-	if ((cl = client_begin(ch, call)) == NULL)
-		return 0;
-	who_text(cl, who, sizeof(who));
-	l = later_new(call);
-	(void)ca_init(m->offline, who, ca_made, l, &why);
-	return begun(cl, l, &why);
+	return begin(ch, call, arg, begin_init);
 }
 
 int
 ctl_ca_rollover(struct chan *ch, const struct ipc_call *call, const void *arg)
 {
-	const struct msg_ctl_ca_rollover	*m = arg;
-	struct client				*cl;
-	struct later				*l;
-	char					 who[32];
-	struct why				 why;
-
-	if ((cl = client_begin(ch, call)) == NULL)
-		return 0;
-	who_text(cl, who, sizeof(who));
-	l = later_new(call);
-	(void)ca_rollover(m->root, who, ca_made, l, &why);
-	return begun(cl, l, &why);
+	return begin(ch, call, arg, begin_rollover);
 }
 
 int
 ctl_ca_install(struct chan *ch, const struct ipc_call *call, const void *arg)
 {
-	const struct msg_ctl_ca_install	*m = arg;
-	struct client			*cl;
-	struct later			*l;
-	char				 who[32];
-	struct why			 why;
-
-	if ((cl = client_begin(ch, call)) == NULL)
-		return 0;
-	who_text(cl, who, sizeof(who));
-	l = later_new(call);
-	(void)ca_install(m->chain.data, m->chain.len, who, ca_made, l, &why);
-	return begun(cl, l, &why);
+	return begin(ch, call, arg, begin_install);
 }
 
 /* ---- the request ---- */

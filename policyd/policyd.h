@@ -21,6 +21,7 @@
 #include "reason.h"
 
 struct uv_loop_s;
+struct X509_name_st;
 
 /* A handler of dispatch.c's tables (ipc_fn). */
 #define IPC_HANDLER(fn)							\
@@ -295,6 +296,8 @@ struct cert_pem {
 	struct x509_st	*certs[CERT_PEM_MAX];
 	unsigned	 n;
 };
+void		 cert_name(const struct X509_name_st *, char *buf,
+		    size_t size);	/* as RFC 2253 writes it */
 enum reason	 cert_pem_read(struct cert_pem *, const void *pem, size_t len,
 		    struct why *);
 void		 cert_pem_free(struct cert_pem *);
