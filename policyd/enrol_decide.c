@@ -207,7 +207,7 @@ by_maker(struct asked *a)
 	return R_OK;
 }
 
-/* Is it listed under another profile, or does one there have it for now? */
+/* Is it listed under another profile, or does one there have it today? */
 static bool
 elsewhere(const struct asked *a, const char *name, const char *profile)
 {
