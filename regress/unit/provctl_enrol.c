@@ -448,6 +448,23 @@ pour(struct visit *v, size_t head)
 	_exit(66);		/* it took all of it */
 }
 
+/* The same again and again, a thousand times in each record; until it goes. */
+static void
+repeat(struct visit *v, const char *what)
+{
+	size_t	 len = strlen(what), i;
+	char	*block = malloc(1000 * len);
+
+	for (i = 0; i < 1000; i++)
+		memcpy(block + i * len, what, len);
+	for (i = 0; i < 1 << 14; i++)
+		if (!visit_write(v, block, 1000 * len)) {
+			free(block);
+			_exit(0);
+		}
+	free(block);
+}
+
 static void
 serve_huge(struct visit *v)
 {
@@ -474,12 +491,9 @@ serve_many_chunks(struct visit *v)
 	static const char	h[] = "HTTP/1.1 200 OK\r\nContent-Type: "
 				    "application/json\r\nTransfer-Encoding: "
 				    "chunked\r\n\r\n";
-	unsigned		i;
 
 	visit_write(v, h, strlen(h));
-	for (i = 0; i < 1 << 24; i++)
-		if (!visit_write(v, "1\r\nx\r\n", 6))
-			return;
+	repeat(v, "1\r\nx\r\n");
 	_exit(67);
 }
 
@@ -487,12 +501,7 @@ serve_many_chunks(struct visit *v)
 static void
 serve_not_yet(struct visit *v)
 {
-	static const char	s[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	unsigned		i;
-
-	for (i = 0; i < 1 << 24; i++)
-		if (!visit_write(v, s, sizeof(s) - 1))
-			return;
+	repeat(v, "HTTP/1.1 100 Continue\r\n\r\n");
 	_exit(77);
 }
 
