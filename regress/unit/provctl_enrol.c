@@ -975,7 +975,7 @@ test_renew(void **state)
 	const struct turn	same[CA_TURNS] = { { .serve = serve_same_key } };
 	const struct turn	est[CA_TURNS] = { { .serve = serve_reenroll },
 				    { .serve = serve_cacerts } };
-	X509			*a, *b;
+	static X509		*a, *b;	/* a child has them, too */
 
 	enrol("https", "--renew --mac " MAC, EX_REFUSED, "enrol without");
 	with_ca(aged, "--mac " MAC, EX_GOOD, MAC);
@@ -1127,7 +1127,7 @@ test_tpm(void **state)
 	const struct turn	again[CA_TURNS] = { { .serve = serve_same } };
 	char			where[64], l[256];
 	struct stat		st;
-	X509			*a, *b;
+	static X509		*a, *b;	/* a child has them, too */
 
 	expect("enrol --out x --server https://h --tpm unix:x --key rsa-2048",
 	    EX_WRONG, "in the TPM is p256");
