@@ -33,7 +33,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t	 der[1024], *copy;
 	size_t	 n = size < sizeof(path) - 1 ? size : sizeof(path) - 1;
 
-	if ((copy = malloc(size + (size == 0))) == NULL)
+	if ((copy = calloc(1, size + (size == 0))) == NULL)
 		return 0;
 	if (size > 0)
 		memcpy(copy, data, size);
