@@ -30,7 +30,7 @@ echo 'peer "b" { }' >>"$W/a/conf"
 echo 'peer "a" { }' >>"$W/b/conf"
 DISK=$W/b/state/policyd
 mkdir "$DISK"
-mount -t tmpfs -o size=1m,mode=0700 provd-test "$DISK"
+mount -t tmpfs -o size=2m,mode=0700 provd-test "$DISK"
 chown _policyd:_policyd "$DISK"
 unmount() {
 	node_stop b
