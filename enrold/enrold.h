@@ -52,9 +52,9 @@ void	tls_stop(void);
 OSSL_LIB_CTX *tls_lib(void);
 EVP_MD_CTX *tls_sha256(void);	/* a fresh one; the process has only this */
 X509	*tls_parse(const uint8_t *der, size_t len);	/* all of it, or NULL */
-/* For a listener's leaf and its CA; NULL if they cannot be used. */
+/* For a listener's leaf, its CA and, or NULL, what stands above; NULL if they cannot be used. */
 SSL_CTX	*tls_context(uint32_t key, enum key_algorithm, X509 *leaf,
-	    X509 *issuing, bool mutual);
+	    X509 *issuing, X509 *cross, bool mutual);
 
 /* ---- warm.c ------------------------------------------------------------------ */
 
@@ -83,7 +83,7 @@ struct authority {
 	bool		 set, current;
 	unsigned	 generation;	/* the number at the end of its name */
 	X509		*issuing;
-	struct blob	*root_der, *issuing_der, *ocsp_der;
+	struct blob	*root_der, *cross_der, *issuing_der, *ocsp_der;
 	enum key_algorithm ocsp_algorithm;
 	struct blob	*chain;		/* PEM: issuing, then root */
 	struct blob	*crl;		/* DER, or NULL */

@@ -146,6 +146,7 @@ ca_clear(struct authority *a)
 {
 	X509_free(a->issuing);
 	blob_release(a->root_der);
+	blob_release(a->cross_der);
 	blob_release(a->issuing_der);
 	blob_release(a->ocsp_der);
 	blob_release(a->chain);
@@ -154,32 +155,36 @@ ca_clear(struct authority *a)
 	memset(a, 0, sizeof(*a));
 }
 
-/* What EST gives as /cacerts: each issuing CA and each root once. */
+/* What EST gives as /cacerts (RFC 7030, 4.1.3): each issuing CA, each root and
+ * what an older root says of it, once. */
 static void
 cacerts_make(void)
 {
-	struct bytes	 certs[2 * ENROL_CAS] = { { NULL, 0 } };
+	struct bytes	 certs[3 * ENROL_CAS] = { { NULL, 0 } };
 	size_t		 n = 0, i, k, len, size;
-	struct blob	*b[2];
+	struct blob	*b[3];
 	uint8_t		*der;
 	char		*text;
 
 	blob_release(set.cacerts);
 	set.cacerts = NULL;
-	for (i = 0; i < (size_t)2 * ENROL_CAS; i++) {
-		const struct authority *a = &set.ca[i / 2];
+	for (i = 0; i < (size_t)3 * ENROL_CAS; i++) {
+		const struct authority *a = &set.ca[i / 3];
 
 		if (!a->set)
 			continue;
 		b[0] = a->issuing_der;
 		b[1] = a->root_der;
+		b[2] = a->cross_der;
+		if (b[i % 3] == NULL)
+			continue;
 		for (k = 0; k < n; k++)
-			if (certs[k].len == b[i % 2]->len && memcmp(certs[k].p,
-			    b[i % 2]->p, certs[k].len) == 0)
+			if (certs[k].len == b[i % 3]->len && memcmp(certs[k].p,
+			    b[i % 3]->p, certs[k].len) == 0)
 				break;
 		if (k == n)
-			certs[n++] = (struct bytes){ b[i % 2]->p,
-			    b[i % 2]->len };
+			certs[n++] = (struct bytes){ b[i % 3]->p,
+			    b[i % 3]->len };
 	}
 	if (n == 0)
 		return;
@@ -257,6 +262,7 @@ enrold_ca(struct chan *c, const struct ipc_call *call, const void *arg)
 	a->issuing = x;
 	a->generation = generation_of(x);
 	a->root_der = copy(m->root.data, m->root.len);
+	a->cross_der = copy(m->cross.data, m->cross.len);
 	a->issuing_der = copy(m->issuing.data, m->issuing.len);
 	a->chain = chain_pem(m);
 	if (m->ocsp.len > 0 && ocsp_algorithm((struct bytes){ m->ocsp.data,
@@ -298,12 +304,27 @@ enrold_crl(struct chan *c, const struct ipc_call *call, const void *arg)
 
 /* ---- listeners ---------------------------------------------------------------- */
 
+/* For who trusts only the root before the one above this CA. NULL: nothing. */
+static X509 *
+cross_above(const uint8_t *issuing, size_t len)
+{
+	const struct authority	*a;
+	unsigned		 i;
+
+	for (i = 0; i < ENROL_CAS; i++)
+		if ((a = settings_ca(i)) != NULL && a->cross_der != NULL &&
+		    a->issuing_der->len == len &&
+		    memcmp(a->issuing_der->p, issuing, len) == 0)
+			return tls_parse(a->cross_der->p, a->cross_der->len);
+	return NULL;
+}
+
 int
 enrold_listener(struct chan *c, const struct ipc_call *call, const void *arg)
 {
 	const struct msg_enrol_listener	*m = arg;
 	struct listener			*l = &set.listener[m->listener];
-	X509				*leaf = NULL, *issuing = NULL;
+	X509				*leaf = NULL, *issuing = NULL, *cross;
 	SSL_CTX				*ctx = NULL;
 	bool				 tls;
 
@@ -311,9 +332,11 @@ enrold_listener(struct chan *c, const struct ipc_call *call, const void *arg)
 	if (tls && m->leaf.len > 0) {
 		leaf = tls_parse(m->leaf.data, m->leaf.len);
 		issuing = tls_parse(m->issuing.data, m->issuing.len);
+		cross = cross_above(m->issuing.data, m->issuing.len);
 		if (leaf != NULL && issuing != NULL)
 			ctx = tls_context(m->key, m->algorithm, leaf, issuing,
-			    m->door == DOOR_MUTUAL);
+			    cross, m->door == DOOR_MUTUAL);
+		X509_free(cross);
 		X509_free(leaf);
 		X509_free(issuing);
 		if (ctx == NULL) {

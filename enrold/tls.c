@@ -105,7 +105,7 @@ limits(SSL_CTX *ctx)
 
 SSL_CTX *
 tls_context(uint32_t key, enum key_algorithm algorithm, X509 *leaf,
-    X509 *issuing, bool mutual)
+    X509 *issuing, X509 *cross, bool mutual)
 {
 	SSL_CTX		*ctx = SSL_CTX_new_ex(lib, TLS_PROPQ,
 			    TLS_server_method());
@@ -132,7 +132,8 @@ tls_context(uint32_t key, enum key_algorithm algorithm, X509 *leaf,
 	    SSL_CTX_use_certificate(ctx, leaf) == 1 &&
 	    SSL_CTX_use_PrivateKey(ctx, pkey) == 1 &&
 	    SSL_CTX_check_private_key(ctx) == 1 &&
-	    SSL_CTX_add1_chain_cert(ctx, issuing) == 1;
+	    SSL_CTX_add1_chain_cert(ctx, issuing) == 1 &&
+	    (cross == NULL || SSL_CTX_add1_chain_cert(ctx, cross) == 1);
 	EVP_PKEY_free(pkey);
 	if (ok)
 		return ctx;

@@ -72,7 +72,7 @@ warm_tls(enum key_algorithm algorithm, bool ours)
 	int		 r = -1, kinds = 0;
 
 	if (warm_open(&w, tls_lib(), algorithm, "DNS:localhost") == -1 ||
-	    (servers = tls_context(0, algorithm, w.leaf, w.ca, true)) ==
+	    (servers = tls_context(0, algorithm, w.leaf, w.ca, NULL, true)) ==
 	    NULL || (clients = warm_client(&w)) == NULL ||
 	    warm_trust(w.ca, ours) == -1)
 		goto out;

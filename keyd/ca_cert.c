@@ -18,17 +18,19 @@ struct row {
 };
 
 static const struct row rows[CA_NPROFILES] = {
-	[CA_ROOT] = { "root CA", KEY_ROOT, KEY_ROOT, 1, 0 },
+	[CA_ROOT] = { "root CA", KEY_ROOT, KEY_ROOT, 2, 0 },
 	[CA_ISSUING] = { "issuing CA", KEY_ROOT, KEY_ISSUING, 0, 0 },
 	[CA_OCSP] = { "OCSP signer", KEY_ISSUING, KEY_OCSP, LEAF, EKU_OCSP },
 	[CA_ENROL] = { "listener", KEY_ISSUING, KEY_ENROL, LEAF,
 	    USAGE_SERVER },
+	/* NewWithOld of RFC 4210, 4.4: by a root over a later one */
+	[CA_CROSS] = { "cross certificate", KEY_ROOT, KEY_ROOT, 1, 0 },
 };
 
 static uint64_t
 longest(enum ca_profile p)
 {
-	if (p == CA_ROOT)
+	if (p == CA_ROOT || p == CA_CROSS)
 		return authority_ca()->root_validity;
 	if (p == CA_ISSUING)
 		return authority_ca()->issuing_validity;
@@ -36,8 +38,9 @@ longest(enum ca_profile p)
 }
 
 static int
-check_keys(const struct row *r, const struct tbs *t, struct why *w)
+check_keys(enum ca_profile profile, const struct tbs *t, struct why *w)
 {
+	const struct row *r = &rows[profile];
 	const char	*over = key_purpose_name(key_purpose(t->over));
 	const char	*by = key_purpose_name(key_purpose(t->issuer));
 
@@ -47,9 +50,14 @@ check_keys(const struct row *r, const struct tbs *t, struct why *w)
 	if (key_purpose(t->over) != r->over)
 		return why_set(w, R_KEY_CERT_SUBJECT, "key",
 		    key_purpose_name(r->over), over);
-	if (r->over == KEY_ROOT && t->over != t->issuer)
+	if (profile == CA_ROOT && t->over != t->issuer)
 		return why_set(w, R_KEY_CERT_SUBJECT, "key",
 		    "the issuer's own key", key_label(t->over));
+	if (profile == CA_CROSS && authority_generation(t->over) <=
+	    authority_generation(t->issuer))
+		return why_num(w, R_KEY_CERT_SUBJECT, "generation",
+		    authority_generation(t->issuer) + 1,
+		    authority_generation(t->over));
 	/* It speaks for the CA that made it, and for no other. */
 	if (r->over == KEY_OCSP && authority_generation(t->over) !=
 	    authority_generation(t->issuer))
@@ -65,11 +73,15 @@ check(enum ca_profile profile, struct tbs *t, struct why *w)
 	if (authority_ca() == NULL)
 		return why_set(w, R_KEY_CA_LABEL, "ca", "one in provd.conf",
 		    NULL);
-	if (check_keys(&rows[profile], t, w) == -1)
+	if (check_keys(profile, t, w) == -1)
 		return -1;
 	if (profile == CA_ENROL && authority_ca()->server == NULL)
 		return why_set(w, R_KEY_PROFILE_NAME, "server",
 		    "a name in provd.conf", NULL);
+	/* It gives a root no longer life than the root gave itself. */
+	if (profile == CA_CROSS && t->not_after > authority_end(t->over))
+		return why_num(w, R_KEY_CERT_VALIDITY, "not_after",
+		    authority_end(t->over), t->not_after);
 	t->longest = longest(profile);
 	return tbs_check(t, w);
 }

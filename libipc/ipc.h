@@ -62,6 +62,7 @@ enum ca_profile {
 	CA_ISSUING,		/* below a root: pathLenConstraint 0 */
 	CA_OCSP,		/* EKU OCSPSigning, no-check */
 	CA_ENROL,		/* TLS server of enrold, under its DNS names */
+	CA_CROSS,		/* a new root, below the one before it */
 	CA_NPROFILES
 };
 

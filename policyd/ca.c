@@ -26,6 +26,13 @@ static struct {
 	struct ca_key	 key;
 } root;
 
+/* The root before it, while it certifies that one. */
+static struct {
+	unsigned	 generation;
+	struct ca_key	 key;
+	struct ca_cert	 cert;
+} before;
+
 /* ---- looking things up ---- */
 
 const struct ca *
@@ -158,6 +165,15 @@ ca_take_ocsp(struct ca *c, const struct ca_cert *cert)
 	c->told = false;
 }
 
+void
+ca_take_cross(struct ca *c, const struct ca_cert *cert)
+{
+	c->cross_not_after = cert->not_after;
+	c->cross_len = cert->len;
+	memcpy(c->cross, cert->der, cert->len);
+	c->told = false;
+}
+
 /* At two thirds, or when the clock puts it out of its window; but only if the
  * CA above lets another one live longer. */
 static bool
@@ -227,6 +243,49 @@ promote(struct ca *c)
 	return true;
 }
 
+/*
+ * The root before this one gives it a certificate (RFC 4210, 4.4, NewWithOld),
+ * so that who trusts only that one goes on. None to be had is no obstacle.
+ */
+static bool
+cross_wanted(struct ca *c)
+{
+	if (c->cross_len != 0 || c->cross_lost || c->root_generation < 2)
+		return false;
+	if (before.generation != c->root_generation - 1) {
+		memset(&before, 0, sizeof(before));
+		before.generation = c->root_generation - 1;
+		if (!ca_store_cert(CA_ROOT, before.generation, 0, NULL,
+		    &before.cert))
+			before.cert.len = 0;
+	}
+	return before.cert.len != 0 &&
+	    clock_trusted() < before.cert.not_after;
+}
+
+static bool
+step_cross(struct ca *c)
+{
+	uint64_t	from, until;
+
+	if (!before.key.have)
+		return ca_key_make(&before.key, KEY_ROOT,
+		    before.cert.algorithm, "root", before.generation);
+	if (!ca_cert_over(before.cert.der, before.cert.len, &before.key)) {
+		c->cross_lost = true;
+		audit_record(AUDIT_KEY, "keyd", R_CRT_CA_KEY, "root %u cannot "
+		    "certify root %u", before.generation, c->root_generation);
+		return false;
+	}
+	from = before.cert.not_before > c->root_not_before ?
+	    before.cert.not_before : c->root_not_before;
+	until = before.cert.not_after < c->root_not_after ?
+	    before.cert.not_after : c->root_not_after;
+	return ca_cert_issue(CA_CROSS, c->root_generation, &root.key, NULL,
+	    &(struct ca_above){ &before.key, conf->ca.root_validity, from,
+	    until, &before.cert });
+}
+
 /* The root in keyd and its certificate; true if something was asked. */
 static bool
 step_root(struct ca *c)
@@ -243,12 +302,15 @@ step_root(struct ca *c)
 	if (c->root_len == 0)
 		return ca_cert_issue(CA_ROOT, c->root_generation, &root.key,
 		    NULL, &(struct ca_above){ &root.key,
-		    conf->ca.root_validity, 0, UINT64_MAX });
-	if (ca_cert_over(c->root, c->root_len, &root.key))
+		    conf->ca.root_validity, 0, UINT64_MAX, NULL });
+	if (ca_cert_over(c->root, c->root_len, &root.key)) {
+		if (cross_wanted(c) && (step_cross(c) || !c->cross_lost))
+			return ca_job_busy();
 		return ca_cert_issue(CA_ISSUING, c->generation,
 		    &c->issuing_key, NULL, &(struct ca_above){ &root.key,
 		    conf->ca.issuing_validity, c->root_not_before,
-		    c->root_not_after });
+		    c->root_not_after, NULL });
+	}
 	why_set(&why, R_CRT_CA_KEY, "root", NULL, NULL);
 	ca_task_failed(&c->task, "root", &why);
 	root.key.have = false;
@@ -283,7 +345,7 @@ step_ca(struct ca *c)
 	if (cert_due(c->ocsp_not_before, c->ocsp_not_after, c->ocsp_len, c))
 		return ca_cert_issue(CA_OCSP, c->generation, &c->signer_key,
 		    NULL, &(struct ca_above){ &c->issuing_key,
-		    conf->leaf_lifetime, c->not_before, c->not_after });
+		    conf->leaf_lifetime, c->not_before, c->not_after, NULL });
 	return c->state == CA_WAITING && promote(c);
 }
 
@@ -337,7 +399,7 @@ step_leaf(struct ca_leaf *l, struct ca *c)
 		return false;
 	return ca_cert_issue(CA_ENROL, c->generation, &l->key, names,
 	    &(struct ca_above){ &c->issuing_key, conf->leaf_lifetime,
-	    c->not_before, c->not_after });
+	    c->not_before, c->not_after, NULL });
 }
 
 /* ---- the next thing to ask for ---- */
@@ -390,6 +452,7 @@ ca_down(enum ipc_role role)
 	if (role != IPC_KEYD)
 		return;
 	memset(&root, 0, sizeof(root));
+	memset(&before, 0, sizeof(before));
 	for (i = 0; i < ENROL_CAS; i++) {
 		cas[i].up = false;
 		cas[i].issuing_key.have = cas[i].signer_key.have = false;
@@ -453,6 +516,7 @@ ca_start(void)
 	memset(leafs, 0, sizeof(leafs));
 	ca_job_clear();
 	memset(&root, 0, sizeof(root));
+	memset(&before, 0, sizeof(before));
 	mono = looked = 0;
 	ca_rollover_start();
 	ca_wait_clear();

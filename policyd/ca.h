@@ -49,6 +49,7 @@ struct ca_cert {
 	uint8_t		 serial[20];	/* of ours: SERIAL_LEN bytes */
 	size_t		 serial_len;
 	uint64_t	 not_before, not_after;
+	uint32_t	 algorithm;	/* of its key, where the store knows it */
 	size_t		 len;		/* 0: there is none */
 	uint8_t		 der[CA_CERT_MAX];
 };
@@ -72,8 +73,10 @@ struct ca {
 	uint32_t	 key, ocsp_key;	/* numbers in keyd, valid while it is up */
 	struct ca_key	 issuing_key, signer_key;
 	uint64_t	 not_before, not_after;
-	uint64_t	 root_not_before, root_not_after;
-	size_t		 root_len, der_len, ocsp_len;
+	uint64_t	 root_not_before, root_not_after, cross_not_after;
+	size_t		 root_len, der_len, ocsp_len, cross_len;
+	uint8_t		 cross[CA_CERT_MAX];	/* the root, below the one before */
+	bool		 cross_lost;	/* whose key is not in keyd any more */
 	uint8_t		 root[CA_CERT_MAX], der[CA_CERT_MAX], ocsp[CERT_MAX];
 	uint64_t	 ocsp_not_before, ocsp_not_after;
 	/* SHA-1 and SHA-256, for the CertID of OCSP (RFC 6960, 4.1.1) */
@@ -121,6 +124,7 @@ bool		 ca_key_make(struct ca_key *, uint32_t purpose,
 struct ca_above {
 	const struct ca_key *key;
 	uint64_t	 validity, from, until;
+	const struct ca_cert *cert;	/* for CA_CROSS, while it is asked for */
 };
 bool		 ca_cert_issue(enum ca_profile, unsigned generation,
 		    const struct ca_key *, const uint8_t *names,
@@ -164,6 +168,7 @@ void		 ca_next(void);			/* ask for what is missing */
 /* What was loaded or issued, into its place. */
 void		 ca_take_issuing(struct ca *, const struct ca_cert *);
 void		 ca_take_ocsp(struct ca *, const struct ca_cert *);
+void		 ca_take_cross(struct ca *, const struct ca_cert *);
 
 /* ---- ca_store.c ------------------------------------------------------------ */
 

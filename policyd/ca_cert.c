@@ -107,7 +107,8 @@ use_differs(X509 *x, enum ca_profile profile)
 	uint32_t	flags = X509_get_extension_flags(x);
 	uint32_t	usage = X509_get_key_usage(x);
 	uint32_t	more = X509_get_extended_key_usage(x);
-	bool		ca = profile == CA_ROOT || profile == CA_ISSUING;
+	bool		ca = profile == CA_ROOT || profile == CA_ISSUING ||
+			    profile == CA_CROSS;
 
 	if ((flags & (EXFLAG_INVALID | EXFLAG_CRITICAL)) != 0)
 		return "extensions";
@@ -116,7 +117,9 @@ use_differs(X509 *x, enum ca_profile profile)
 	if (ca && (usage & (KU_KEY_CERT_SIGN | KU_CRL_SIGN)) !=
 	    (KU_KEY_CERT_SIGN | KU_CRL_SIGN))
 		return "keyUsage";
-	if (profile == CA_ROOT && X509_get_pathlen(x) != 1)
+	if (profile == CA_ROOT && X509_get_pathlen(x) != 2)
+		return "pathLenConstraint";
+	if (profile == CA_CROSS && X509_get_pathlen(x) != 1)
 		return "pathLenConstraint";
 	if (profile == CA_ISSUING && X509_get_pathlen(x) != 0)
 		return "pathLenConstraint";
@@ -302,7 +305,7 @@ check_paths(X509 *root, X509 *issuing, struct why *why)
 		return refuse(why, "issuing CA, pathLenConstraint", "0",
 		    n < 0 ? "none" : seen);
 	if (X509_get_pathlen(root) == 0)
-		return refuse(why, "root, pathLenConstraint", "1 or none",
+		return refuse(why, "root, pathLenConstraint", "1, 2 or none",
 		    "0");
 	return R_OK;
 }

@@ -23,6 +23,7 @@ static struct {
 	char		 label[33];
 	struct ca_intent intent;
 	const struct ca_key *issuer;
+	const struct ca_cert *issuer_cert;	/* of a cross certificate */
 	uint64_t	 now;		/* mono ms */
 } job;
 
@@ -31,6 +32,7 @@ static const char	*const cert_names[CA_NPROFILES] = {
 	[CA_ISSUING] = "issuing CA",
 	[CA_OCSP] = "OCSP signer",
 	[CA_ENROL] = "listener leaf",
+	[CA_CROSS] = "cross certificate of root CA",
 };
 
 bool
@@ -233,7 +235,10 @@ want_of(struct ca_want *w)
 	w->key = i->key;
 	w->not_before = i->not_before;
 	w->not_after = i->not_after;
-	if (i->profile == CA_ISSUING) {
+	if (i->profile == CA_CROSS) {
+		w->issuer = job.issuer_cert->der;
+		w->issuer_len = job.issuer_cert->len;
+	} else if (i->profile == CA_ISSUING) {
 		w->issuer = job.ca->root;
 		w->issuer_len = job.ca->root_len;
 	} else if (i->profile != CA_ROOT) {
@@ -265,6 +270,9 @@ cert_place(const struct ca_cert *c)
 		job.leaf->cert = *c;
 		job.leaf->generation = job.ca->generation;
 		job.leaf->told = false;
+		break;
+	case CA_CROSS:
+		ca_take_cross(job.ca, c);
 		break;
 	case CA_NPROFILES:
 		break;
@@ -385,6 +393,7 @@ ca_cert_issue(enum ca_profile profile, unsigned generation,
 	if (i->not_after > a->until)
 		i->not_after = a->until;
 	job.issuer = a->key;
+	job.issuer_cert = a->cert;
 	if ((r = ca_store_intent(i)) != R_OK) {
 		why_set(&why, r, NULL, NULL, NULL);
 		ca_task_failed(job.task, cert_names[profile], &why);

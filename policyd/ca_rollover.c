@@ -57,6 +57,9 @@ generation_add(const struct ca *like, bool offline, bool new_root,
 		c->root_not_before = cert.not_before;
 		c->root_not_after = cert.not_after;
 	}
+	if (!offline && ca_store_cert(CA_CROSS, c->root_generation, 0, NULL,
+	    &cert))
+		ca_take_cross(c, &cert);
 	*generation = c->generation;
 	if ((r = ca_store_add(c)) != R_OK) {
 		memset(c, 0, sizeof(*c));

@@ -11,6 +11,7 @@ row_cert(sqlite3_stmt *st, struct ca_cert *c)
 	c->not_before = (uint64_t)sqlite3_column_int64(st, 1);
 	c->not_after = (uint64_t)sqlite3_column_int64(st, 2);
 	c->len = store_blob(st, 3, c->der, sizeof(c->der));
+	c->algorithm = (uint32_t)sqlite3_column_int64(st, 4);
 }
 
 bool
@@ -18,7 +19,7 @@ ca_store_cert(enum ca_profile profile, unsigned generation,
     uint32_t algorithm, const uint8_t *names, struct ca_cert *out)
 {
 	static struct store_sql	 get = STORE_SQL("SELECT serial, not_before,"
-	    " not_after, certificate FROM ca WHERE profile = ?1 AND"
+	    " not_after, certificate, algorithm FROM ca WHERE profile = ?1 AND"
 	    " generation = ?2 AND certificate IS NOT NULL AND"
 	    " (?4 = x'' OR (algorithm = ?3 AND names = ?4))"
 	    " ORDER BY id DESC LIMIT 1");
@@ -49,6 +50,8 @@ load_one(struct ca *c)
 		c->root_not_after = cert.not_after;
 		c->root_not_before = cert.not_before;
 	}
+	if (ca_store_cert(CA_CROSS, c->root_generation, 0, NULL, &cert))
+		ca_take_cross(c, &cert);
 	if (ca_store_cert(CA_ISSUING, c->generation, 0, NULL, &cert))
 		ca_take_issuing(c, &cert);
 	if (ca_store_cert(CA_OCSP, c->generation, 0, NULL, &cert))

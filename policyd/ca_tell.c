@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "ca.h"
+#include "clock.h"
 
 /* ---- listeners ---- */
 
@@ -76,6 +77,8 @@ tell_ca(const struct ca *c)
 	IPC_SET_BLOB(m.root, c->root, c->root_len);
 	IPC_SET_BLOB(m.issuing, c->der, c->der_len);
 	IPC_SET_BLOB(m.ocsp, c->ocsp, c->ocsp_len);
+	if (c->cross_not_after > clock_trusted())
+		IPC_SET_BLOB(m.cross, c->cross, c->cross_len);
 	(void)chan_send(hubd_link(IPC_ENROLD), MSG_ENROL_CA, &m, -1);
 }
 

@@ -52,6 +52,7 @@ struct http_call {
 	const void	*body;
 	size_t		 len;
 	uint64_t	 deadline;	/* clock_mono_ms() */
+	STACK_OF(X509)	**peers;	/* NULL, or for what a verified server showed */
 };
 
 struct http_reply {

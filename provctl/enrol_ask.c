@@ -14,7 +14,7 @@
 #include "secret.h"
 
 #define EST_PATH	"/.well-known/est"
-#define CERTS_MAX	16
+#define CERTS_MAX	24	/* 8 issuing CAs, their roots, one each above */
 
 /* ---- certificates in what a server says -------------------------------- */
 
@@ -165,14 +165,15 @@ json_open(const struct http_reply *r, struct answer *a, json_t **out,
 
 static enum outcome
 json_call(const struct ask *q, json_t *body, struct http_reply *r,
-    struct answer *a, json_t **out, char text[WHY_MAX])
+    struct answer *a, json_t **out, STACK_OF(X509) **peers, char text[WHY_MAX])
 {
 	struct http_call	 h = { .url = q->url, .tls = q->tls,
 				     .unverified = q->csr == NULL,
 				     .method = "POST", .path = "/",
 				     .type = "application/json",
 				     .accept = "application/json",
-				     .deadline = q->deadline };
+				     .deadline = q->deadline,
+				     .peers = peers };
 	enum outcome		 w;
 	char			*dump;
 
@@ -239,6 +240,7 @@ json_ask(const struct ask *q, struct answer *a, char text[WHY_MAX])
 	json_t			*body, *o;
 	char			*csr;
 	size_t			 size = 4 * ((q->csr_len + 2) / 3) + 1;
+	STACK_OF(X509)		*peers = NULL;
 
 	if ((csr = malloc(size)) == NULL)
 		abort();
@@ -247,10 +249,15 @@ json_ask(const struct ask *q, struct answer *a, char text[WHY_MAX])
 	    q->renew ? "renew_client_cert" : "req_client_cert", "csr", csr,
 	    "ticket", q->ticket, "profile", q->profile);
 	free(csr);
-	w = json_call(q, body, &r, a, &o, text);
+	w = json_call(q, body, &r, a, &o, &peers, text);
 	json_decref(body);
 	if (w == DONE)
 		w = json_cert(o, a, text);
+	/* Below a new root: how the old one leads there, TLS has shown. */
+	if (w == DONE && peers != NULL && X509_add_certs(a->chain, peers,
+	    X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) != 1)
+		abort();
+	certs_free(peers);
 	json_decref(o);
 	free(r.body);
 	return w;
@@ -371,7 +378,7 @@ ask_chain(const struct ask *q, STACK_OF(X509) **certs, char text[WHY_MAX])
 		return est_chain(q, certs, text);
 	*certs = NULL;
 	body = json_pack("{s:s}", "operation", "get_ca_chain");
-	w = json_call(q, body, &r, &a, &o, text);
+	w = json_call(q, body, &r, &a, &o, NULL, text);
 	json_decref(body);
 	if (w == DONE) {
 		pem = text_of(o, "chain");

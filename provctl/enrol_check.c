@@ -46,12 +46,32 @@ check_time(const X509 *x, const char *whose, char text[WHY_MAX])
 	return DONE;
 }
 
+/*
+ * What may stand between: a new root that a stranger sent would only hide the
+ * certificate that the old one gave it, as both have one name and one key.
+ */
+static STACK_OF(X509) *
+between(STACK_OF(X509) *chain)
+{
+	STACK_OF(X509)	*s = sk_X509_new_null();
+	int		 i;
+
+	if (s == NULL)
+		abort();
+	for (i = 0; i < sk_X509_num(chain); i++)
+		if (X509_self_signed(sk_X509_value(chain, i), 0) != 1 &&
+		    sk_X509_push(s, sk_X509_value(chain, i)) <= 0)
+			abort();
+	return s;
+}
+
 static enum outcome
 check_path(X509 *x, STACK_OF(X509) *chain, STACK_OF(X509) *anchors,
     STACK_OF(X509) **path, char text[WHY_MAX])
 {
 	X509_STORE	*store = X509_STORE_new();
 	X509_STORE_CTX	*ctx = X509_STORE_CTX_new();
+	STACK_OF(X509)	*others = between(chain);
 	enum outcome	 w = NEVER;
 	int		 i;
 
@@ -61,7 +81,7 @@ check_path(X509 *x, STACK_OF(X509) *chain, STACK_OF(X509) *anchors,
 		X509_STORE_add_cert(store, sk_X509_value(anchors, i));
 	X509_STORE_set_flags(store, X509_V_FLAG_X509_STRICT |
 	    X509_V_FLAG_NO_CHECK_TIME);
-	if (X509_STORE_CTX_init(ctx, store, x, chain) != 1)
+	if (X509_STORE_CTX_init(ctx, store, x, others) != 1)
 		why(text, NEVER, "the chain cannot be checked");
 	else if (X509_verify_cert(ctx) != 1)
 		why(text, NEVER, "the certificate does not lead to the CA that "
@@ -70,6 +90,7 @@ check_path(X509 *x, STACK_OF(X509) *chain, STACK_OF(X509) *anchors,
 	else if ((*path = X509_STORE_CTX_get1_chain(ctx)) != NULL)
 		w = DONE;
 	X509_STORE_CTX_free(ctx);
+	sk_X509_free(others);
 	X509_STORE_free(store);
 	return w;
 }

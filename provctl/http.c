@@ -385,6 +385,8 @@ http_call(const struct http_call *h, struct http_reply *reply,
 	w = connect_any(&c, h->url);
 	if (w == DONE && h->url->tls)
 		w = tls_start(&c, h);
+	if (w == DONE && c.ssl != NULL && h->peers != NULL)
+		*h->peers = X509_chain_up_ref(SSL_get_peer_cert_chain(c.ssl));
 	if (w == DONE)
 		w = send_request(&c, h);
 	if (w == DONE)

@@ -524,7 +524,7 @@ make_root(struct offline *o, const struct wanted *w, const struct wish *wish)
 	    X509_set_pubkey(o->root, o->key) != 1 ||
 	    name_set(X509_get_subject_name(o->root), w->org, cn) == -1 ||
 	    set_times(o->root, now - SKEW, now + wish->root) == -1 ||
-	    finish(o, o->root, o->root, "critical,CA:TRUE,pathlen:1",
+	    finish(o, o->root, o->root, "critical,CA:TRUE,pathlen:2",
 	    NULL) == -1)
 		return say_ssl("the root cannot be made");
 	if (write_key(o) == -1)
