@@ -177,10 +177,44 @@ ok "what the old one issued is renewed by the new one" renew_json ca "$W/d/four"
 ok "the old CRL is still published" crl ca 1
 ok "and the new one" crl ca 2
 
+# Who trusts only the old root, or only the new one, goes on (RFC 4210, 4.4).
+cp "$W/ca/root.pem" "$W/ca/root1.pem"
+ok "provctl ca rollover --root" ctl ca ca rollover --root
+ok "the new certificates" ca_files ca
+is "there is a second root" "$(ca_field ca root generation)" 2
+trusting() {	# trusting PEM FILE: what the door gives to who trusts only PEM
+	in_ns ca curl -sSf --cacert "$1" -o "$2" "https://$CA_AT:8443/.well-known/est/cacerts"
+}
+door_below() {
+	in_ns ca openssl s_client -connect "$CA_AT:8443" -showcerts </dev/null 2>"$W/err" >"$W/door.pem"
+	grep -q "i:.*Root CA $1" "$W/door.pem"
+}
+ok "the door shows what is below it" await 10 door_below 2
+is "leaf, issuing CA and cross certificate, no root" "$(grep -c BEGIN "$W/door.pem")" 3
+ok "to who trusts only the old root" trusting "$W/ca/root1.pem" "$W/cacerts"
+ok "and to who trusts only the new one" trusting "$W/ca/root.pem" "$W/cacerts"
+base64 -d "$W/cacerts" | openssl pkcs7 -inform DER -print_certs -out "$W/cacerts.pem"
+is "EST gives the new root twice: by itself and by the old one" \
+    "$(grep -c 'subject=.*Root CA 2' "$W/cacerts.pem")$(grep -c 'issuer=.*Root CA 2' "$W/cacerts.pem")" 22
+for m in 5 6; do
+	est=
+	[ $m = 5 ] || est=--est
+	ok "a device that knows only the old root renews${est:+ over EST}" in_ns ca "$O/bin/provctl" enrol --renew --now \
+	    $est --out "$W/d/m$m" --server "https://$CA_AT:8443"
+	like "below the new one" "$(openssl x509 -in "$W/d/m$m/cert.pem" -noout -issuer)" 'Issuing CA 3'
+	ok "and can show it to who trusts the old one" openssl verify -x509_strict -CAfile "$W/ca/root1.pem" \
+	    -untrusted "$W/d/m$m/chain.pem" "$W/d/m$m/cert.pem"
+	ok "or the new one" openssl verify -x509_strict -CAfile "$W/ca/root.pem" \
+	    -untrusted "$W/d/m$m/chain.pem" "$W/d/m$m/cert.pem"
+	ok "and renews again" in_ns ca "$O/bin/provctl" enrol --renew --now $est --out "$W/d/m$m" \
+	    --server "https://$CA_AT:8443"
+done
+
 ok "the audit log is whole" ctl ca audit verify
 node_stop ca
 node_start ca
 ok "a node that was stopped starts again" await_ready ca 60
+ok "and still shows who trusts the old root" await 10 trusting "$W/ca/root1.pem" "$W/cacerts"
 key_csr "$W/d/after" 24:0a:c4:12:34:5d
 ok "and goes on issuing" enrol_json ca "$W/d/after" "$(ticket ca 24:0a:c4:12:34:5d)"
 node_stop ca

@@ -382,7 +382,7 @@ static void
 do_ca(char **arg)
 {
 	static const char *const profiles[] = { "root", "issuing", "ocsp",
-		"enrol" };
+		"enrol", "cross" };
 	struct msg_ca_cert_req	 m = { .serial = { .len = 16 } };
 
 	m.profile = (uint32_t)number_of(profiles, CA_NPROFILES, arg[0]);

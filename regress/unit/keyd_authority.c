@@ -151,7 +151,7 @@ test_root(void **state)
 	lint(x, x, ROOT, ROOT);
 	has_time(X509_get0_notAfter(x), NOW + 3650 * DAY);
 	has_extensions(x,
-	    "critical basicConstraints: CA:TRUE, pathlen:1\n"
+	    "critical basicConstraints: CA:TRUE, pathlen:2\n"
 	    "critical keyUsage: Certificate Sign, CRL Sign\n" IDENTIFIERS);
 	assert_int_equal(X509_get_signature_nid(x),
 	    key_curve(ca_root)->sig_nid);
@@ -249,6 +249,133 @@ test_listener_rsa(void **state)
 	X509_free(x);
 	X509_free(ca);
 	X509_free(root);
+}
+
+/* ---- the next root, below the one before it ---------------------------- */
+
+/* A chain below the first root alone, as a device that knows no other. */
+static int
+verify_across(X509 *root, X509 *cross, X509 *issuing, X509 *x)
+{
+	X509_STORE		*store = X509_STORE_new();
+	X509_STORE_CTX		*ctx = X509_STORE_CTX_new();
+	STACK_OF(X509)		*between = sk_X509_new_null();
+	int			 r;
+
+	assert_int_equal(X509_STORE_add_cert(store, root), 1);
+	assert_true(sk_X509_push(between, issuing) > 0);
+	assert_true(cross == NULL || sk_X509_push(between, cross) > 0);
+	assert_int_equal(X509_STORE_CTX_init(ctx, store, x, between), 1);
+	X509_STORE_CTX_set_flags(ctx, X509_V_FLAG_X509_STRICT |
+	    X509_V_FLAG_CHECK_SS_SIGNATURE | X509_V_FLAG_NO_CHECK_TIME);
+	r = X509_verify_cert(ctx) == 1 ? X509_V_OK :
+	    X509_STORE_CTX_get_error(ctx);
+	X509_STORE_CTX_free(ctx);
+	X509_STORE_free(store);
+	sk_X509_free(between);
+	return r;
+}
+
+static X509 *
+issue_below(enum ca_profile p, const struct key *issuer, const struct key *over)
+{
+	struct msg_ca_cert_req	 m;
+	struct why		 w;
+	X509			*x;
+
+	ca_request(&m, p);
+	m.issuer = key_id(issuer);
+	m.key = key_id(over);
+	x = ca_issue(&m, &w);
+	assert_int_equal(w.reason, R_OK);
+	return x;
+}
+
+static void
+test_cross(void **state)
+{
+	const struct key	*next, *issuing;
+	X509			*root = ca_issue_ok(CA_ROOT), *root2, *x, *ca;
+	X509			*leaf;
+
+	next = test_key("root-2", KEY_ROOT, KEY_P256);
+	issuing = test_key("issuing-2", KEY_ISSUING, KEY_P256);
+	assert_true(next != NULL && issuing != NULL);
+	root2 = issue_below(CA_ROOT, next, next);
+	x = ca_issue_ok(CA_CROSS);
+	lint(x, root, "CN=ACME Root CA 2,O=ACME", ROOT);
+	has_time(X509_get0_notAfter(x), NOW + 3650 * DAY);
+	has_extensions(x,
+	    "critical basicConstraints: CA:TRUE, pathlen:1\n"
+	    "critical keyUsage: Certificate Sign, CRL Sign\n" IDENTIFIERS);
+	assert_int_equal(X509_get_signature_nid(x),
+	    key_curve(ca_root)->sig_nid);
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(x),
+	    X509_get0_pubkey(root2)), 1);
+	ca = issue_below(CA_ISSUING, next, issuing);
+	leaf = issue_below(CA_ENROL, issuing, ca_enrol);
+	assert_int_equal(verify_across(root, x, ca, leaf), X509_V_OK);
+	assert_int_equal(verify_across(root2, NULL, ca, leaf), X509_V_OK);
+	assert_int_equal(verify_across(root2, x, ca, leaf), X509_V_OK);
+	assert_int_not_equal(verify_across(root, NULL, ca, leaf), X509_V_OK);
+	X509_free(leaf);
+	X509_free(ca);
+	X509_free(x);
+	X509_free(root2);
+	X509_free(root);
+}
+
+static void
+test_cross_refused(void **state)
+{
+	const struct key	*next = test_key("root-2", KEY_ROOT, KEY_P256);
+	struct msg_ca_cert_req	 m;
+	struct why		 w;
+
+	assert_non_null(next);
+	X509_free(ca_issue_ok(CA_ROOT));
+	ca_request(&m, CA_ROOT);
+	m.issuer = m.key = key_id(next);
+	m.not_after = NOW + 3000 * DAY;
+	X509_free(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_OK);
+	/* no longer than the root that it is over, nor the one that signs */
+	ca_request(&m, CA_CROSS);
+	m.not_after = NOW + 3000 * DAY + 1;
+	assert_null(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_KEY_CERT_VALIDITY);
+	assert_string_equal(w.field, "not_after");
+	m.not_after--;
+	X509_free(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_OK);
+	ca_request(&m, CA_ROOT);
+	m.issuer = m.key = key_id(next);
+	m.not_before = NOW + 100 * DAY;
+	m.not_after = NOW + 3700 * DAY;
+	X509_free(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_OK);
+	ca_request(&m, CA_CROSS);
+	m.not_before = NOW + 100 * DAY;
+	m.not_after = NOW + 3650 * DAY + 1;
+	assert_null(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_KEY_CERT_VALIDITY);
+	m.not_after--;
+	X509_free(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_OK);
+	/* itself; an older one; a CA that is no root */
+	m.key = key_id(ca_root);
+	assert_null(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_KEY_CERT_SUBJECT);
+	assert_string_equal(w.field, "generation");
+	m.issuer = key_id(next);
+	assert_null(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_KEY_CERT_SUBJECT);
+	m.key = key_id(ca_issuing);
+	assert_null(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_KEY_CERT_SUBJECT);
+	m.issuer = key_id(ca_issuing);
+	assert_null(ca_issue(&m, &w));
+	assert_int_equal(w.reason, R_KEY_PURPOSE);
 }
 
 /* ---- devices --------------------------------------------------------- */
@@ -472,6 +599,13 @@ device_refusal(const struct msg_device_cert_req *m)
 	return w.reason;
 }
 
+static bool
+is_later(uint32_t a, uint32_t b)
+{
+	return authority_generation(key_byid(b)) >
+	    authority_generation(key_byid(a));
+}
+
 /* Every key of keyd as issuer and as subject of every profile. */
 static void
 test_purposes(void **state)
@@ -481,6 +615,7 @@ test_purposes(void **state)
 	} right[CA_NPROFILES] = {
 		{ KEY_ROOT, KEY_ROOT }, { KEY_ROOT, KEY_ISSUING },
 		{ KEY_ISSUING, KEY_OCSP }, { KEY_ISSUING, KEY_ENROL },
+		{ KEY_ROOT, KEY_ROOT },
 	};
 	struct msg_ca_cert_req		 m;
 	struct msg_device_cert_req	 d;
@@ -509,7 +644,9 @@ test_purposes(void **state)
 					assert_int_equal(ca_refusal(&m),
 					    R_KEY_CERT_SUBJECT);
 				else
-					assert_int_equal(ca_refusal(&m), R_OK);
+					assert_int_equal(ca_refusal(&m),
+					    p == CA_CROSS && !is_later(i, j) ?
+					    R_KEY_CERT_SUBJECT : R_OK);
 			}
 	for (i = 0; (k = key_byid(i)) != NULL; i++) {
 		device_request(&d);
@@ -905,6 +1042,7 @@ main(void)
 		T(test_root), T384(test_root),
 		T(test_issuing), T384(test_issuing),
 		T(test_ocsp), T384(test_ocsp),
+		T(test_cross), T384(test_cross), T(test_cross_refused),
 		T(test_listener), T(test_listener_rsa),
 		T(test_device), T384(test_device), T(test_device_kinds),
 		T(test_largest), T(test_times), T(test_purposes), T(test_generations),

@@ -77,13 +77,21 @@ ca_setup(enum key_algorithm a)
 static inline void
 ca_request(struct msg_ca_cert_req *m, enum ca_profile p)
 {
-	static const uint64_t	days[] = { 3650, 1825, 90, 90 };
+	static const uint64_t	days[] = { 3650, 1825, 90, 90, 3650 };
+	const struct key	*next;
 
 	memset(m, 0, sizeof(*m));
-	m->issuer = key_id(p == CA_ROOT || p == CA_ISSUING ? ca_root :
+	m->issuer = key_id(p == CA_ROOT || p == CA_ISSUING ||
+	    p == CA_CROSS ? ca_root :
 	    ca_issuing);
 	m->key = key_id(p == CA_ROOT ? ca_root : p == CA_ISSUING ?
 	    ca_issuing : p == CA_OCSP ? ca_ocsp : ca_enrol);
+	if (p == CA_CROSS) {
+		next = key_bylabel("root-2");
+		if (next == NULL)
+			next = test_key("root-2", KEY_ROOT, KEY_P256);
+		m->key = key_id(next);
+	}
 	m->profile = p;
 	IPC_SET_BLOB(m->serial, "\x81\x02\x03\x04\x05\x06\x07\x08"
 	    "\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", 16);

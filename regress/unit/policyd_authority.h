@@ -183,13 +183,17 @@ fake_names(X509 *x)
 static inline void
 fake_extensions(X509 *x, uint32_t what)
 {
-	bool	ca = what == CA_ROOT || what == CA_ISSUING;
+	bool	ca = what == CA_ROOT || what == CA_ISSUING ||
+		    what == CA_CROSS;
+	int	pathlen = what == CA_ROOT ? 2 : what == CA_CROSS;
+	char	basic[64];
 
 	ca = ca || fake.lie == LIE_LEAF_IS_CA;
-	fake_ext(x, NID_basic_constraints, !ca ? "critical,CA:FALSE" :
-	    (what == CA_ROOT) != (fake.lie == LIE_PATHLEN ||
-	    (fake.lie == LIE_PATHLEN_ISSUING && what == CA_ISSUING)) ?
-	    "critical,CA:TRUE,pathlen:1" : "critical,CA:TRUE,pathlen:0");
+	if (fake.lie == LIE_PATHLEN || (what == CA_ISSUING &&
+	    fake.lie == LIE_PATHLEN_ISSUING))
+		pathlen = pathlen == 0;
+	snprintf(basic, sizeof(basic), "critical,CA:TRUE,pathlen:%d", pathlen);
+	fake_ext(x, NID_basic_constraints, ca ? basic : "critical,CA:FALSE");
 	fake_ext(x, NID_key_usage, ca ? "critical,keyCertSign,cRLSign" :
 	    "critical,digitalSignature");
 	if (what == CA_OCSP || what == CA_ENROL)
@@ -255,8 +259,9 @@ fake_ca_cert(struct chan *c, const struct ipc_call *call, const void *arg)
 	    req.not_before, req.not_after);
 	if (fake.lie == LIE_KEY)
 		X509_set_pubkey(x, other);
-	if (fake.lie == LIE_KEY || fake.lie == LIE_SIGNATURE)
-		fake_sign_again(x, fake.lie == LIE_SIGNATURE ? other :
+	if (fake.lie == LIE_KEY || fake.lie == LIE_SIGNATURE ||
+	    (fake.lie == LIE_CROSS && req.profile == CA_CROSS))
+		fake_sign_again(x, fake.lie != LIE_KEY ? other :
 		    fake.keys[req.issuer]);
 	m.certificate.len = (uint32_t)i2d_X509(x, &p);
 	if (fake.lie == LIE_JUNK)

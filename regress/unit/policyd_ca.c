@@ -64,7 +64,7 @@ assert_issues(unsigned generation)
 	assert_int_equal(X509_check_issued(root, issuing), X509_V_OK);
 	assert_int_equal(X509_check_issued(issuing, ocsp), X509_V_OK);
 	assert_int_equal(X509_check_issued(issuing, leaf), X509_V_OK);
-	assert_int_equal(X509_get_pathlen(root), 1);
+	assert_int_equal(X509_get_pathlen(root), 2);
 	assert_int_equal(X509_get_pathlen(issuing), 0);
 	assert_true(c->not_after <= c->root_not_after);
 	assert_true(c->not_before >= c->root_not_before);
@@ -272,6 +272,16 @@ make_keys(void)
 	(void)fake_key("issuing-1", KEY_ISSUING, KEY_P256, &is_new);
 	(void)fake_key("ocsp-1", KEY_OCSP, KEY_P256, &is_new);
 	(void)fake_key("enrol-p256", KEY_ENROL, KEY_P256, &is_new);
+}
+
+static void
+make_more_keys(void)
+{
+	bool	is_new;
+
+	(void)fake_key("root-2", KEY_ROOT, KEY_P256, &is_new);
+	(void)fake_key("issuing-2", KEY_ISSUING, KEY_P256, &is_new);
+	(void)fake_key("ocsp-2", KEY_OCSP, KEY_P256, &is_new);
 }
 
 static void
@@ -606,6 +616,198 @@ test_rollover_root(void **state)
 	assert_int_equal(assert_issues(3)->root_generation, 2);
 }
 
+/* What stands above an issuing CA for who trusts only the root before. */
+static void
+assert_cross(unsigned generation)
+{
+	const struct ca	*c = ca_bygeneration(generation);
+	struct ca_cert	 old;
+	X509		*x, *root;
+
+	assert_true(c->cross_len > 0);
+	assert_true(ca_store_cert(CA_ROOT, c->root_generation - 1, 0, NULL,
+	    &old));
+	x = x509(c->cross, c->cross_len);
+	root = x509(old.der, old.len);
+	assert_int_equal(X509_verify(x, X509_get0_pubkey(root)), 1);
+	X509_free(root);
+	root = x509(c->root, c->root_len);
+	assert_int_equal(EVP_PKEY_eq(X509_get0_pubkey(x),
+	    X509_get0_pubkey(root)), 1);
+	X509_free(root);
+	assert_int_equal(X509_get_pathlen(x), 1);
+	assert_true(c->cross_not_after <= old.not_after);
+	assert_true(c->cross_not_after <= c->root_not_after);
+	X509_free(x);
+}
+
+static void
+test_cross(void **state)
+{
+	const struct ca	*c;
+
+	enrold_start();
+	keyd_up();
+	init(false);
+	pump();
+	c = ca_bygeneration(1);
+	assert_int_equal(c->cross_len, 0);
+	assert_int_equal(enrold.ca[c->slot].cross.len, 0);
+	assert_int_equal(rollover(false), R_OK);
+	assert_int_equal(service.profiles[CA_CROSS], 0);
+	config.ca.curve = CURVE_P384;
+	assert_int_equal(rollover(true), R_OK);
+	assert_int_equal(assert_issues(3)->root_generation, 2);
+	assert_cross(3);
+	assert_audited("cross certificate of root CA 2 issued, serial %", 1);
+	c = ca_bygeneration(3);
+	assert_int_equal(enrold.ca[c->slot].cross.len, c->cross_len);
+	assert_memory_equal(enrold.ca[c->slot].cross.data, c->cross,
+	    c->cross_len);
+	/* The next CA below the same root has the same, across a start, too. */
+	assert_int_equal(rollover(false), R_OK);
+	assert_issues(4);
+	assert_cross(4);
+	assert_int_equal(service.profiles[CA_CROSS], 1);
+	fake_stop();
+	store_close();
+	policyd_up();
+	keyd_up();
+	assert_cross(4);
+	assert_int_equal(rollover(true), R_OK);
+	assert_int_equal(assert_issues(5)->root_generation, 3);
+	assert_cross(5);
+	assert_int_equal(service.profiles[CA_CROSS], 2);
+}
+
+static uint32_t
+root_key(unsigned generation)
+{
+	char		 label[33];
+	bool		 is_new;
+
+	snprintf(label, sizeof(label), "root-%u", generation);
+	return fake_key(label, KEY_ROOT, KEY_P256, &is_new);
+}
+
+/* An old root that ended, or whose key is another now, is no obstacle. */
+static void
+test_cross_not_to_be_had(void **state)
+{
+	config.ca.root_validity = 1830 * DAY;
+	keyd_up();
+	init(false);
+	pump();
+	later_days(1831);
+	assert_int_equal(rollover(true), R_OK);
+	assert_int_equal(assert_issues(2)->cross_len, 0);
+	assert_int_equal(service.profiles[CA_CROSS], 0);
+	EVP_PKEY_free(fake.keys[root_key(2)]);
+	fake.keys[root_key(2)] = EVP_EC_gen("P-256");
+	fake_stop();
+	keyd_up();
+	assert_int_equal(rollover(true), R_OK);
+	assert_int_equal(assert_issues(3)->cross_len, 0);
+	assert_int_equal(service.profiles[CA_CROSS], 0);
+	assert_audited("root 2 cannot certify root 3", 1);
+}
+
+/* What keyd says of it is read as everything else. */
+static void
+test_cross_lie(void **state)
+{
+	keyd_up();
+	init(false);
+	pump();
+	fake.lie = LIE_CROSS;
+	assert_int_equal(rollover(true), R_OK);
+	assert_issues(1);
+	assert_int_equal(ca_bygeneration(2)->cross_len, 0);
+	assert_audited("cross certificate of root CA: signature", 1);
+	fake.lie = LIE_NONE;
+	later(600000);
+	assert_issues(2);
+	assert_cross(2);
+}
+
+/* Calls of a rollover of the root: 4 keys, 5 certificates, a CRL. */
+#define ROOT_CALLS	10
+
+static void
+test_rollover_root_killed(void **state)
+{
+	unsigned	at;
+
+	for (at = 1; at <= 2 * ROOT_CALLS; at++) {
+		authority_teardown(state);
+		authority_setup(state);
+		keyd_up();
+		init(false);
+		pump();
+		fake.calls = 0;
+		if (at % 2 == 0)
+			fake.die_before = at / 2;
+		else
+			fake.die_after = (at + 1) / 2;
+		assert_int_equal(rollover(true), R_OK);
+		fake.die_before = fake.die_after = 0;
+		fake_stop();
+		store_close();
+		policyd_up();
+		assert_recorded();
+		keyd_up();
+		later(600000);
+		assert_int_equal(assert_issues(2)->root_generation, 2);
+		assert_cross(2);
+		assert_int_equal(ca_bygeneration(1)->state, CA_OLD);
+	}
+}
+
+static void
+die_crossing(int at)
+{
+	disk_install();
+	if (open_store() != R_OK)
+		_exit(97);
+	audit_start();
+	ca_start();
+	crl_start();
+	keyd_up();
+	disk_die_at = disk_writes + (unsigned)at;
+	(void)rollover(true);
+	store_close();
+}
+
+static void
+test_cross_killed_at_every_write(void **state)
+{
+	int	at, st = -1;
+
+	for (at = 1; st == -1; at++) {
+		assert_true(at < 500);
+		authority_teardown(state);
+		authority_setup(state);
+		make_keys();
+		make_more_keys();
+		keyd_up();
+		init(false);
+		pump();
+		fake_stop();
+		store_close();
+		st = in_child(die_crossing, at);
+		policyd_up();
+		keyd_up();
+		if (ca_store_last() == 1)	/* it was never asked for */
+			assert_int_equal(rollover(true), R_OK);
+		later(600000);
+		assert_issues(2);
+		assert_cross(2);
+		fake_stop();
+	}
+	assert_int_equal(st, 0);
+	assert_true(at > 20);
+}
+
 /* Killed anywhere in a rollover, the old one issues until the new one can. */
 static void
 test_rollover_killed(void **state)
@@ -778,7 +980,10 @@ main(void)
 		T(test_told),
 		T(test_rollover),
 		T(test_rollover_root),
-		T(test_rollover_killed),
+		T(test_rollover_killed), T(test_cross),
+		T(test_cross_not_to_be_had), T(test_cross_lie),
+		T(test_rollover_root_killed),
+		T(test_cross_killed_at_every_write),
 		T(test_too_many),
 		T(test_in_time),
 		T(test_root_ends),

@@ -99,7 +99,7 @@ add_akid(X509 *x, X509 *by, const struct paper *p)
 static void
 root_of(struct paper *p)
 {
-	*p = (struct paper){ "Root", "Root", "critical,CA:TRUE,pathlen:1",
+	*p = (struct paper){ "Root", "Root", "critical,CA:TRUE,pathlen:2",
 	    "critical,keyCertSign,cRLSign", NULL, START - DAY,
 	    START + 7300 * DAY, top, top, "SHA256", false };
 }
@@ -242,6 +242,21 @@ test_any_order(void **state)
 	issuing_of(&i, "ACME Issuing CA 1");
 	r.basic = "critical,CA:TRUE";		/* no limit is one of 1, too */
 	pem_of(&r, &i, true);
+	assert_int_equal(install(), R_OK);
+	assert_issues(1);
+}
+
+/* A root that certifies no other root, as they were made before. */
+static void
+test_short_path(void **state)
+{
+	struct paper	r, i;
+
+	waits();
+	root_of(&r);
+	issuing_of(&i, "ACME Issuing CA 1");
+	r.basic = "critical,CA:TRUE,pathlen:1";
+	pem_of(&r, &i, false);
 	assert_int_equal(install(), R_OK);
 	assert_issues(1);
 }
@@ -521,7 +536,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(test_offline),
-		T(test_any_order),
+		T(test_any_order), T(test_short_path),
 		T(test_rollover),
 		T(test_killed),
 		T(test_refused_form),

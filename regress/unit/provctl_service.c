@@ -543,7 +543,7 @@ check_chain(const char *pem, const char *root_cn, const char *permitted,
 	assert_true(X509_NAME_get_text_by_NID(X509_get_subject_name(root),
 	    NID_commonName, cn, sizeof(cn)) > 0);
 	assert_string_equal(cn, root_cn);
-	has_extension(root, NID_basic_constraints, "CA:TRUE, pathlen:1");
+	has_extension(root, NID_basic_constraints, "CA:TRUE, pathlen:2");
 	has_extension(issuing, NID_basic_constraints, "CA:TRUE, pathlen:0");
 	has_extension(issuing, NID_key_usage, "Certificate Sign, CRL Sign");
 	if (permitted != NULL)
