@@ -237,7 +237,7 @@ enrold_ca(struct chan *c, const struct ipc_call *call, const void *arg)
 {
 	const struct msg_enrol_ca	*m = arg;
 	struct authority		*a = &set.ca[m->ca], old = *a;
-	X509				*x = NULL;
+	X509				*x = NULL, *cross = NULL;
 	unsigned			 i;
 
 	if (m->issuing.len == 0) {
@@ -246,10 +246,15 @@ enrold_ca(struct chan *c, const struct ipc_call *call, const void *arg)
 		return 0;
 	}
 	x = tls_parse(m->issuing.data, m->issuing.len);
-	if (x == NULL || m->root.len == 0) {
+	if (m->cross.len > 0)
+		cross = tls_parse(m->cross.data, m->cross.len);
+	if (x == NULL || m->root.len == 0 || (m->cross.len > 0 &&
+	    cross == NULL)) {
 		X509_free(x);
+		X509_free(cross);
 		return -1;
 	}
+	X509_free(cross);
 	/* The CRL stays if it is still the same CA. */
 	if (old.crl != NULL && X509_cmp(old.issuing, x) == 0)
 		blob_ref(old.crl);
