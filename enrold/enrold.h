@@ -49,10 +49,9 @@ void	blob_release(struct blob *);	/* NULL is fine */
 /* Everything that OpenSSL loads lazily: before the filter. 0, or -1 logged. */
 int	tls_init(void);
 void	tls_stop(void);
-OSSL_LIB_CTX *tls_lib(void);
 EVP_MD_CTX *tls_sha256(void);	/* a fresh one; the process has only this */
-X509	*tls_parse(const uint8_t *der, size_t len);	/* all of it, or NULL */
-/* For a listener's leaf, its CA and, or NULL, what stands above; NULL if they cannot be used. */
+/* For a listener's leaf, its CA and, or NULL, what stands above; NULL if they
+ * cannot be used. */
 SSL_CTX	*tls_context(uint32_t key, enum key_algorithm, X509 *leaf,
 	    X509 *issuing, X509 *cross, bool mutual);
 

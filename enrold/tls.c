@@ -48,15 +48,8 @@ static const struct sieve_row algorithms[] = {
 	    "output=der,structure=SubjectPublicKeyInfo" },
 };
 
-static OSSL_LIB_CTX	*lib;
 static EVP_MD		*sha256;
 static EVP_MD_CTX	*sha256_ctx;
-
-OSSL_LIB_CTX *
-tls_lib(void)
-{
-	return lib;
-}
 
 EVP_MD_CTX *
 tls_sha256(void)
@@ -66,69 +59,29 @@ tls_sha256(void)
 	return sha256_ctx;
 }
 
-X509 *
-tls_parse(const uint8_t *der, size_t len)
-{
-	const uint8_t	*p = der;
-	X509		*x = X509_new_ex(lib, TLS_PROPQ);
-
-	if (x == NULL || d2i_X509(&x, &p, (long)len) == NULL) {
-		X509_free(x);
-		ERR_clear_error();
-		return NULL;
-	}
-	if (p != der + len) {
-		X509_free(x);
-		return NULL;
-	}
-	return x;
-}
-
-static bool
-limits(SSL_CTX *ctx)
-{
-	char	groups[] = "X25519:P-256:P-384";
-	char	sigalgs[] = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384:"
-		    "rsa_pss_rsae_sha256:rsa_pss_rsae_sha384:"
-		    "rsa_pss_rsae_sha512:"
-		    /* of certificates alone */
-		    "rsa_pkcs1_sha256:rsa_pkcs1_sha384:rsa_pkcs1_sha512";
-
-	return SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
-	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
-	    SSL_CTX_set_num_tickets(ctx, 0) &&
-	    SSL_CTX_set_ciphersuites(ctx, "TLS_AES_128_GCM_SHA256:"
-	    "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256") &&
-	    SSL_CTX_set1_groups_list(ctx, groups) &&
-	    SSL_CTX_set1_sigalgs_list(ctx, sigalgs);
-}
-
 SSL_CTX *
 tls_context(uint32_t key, enum key_algorithm algorithm, X509 *leaf,
     X509 *issuing, X509 *cross, bool mutual)
 {
-	SSL_CTX		*ctx = SSL_CTX_new_ex(lib, TLS_PROPQ,
-			    TLS_server_method());
+	char		 sigalgs[] = "ecdsa_secp256r1_sha256:"
+			    "ecdsa_secp384r1_sha384:rsa_pss_rsae_sha256:"
+			    "rsa_pss_rsae_sha384:rsa_pss_rsae_sha512:"
+			    /* of certificates alone */
+			    "rsa_pkcs1_sha256:rsa_pkcs1_sha384:"
+			    "rsa_pkcs1_sha512";
+	SSL_CTX		*ctx = tls_rules(TLS_server_method(),
+			    "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"
+			    "TLS_CHACHA20_POLY1305_SHA256", sigalgs,
+			    CERT_LIST_MAX, FRAGMENT_MAX);
 	EVP_PKEY	*pkey = NULL;
 	bool		 ok;
 
 	if (ctx == NULL)
 		return NULL;
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-	    SSL_OP_NO_COMPRESSION | SSL_OP_CLEANSE_PLAINTEXT);
-	SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN |
-	    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_max_early_data(ctx, 0);
-	SSL_CTX_set_recv_max_early_data(ctx, 0);
-	SSL_CTX_set_max_cert_list(ctx, CERT_LIST_MAX);
-	SSL_CTX_set_max_send_fragment(ctx, FRAGMENT_MAX);
+	SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER |
 	    (mutual ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
-	SSL_CTX_set_cert_verify_callback(ctx, tls_verify, NULL);
-	ok = limits(ctx) &&
-	    (pkey = tls_leaf_key(leaf, key, algorithm)) != NULL &&
+	ok = (pkey = tls_leaf_key(leaf, key, algorithm)) != NULL &&
 	    SSL_CTX_use_certificate(ctx, leaf) == 1 &&
 	    SSL_CTX_use_PrivateKey(ctx, pkey) == 1 &&
 	    SSL_CTX_check_private_key(ctx) == 1 &&
@@ -145,10 +98,9 @@ tls_context(uint32_t key, enum key_algorithm algorithm, X509 *leaf,
 int
 tls_init(void)
 {
-	lib = tls_library(algorithms,
-	    sizeof(algorithms) / sizeof(algorithms[0]), true);
-	if (lib == NULL ||
-	    (sha256 = EVP_MD_fetch(lib, "SHA256", TLS_PROPQ)) == NULL ||
+	if (tls_library(algorithms, sizeof(algorithms) / sizeof(algorithms[0]),
+	    true) == -1 ||
+	    (sha256 = EVP_MD_fetch(tls_lib(), "SHA256", TLS_PROPQ)) == NULL ||
 	    (sha256_ctx = EVP_MD_CTX_new()) == NULL || warm() == -1) {
 		log_warnx("tls: openssl: %s",
 		    ERR_reason_error_string(ERR_peek_error()));

@@ -35,20 +35,76 @@ struct tls {
 
 /* ---- the library --------------------------------------------------------- */
 
+static OSSL_LIB_CTX	*library;	/* the process's, once it is open */
+
 OSSL_LIB_CTX *
+tls_lib(void)
+{
+	return library;
+}
+
+int
 tls_library(const struct sieve_row *rows, size_t nrows, bool rsa)
 {
-	OSSL_LIB_CTX *lib;
-
 	if (!OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
 	    OPENSSL_INIT_LOAD_CRYPTO_STRINGS, NULL) ||
 	    !OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS |
 	    OPENSSL_INIT_NO_LOAD_CONFIG, NULL) ||
-	    (lib = sieve_open(rows, nrows)) == NULL ||
-	    provider_init(lib, rsa) == -1 ||
+	    (library = sieve_open(rows, nrows)) == NULL ||
+	    provider_init(library, rsa) == -1 ||
 	    !ASYNC_init_thread((size_t)2 * (rsa ? SIGN_SLOTS : SIGN_MAX), 0))
+		return -1;
+	return 0;
+}
+
+X509 *
+tls_parse(const uint8_t *der, size_t len)
+{
+	const uint8_t	*p = der;
+	X509		*x = X509_new_ex(library, TLS_PROPQ);
+
+	if (x == NULL || d2i_X509(&x, &p, (long)len) == NULL) {
+		X509_free(x);
+		ERR_clear_error();
 		return NULL;
-	return lib;
+	}
+	if (p != der + len) {
+		X509_free(x);
+		return NULL;
+	}
+	return x;
+}
+
+SSL_CTX *
+tls_rules(const SSL_METHOD *method, const char *ciphers, char *sigalgs,
+    long list, long fragment)
+{
+	SSL_CTX	*ctx = SSL_CTX_new_ex(library, TLS_PROPQ, method);
+	/* P-256 second: libssl checks each point of it with a multiplication. */
+	char	 groups[] = "X25519:P-256:P-384";
+
+	if (ctx == NULL)
+		return NULL;
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
+	    SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN |
+	    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS |
+	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_max_early_data(ctx, 0);
+	SSL_CTX_set_recv_max_early_data(ctx, 0);
+	SSL_CTX_set_max_cert_list(ctx, list);
+	SSL_CTX_set_max_send_fragment(ctx, fragment);
+	SSL_CTX_set_cert_verify_callback(ctx, tls_verify, NULL);
+	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) &&
+	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) &&
+	    SSL_CTX_set_num_tickets(ctx, 0) &&
+	    SSL_CTX_set_ciphersuites(ctx, ciphers) &&
+	    SSL_CTX_set1_groups_list(ctx, groups) &&
+	    SSL_CTX_set1_sigalgs_list(ctx, sigalgs))
+		return ctx;
+	SSL_CTX_free(ctx);
+	return NULL;
 }
 
 /* ---- keyd ---------------------------------------------------------------- */

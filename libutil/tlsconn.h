@@ -83,9 +83,20 @@ struct tls_events {
 
 /*
  * OpenSSL with these algorithms and keyd's keys, jobs for SIGN_MAX handshakes
- * that wait, or with RSA, which is enrold's, SIGN_SLOTS. NULL on failure.
+ * that wait, or with RSA, which is enrold's, SIGN_SLOTS. Once, before the
+ * filter. 0 or -1.
  */
-OSSL_LIB_CTX *tls_library(const struct sieve_row *, size_t, bool rsa);
+int	tls_library(const struct sieve_row *, size_t, bool rsa);
+OSSL_LIB_CTX *tls_lib(void);
+X509	*tls_parse(const uint8_t *der, size_t len);	/* all of it, or NULL */
+/*
+ * A new context without identity: TLS 1.3 and nothing to resume, no tickets,
+ * no cache, no early data, so that no revocation needs to be looked for in a
+ * session. list: bytes of certificates that the other side may send; fragment:
+ * of a record. NULL on failure.
+ */
+SSL_CTX	*tls_rules(const SSL_METHOD *, const char *ciphers, char *sigalgs,
+	    long list, long fragment);
 void	tls_keyd(void);		/* from now on keyd signs */
 /* For SSL_CTX_set_cert_verify_callback(): asks the connection's events. */
 int	tls_verify(X509_STORE_CTX *, void *);

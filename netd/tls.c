@@ -38,58 +38,32 @@ static const struct sieve_row algorithms[] = {
 };
 
 static struct {
-	OSSL_LIB_CTX	*lib;
 	SSL_CTX		*ctx;		/* both sides; replaced with the leaf */
 } tls;
 
 /* ---- the context --------------------------------------------------------- */
 
-/*
- * No tickets, no cache, no early data: a session cannot be resumed, so no
- * revocation needs to be looked for in one.
- */
 SSL_CTX *
 tls_context(void)
 {
-	SSL_CTX	*ctx = SSL_CTX_new_ex(tls.lib, TLS_PROPQ, TLS_method());
-	/* P-256 second: libssl checks each point of it with a multiplication. */
-	char	 groups[] = "X25519:P-256:P-384";
 	char	 sigalgs[] = "ecdsa_secp256r1_sha256:ecdsa_secp384r1_sha384";
+	SSL_CTX	*ctx = tls_rules(TLS_method(), "TLS_AES_256_GCM_SHA384:"
+		    "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256",
+		    sigalgs, CERT_LIST_MAX, FRAGMENT_MAX);
 
 	if (ctx == NULL)
 		return NULL;
-	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
-	    SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
-	SSL_CTX_set_mode(ctx, SSL_MODE_NO_AUTO_CHAIN |
-	    SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_RELEASE_BUFFERS |
-	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_max_early_data(ctx, 0);
-	SSL_CTX_set_recv_max_early_data(ctx, 0);
-	SSL_CTX_set_max_cert_list(ctx, CERT_LIST_MAX);
-	SSL_CTX_set_max_send_fragment(ctx, FRAGMENT_MAX);
+	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_verify(ctx,
 	    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
-	SSL_CTX_set_cert_verify_callback(ctx, tls_verify, NULL);
-	if (!SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) ||
-	    !SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) ||
-	    !SSL_CTX_set_num_tickets(ctx, 0) ||
-	    !SSL_CTX_set_ciphersuites(ctx, "TLS_AES_256_GCM_SHA384:"
-	    "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256") ||
-	    !SSL_CTX_set1_groups_list(ctx, groups) ||
-	    !SSL_CTX_set1_sigalgs_list(ctx, sigalgs)) {
-		SSL_CTX_free(ctx);
-		return NULL;
-	}
 	return ctx;
 }
 
 int
 tls_init(const struct conf *conf)
 {
-	if ((tls.lib = tls_library(algorithms,
-	    sizeof(algorithms) / sizeof(algorithms[0]), false)) == NULL ||
-	    tls_warm() == -1) {
+	if (tls_library(algorithms, sizeof(algorithms) / sizeof(algorithms[0]),
+	    false) == -1 || tls_warm() == -1) {
 		log_warnx("tls: openssl: %s",
 		    ERR_reason_error_string(ERR_peek_error()));
 		return -1;
@@ -106,34 +80,10 @@ tls_stop(void)
 	ASYNC_cleanup_thread();
 }
 
-OSSL_LIB_CTX *
-tls_lib(void)
-{
-	return tls.lib;
-}
-
 bool
 tls_ready(void)
 {
 	return tls.ctx != NULL;
-}
-
-X509 *
-tls_parse(const uint8_t *der, size_t len)
-{
-	const uint8_t	*p = der;
-	X509		*x = X509_new_ex(tls.lib, TLS_PROPQ);
-
-	if (x == NULL || d2i_X509(&x, &p, (long)len) == NULL) {
-		X509_free(x);
-		ERR_clear_error();
-		return NULL;
-	}
-	if (p != der + len) {
-		X509_free(x);
-		return NULL;
-	}
-	return x;
 }
 
 enum reason

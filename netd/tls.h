@@ -73,8 +73,6 @@ void	backoff_reset(struct backoff *);
 enum reason tls_identity(uint32_t key, enum key_algorithm, const uint8_t *leaf,
 	    size_t len);
 bool	tls_ready(void);		/* there is an identity */
-OSSL_LIB_CTX *tls_lib(void);
-X509	*tls_parse(const uint8_t *der, size_t len);	/* all of it, or NULL */
 /*
  * tls_start() with the context of our identity. NULL with the reason in why
  * (fd is closed then).
