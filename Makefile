@@ -15,7 +15,7 @@ endif
 SAN	?= 0
 
 PKGS	 = libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-sys tss2-mu \
-	   tss2-rc sqlite3 jansson
+	   tss2-rc sqlite3 jansson libsystemd
 
 WARN	 = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
@@ -61,6 +61,7 @@ SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c requester_csr.c responder_csr.c requester_session.c requester_psk.c responder_psk.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
 SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c blob.c tls.c warm.c client.c settings.c conn.c ask.c router.c enrol.c door_json.c door_est.c door_ocsp.c door_status.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
+SRC_busd    = busd.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c ack.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
@@ -68,7 +69,7 @@ SRC_policyd = policyd.c why.c ack.c dispatch.c filter.c hubd.c schema.c store.c 
 	      attempt.c device.c cert_form.c cert_store.c cert_file.c enrol_decide.c enrol.c revoke.c control_cert.c
 SRC_provctl = provctl.c command.c fill.c run.c client.c row.c code.c terminal.c file.c ca.c offline.c cert.c device.c http.c http_reply.c enrol.c enrol_key.c enrol_tpm.c enrol_ask.c enrol_check.c enrol_store.c check.c
 
-PROGRAMS = keyd netd attestd enrold policyd provctl
+PROGRAMS = keyd netd attestd enrold busd policyd provctl
 
 # ---- unit tests: regress/unit/NAME.c, linked with the component it tests ----------
 
@@ -78,6 +79,7 @@ UNIT_keyd    = keyd_tpm keyd_faults keyd_store keyd_profile keyd_authority keyd_
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit door dial mctp netd_filter
 UNIT_attestd = measure spdm_session spdm_replay_req spdm_session_talk spdm_session_hostile spdm_tcp spdm_chunk spdm_chunk_replay spdm_keys spdm_mctp spdm_psk spdm_replay spdm_rsp_replay spdm_session_rsp spdm_session_mut spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr spdm_component attestd_proc attestd_component attestd_session attestd_code
 UNIT_enrold  = enrol_http enrol_json enrol_openapi provider_rsa enrold_proc csr csr_signed est ocsp
+UNIT_busd    =
 UNIT_policyd = policyd_store policyd_schema policyd_upgrade policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings policyd_ca policyd_ca_install policyd_crl policyd_filter peer_fsm peer peer_life evidence policy policyd_code reference inbound peer_many component control control_ca control_cert policyd_enrol policyd_issued
 UNIT_provctl = provctl provctl_code provctl_service provctl_enrol
 
@@ -89,6 +91,7 @@ FUZZ_keyd    = keyfile
 FUZZ_netd    = token verify lldp
 FUZZ_attestd = spdm_req spdm_rsp spdm_chunk spdm_record spdm_session spdm_chain spdm_csr spdm_psk spdm_component
 FUZZ_enrold  = http json csr est ocsp
+FUZZ_busd    =
 FUZZ_policyd = pem_chain ca_install crl_form reference control
 FUZZ_provctl = reply
 
@@ -99,6 +102,7 @@ BENCH_keyd   = bench_keyd
 BENCH_netd   = bench_tls bench_nginx
 BENCH_attestd = bench_attest
 BENCH_enrold =
+BENCH_busd =
 BENCH_policyd = bench_store bench_issue
 TOOLS_libipc = msgdoc
 TOOLS_libutil = reaper inject reasondoc relay enrolload
@@ -106,6 +110,7 @@ TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer flood mctpbridge
 TOOLS_attestd = fleet spdmdev spdmreq
 TOOLS_enrold =
+TOOLS_busd =
 TOOLS_policyd = fsmdoc
 
 # ---- rules ------------------------------------------------------------------------------

@@ -20,12 +20,16 @@
 #define ROLES_ATTESTQ	BIT(IPC_ATTESTQ)
 #define ROLES_ATTESTR	BIT(IPC_ATTESTR)
 #define ROLES_ENROLD	BIT(IPC_ENROLD)
+#define ROLES_BUSD	BIT(IPC_BUSD)
 #define ROLES_PROVCTL	BIT(IPC_PROVCTL)
 #define ROLES_ATTESTDS	(ROLES_ATTESTQ | ROLES_ATTESTR)
 /* Those whose TLS is signed by keyd. */
 #define ROLES_TLSDS	(ROLES_NETD | ROLES_ENROLD)
+/* Those who may have heard of a neighbour; the configuration names one. */
+#define ROLES_HEARERS	(ROLES_NETD | ROLES_BUSD)
 /* Those who greet policyd; links among them begin with LINK_HELLO. */
-#define ROLES_DAEMONS	(ROLES_KEYD | ROLES_TLSDS | ROLES_ATTESTDS)
+#define ROLES_DAEMONS	(ROLES_KEYD | ROLES_TLSDS | ROLES_ATTESTDS | \
+			 ROLES_BUSD)
 #define ROLES_ANYONE	(BIT(IPC_NROLES) - 1)
 
 #define PHASES_START	BIT(IPC_START)
@@ -109,7 +113,7 @@ static const uint8_t catalogue[] = { IPC_CATALOGUE };
 
 static const char *const role_names[IPC_NROLES] = {
 	"policyd", "keyd", "netd", "attestd-q", "attestd-r",
-	"enrold", "provctl"
+	"enrold", "busd", "provctl"
 };
 
 /* ---- what the catalogue says ---- */

@@ -24,6 +24,7 @@ enum ipc_role {
 	IPC_ATTESTQ,
 	IPC_ATTESTR,
 	IPC_ENROLD,
+	IPC_BUSD,
 	IPC_PROVCTL,
 	IPC_NROLES
 };
@@ -96,6 +97,23 @@ enum cert_status {
 	CERT_GOOD, CERT_REVOKED, CERT_UNKNOWN, CERT_EXPIRED,
 	CERT_NSTATUS
 };
+
+/* OpenBMC's PeerConnectionStatus, the worst first. */
+enum peer_connected {
+	LINK_NOTDETERMINED, LINK_NOTCONNECTED, LINK_INPROGRESS, LINK_CONNECTED,
+	LINK_NWORDS
+};
+
+/* How this node stands to itself: policyd attests it as it would a peer. */
+enum self_state {
+	SELF_UNKNOWN,		/* not looked at since policyd started */
+	SELF_ATTESTING,
+	SELF_PROVISIONED,
+	SELF_FAILED,
+	SELF_NSTATES
+};
+
+#define PEER_SELF	0	/* in messages for busd: this node, no peer's id */
 
 /* What keyd issues: see keyd/profile.c and keyd(8). */
 enum cert_profile {

@@ -148,6 +148,10 @@ struct conf {
 	uint32_t	 max_connections, max_per_address, max_half_open;
 	uint32_t	 handshake_timeout;	/* ms */
 	uint64_t	 leaf_lifetime;		/* 90 d; validity of our leafs, SECONDS */
+	char		*dbus;		/* socket of the system bus: busd serves it;
+					   NULL: there is no busd */
+	bool		 dbus_neighbours;	/* they come from an LLDP service
+					   on the bus; netd has no LLDP */
 	char		*cert_root;		/* of OpenBMC's JSON; not used */
 };
 

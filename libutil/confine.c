@@ -33,6 +33,7 @@ const struct confine_dir confine_dirs[] = {
 	{ false, "attestd-q",	"_policyd", "_attestq",	02750 },
 	{ false, "attestd-r",	"_policyd", "_attestr",	02750 },
 	{ false, "enrold",	"_policyd", "_enrold",	02750 },
+	{ false, "busd",	"_policyd", "_busd",	02750 },
 	{ true,  "",		"root",	    "root",	0755 },
 	{ true,  "keyd",	"_policyd", "_keyd",	02750 },
 	{ true,  "keyd/keys",	"_keyd",    "_keyd",	0700 },
@@ -50,6 +51,7 @@ static const struct {
 	{ "attestd-q", "_attestq", false },
 	{ "attestd-r", "_attestr", false },
 	{ "enrold",    "_enrold",  false },
+	{ "busd",      "_busd",	   false },
 };
 
 static bool	developer;
@@ -72,7 +74,9 @@ confine_dir_path(const struct confine_dir *d, const struct conf *conf,
 bool
 confine_dir_needed(const struct confine_dir *d, const struct conf *conf)
 {
-	return conf->listeners != NULL || strcmp(d->path, "enrold") != 0;
+	if (strcmp(d->path, "enrold") == 0)
+		return conf->listeners != NULL;
+	return conf->dbus != NULL || strcmp(d->path, "busd") != 0;
 }
 
 static int

@@ -99,7 +99,7 @@ struct confine_dir {
 };
 extern const struct confine_dir confine_dirs[];
 extern const size_t confine_ndirs;
-/* That of enrold only where it has a listener. */
+/* That of enrold only where it has a listener, of busd only with D-Bus. */
 bool	confine_dir_needed(const struct confine_dir *, const struct conf *);
 /* 0, or -1 if it does not fit. */
 int	confine_dir_path(const struct confine_dir *, const struct conf *,

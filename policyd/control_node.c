@@ -7,16 +7,16 @@
 #include "component.h"
 #include "control.h"
 
-/* As they are shown; the last one only where there is a listener for it. */
+/* As they are shown, those that the configuration asks for. */
 static const enum ipc_role	 roles[] = { IPC_POLICYD, IPC_KEYD, IPC_NETD,
-	IPC_ATTESTQ, IPC_ATTESTR, IPC_ENROLD };
+	IPC_ATTESTQ, IPC_ATTESTR, IPC_ENROLD, IPC_BUSD };
+#define NROLES	(sizeof(roles) / sizeof(roles[0]))
 
-static size_t
-nroles(void)
+static bool
+role_runs(enum ipc_role role)
 {
-	size_t	n = sizeof(roles) / sizeof(roles[0]);
-
-	return conf->listeners == NULL ? n - 1 : n;
+	return role == IPC_ENROLD ? conf->listeners != NULL :
+	    role != IPC_BUSD || conf->dbus != NULL;
 }
 
 /* ---- status ------------------------------------------------------------- */
@@ -50,8 +50,8 @@ node_state(void)
 	const struct identity	*id = identity_get();
 	size_t			 i;
 
-	for (i = 1; i < nroles(); i++)
-		if (!hubd_row(roles[i])->ready)
+	for (i = 1; i < NROLES; i++)
+		if (role_runs(roles[i]) && !hubd_row(roles[i])->ready)
 			return *id->node == '\0' ? "starting" : "degraded";
 	return id->why.reason != R_OK || store_state() != R_OK ? "degraded" :
 	    "ready";
@@ -107,8 +107,9 @@ daemon_rows(struct client *cl)
 	self.since = peers_env.now() - peers_age() / 1000;
 	self.log_level = (uint32_t)log_level_now();
 	daemon_row(cl, IPC_POLICYD, &self);
-	for (i = 1; i < nroles(); i++)
-		daemon_row(cl, roles[i], hubd_row(roles[i]));
+	for (i = 1; i < NROLES; i++)
+		if (role_runs(roles[i]))
+			daemon_row(cl, roles[i], hubd_row(roles[i]));
 }
 
 static void
@@ -280,7 +281,9 @@ ctl_log_level(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if ((cl = client_begin(c, call)) == NULL)
 		return 0;
-	for (i = 0; i < nroles(); i++) {
+	for (i = 0; i < NROLES; i++) {
+		if (!role_runs(roles[i]))
+			continue;
 		if (*m->daemon != '\0' &&
 		    strcmp(m->daemon, ipc_role_name(roles[i])) != 0)
 			continue;

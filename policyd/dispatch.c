@@ -55,6 +55,11 @@ const struct ipc_handler from_enrold[] = {
 };
 const size_t nfrom_enrold = COUNT(from_enrold);
 
+const struct ipc_handler from_busd[] = {
+	FROM_DAEMON,
+};
+const size_t nfrom_busd = COUNT(from_busd);
+
 const struct ipc_handler from_provctl[] = {
 	{ MSG_CTL_HELLO,		ctl_hello },
 	{ MSG_CTL_STATUS,		ctl_status },

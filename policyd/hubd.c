@@ -71,6 +71,7 @@ static const struct {
 	[IPC_ATTESTQ] = { from_attestq, &nfrom_attestq },
 	[IPC_ATTESTR] = { from_attestr, &nfrom_attestr },
 	[IPC_ENROLD] = { from_enrold, &nfrom_enrold },
+	[IPC_BUSD] = { from_busd, &nfrom_busd },
 };
 
 static const struct ipc_handler from_stranger[] = {
@@ -152,7 +153,8 @@ hubd_bind(const struct conf *c, bool developer)
 		roles[r].fd = -1;
 		roles[r].row.log_level = LOG_LVL_INFO;
 		if (!is_daemon(r) ||
-		    (r == IPC_ENROLD && c->listeners == NULL))
+		    (r == IPC_ENROLD && c->listeners == NULL) ||
+		    (r == IPC_BUSD && c->dbus == NULL))
 			continue;
 		gid = (gid_t)-1;
 		roles[r].uid = geteuid();

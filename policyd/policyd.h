@@ -384,9 +384,9 @@ void		 settings_up(enum ipc_role);
 
 /* Handler tables, one for each peer. */
 extern const struct ipc_handler from_keyd[], from_netd[], from_attestq[],
-    from_attestr[], from_enrold[], from_provctl[];
+    from_attestr[], from_enrold[], from_busd[], from_provctl[];
 extern const size_t nfrom_keyd, nfrom_netd, nfrom_attestq, nfrom_attestr,
-    nfrom_enrold, nfrom_provctl;
+    nfrom_enrold, nfrom_busd, nfrom_provctl;
 
 /* ---- ack.c --------------------------------------------------------------- */
 

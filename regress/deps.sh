@@ -4,8 +4,8 @@
 set -eu
 
 BUILD="gcc make pkg-config bison libc6-dev libssl-dev libseccomp-dev libcap-dev
- libuv1-dev libmsgpack-dev libtss2-dev libsqlite3-dev libjansson-dev libhttp-parser-dev"
-DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd curl"
+ libuv1-dev libmsgpack-dev libtss2-dev libsqlite3-dev libjansson-dev libhttp-parser-dev libsystemd-dev"
+DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd curl dbus"
 CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd spin gnutls-bin tpm2-tools
  mandoc bsdextrautils shellcheck git sqlite3 python3 systemd-container strongswan-pki"
 

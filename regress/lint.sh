@@ -5,7 +5,7 @@
 cd "$TOP" || exit 1
 need mandoc shellcheck
 
-SRC=$(find libipc libutil keyd netd attestd enrold policyd provctl -name '*.[chy]')
+SRC=$(find libipc libutil keyd netd attestd enrold busd policyd provctl -name '*.[chy]')
 
 none() {	# none DESC PATTERN FILE...: no line matches
 	local desc=$1 re=$2
@@ -34,14 +34,14 @@ none "no file is longer than 800 lines" 'over' <(wc -l $SRC |
 none "no line ends in white space" '[[:space:]]+$' $SRC
 }
 none "messages are dispatched by tables" 'case MSG_' \
-    keyd/*.c netd/*.c attestd/*.c enrold/*.c policyd/*.c provctl/*.c
+    keyd/*.c netd/*.c attestd/*.c enrold/*.c busd/*.c policyd/*.c provctl/*.c
 nok "msgpack stays inside libipc" grep -l msgpack libutil/*.[ch] keyd/*.[ch] \
-    netd/*.[ch] attestd/*.[ch] enrold/*.[ch] policyd/*.[ch] provctl/*.[ch]
+    netd/*.[ch] attestd/*.[ch] enrold/*.[ch] busd/*.[ch] policyd/*.[ch] provctl/*.[ch]
 # shellcheck disable=SC2046
 none "tests do not sleep" '(^|[^a-z_])(u?sleep|nanosleep)[ (]' \
     $(find regress -name '*.[ch]' -o -name '*.sh' ! -name lint.sh)
 # SECURITY.md repeats what each main file says, and names tests that exist.
-for f in policyd keyd netd attestd enrold provctl; do
+for f in policyd keyd netd attestd enrold busd provctl; do
 	said=$(sed -n '2,/\*\//p' $f/$f.c | sed -e '/\*\//d' -e 's/^ \*//' -e 's/^ //' -e '/^$/d')
 	missing=
 	while IFS= read -r line; do

@@ -149,7 +149,7 @@ system() {	# system TREE
 }
 
 # The users of the suite, which unit tests of confinement need, too.
-if [ "$(id -u)" -eq 0 ] && ! getent passwd _enrold >/dev/null; then
+if [ "$(id -u)" -eq 0 ] && ! getent passwd _busd >/dev/null; then
 	systemd-sysusers "$PWD/etc/sysusers/provd.conf" || exit 2
 fi
 mkdir -p "$BASE"

@@ -145,7 +145,7 @@ await() {
 
 # The users and group of etc/sysusers, made if they are missing.
 users() {
-	getent group provd >/dev/null && getent passwd _enrold >/dev/null ||
+	getent group provd >/dev/null && getent passwd _busd >/dev/null ||
 	    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
 }
 

@@ -60,7 +60,8 @@ static const struct {
 	{ "ATTESTQ", "attestd-q" }, { "ATTESTR", "attestd-r" },
 	{ "PROVCTL", "provctl" }, { "DAEMONS", "every other daemon" },
 	{ "ATTESTDS", "attestd" }, { "ENROLD", "enrold" },
-	{ "TLSDS", "netd or enrold" },
+	{ "BUSD", "busd" },
+	{ "TLSDS", "netd or enrold" }, { "HEARERS", "netd or busd" },
 	{ "ANYONE", "anyone" },
 };
 

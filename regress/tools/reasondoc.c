@@ -22,6 +22,7 @@ static const struct {
 	{ "POL", "Policy" },
 	{ "CRT", "The certificate service: what policyd decides" },
 	{ "ENR", "The certificate service: what enrold reads" },
+	{ "BUS", "The D-Bus face" },
 	{ "CTL", "The operator's commands" },
 	{ "AUD", "The audit log" },
 	{ "CFG", "Configuration" },

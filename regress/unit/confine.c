@@ -518,19 +518,20 @@ static bool
 suite_users(void)
 {
 	if (started_as_root && getpwnam("_policyd") != NULL &&
-	    getpwnam("_enrold") != NULL)
+	    getpwnam("_busd") != NULL)
 		return true;
 	print_message("not root, or the users of the suite are missing\n");
 	return false;
 }
 
-/* A node without the certificate service needs neither its user nor these. */
+/* A node without the certificate service, or D-Bus, needs neither its user nor
+ * these. */
 static void
 test_directories(void **state)
 {
 	static struct conf_listener	door = { .port = 8443 };
 	struct stat			st;
-	char				path[256];
+	char				path[256], bus[] = "/run/bus";
 	size_t				i;
 
 	(void)state;
@@ -541,12 +542,15 @@ test_directories(void **state)
 		assert_int_equal(confine_dir_path(&confine_dirs[i], conf, path,
 		    sizeof(path)), 0);
 		assert_int_equal(stat(path, &st),
-		    strcmp(confine_dirs[i].path, "enrold") == 0 ? -1 : 0);
+		    strcmp(confine_dirs[i].path, "enrold") == 0 ||
+		    strcmp(confine_dirs[i].path, "busd") == 0 ? -1 : 0);
 	}
 	conf->listeners = &door;
+	conf->dbus = bus;
 	start_dirs(&row, conf);
 	start_dirs(&row, conf);		/* what is there stays */
 	conf->listeners = NULL;
+	conf->dbus = NULL;
 	for (i = 0; i < confine_ndirs; i++) {
 		assert_int_equal(confine_dir_path(&confine_dirs[i], conf, path,
 		    sizeof(path)), 0);

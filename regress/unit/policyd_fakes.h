@@ -48,6 +48,11 @@ const struct ipc_handler from_attestr[] = {
 	{ MSG_OFFENCE,	hubd_offence },
 };
 const size_t nfrom_attestr = 2;
+const struct ipc_handler from_busd[] = {
+	{ MSG_READY,		hubd_ready },
+	{ MSG_OFFENCE,		hubd_offence },
+};
+const size_t nfrom_busd = 2;
 const struct ipc_handler from_enrold[] = {
 	{ MSG_READY,	hubd_ready },
 	{ MSG_OFFENCE,	hubd_offence },
