@@ -72,7 +72,7 @@ score() {
 
 # one TREE FILE: run a test; its TAP goes to a file, its status to the end.
 one() {
-	local t=$1 f=$2 tap rc p failed skipped
+	local t=$1 f=$2 tap rc p failed skipped began=$SECONDS
 	tap=$BASE/$t/tap/$(name "$f").tap
 	# shellcheck disable=SC2046
 	env $(tree "$t") CFLAGS="$FLAGS" CMOCKA_MESSAGE_OUTPUT=TAP ASAN_OPTIONS=detect_leaks=1 \
@@ -86,7 +86,8 @@ one() {
 		    "$(sed -n 's/^1\.\.0 # SKIP //p' "$tap")"
 		return
 	fi
-	printf '%-10s %-24s %d passed, %d failed\n' "$t" "$(name "$f")" "$p" "$failed"
+	printf '%-10s %-24s %d passed, %d failed, %d s\n' "$t" "$(name "$f")" "$p" "$failed" \
+	    $((SECONDS - began))
 }
 export -f one name score tree
 
@@ -156,6 +157,7 @@ mkdir -p "$BASE"
 BASE=$(cd "$BASE" && pwd)
 build gcc programs tools || { echo "$PASSED passed, $FAILED failed"; exit 1; }
 for s in $STAGES; do
+	began=$SECONDS
 	case $s in
 	lint) tests gcc 1 regress/lint.sh ;;
 	unit-*) units "${s#unit-}" ;;
@@ -166,6 +168,7 @@ for s in $STAGES; do
 	analyze) LIMIT=3600 tests gcc 1 regress/analyze.sh ;;
 	*) echo "no stage '$s'" >&2; exit 2 ;;
 	esac
+	printf '== stage %s: %d s\n' "$s" $((SECONDS - began))
 done
 echo "$PASSED passed, $FAILED failed"
 [ "$FAILED" -eq 0 ] && [ "$PASSED" -gt 0 ]
