@@ -1,18 +1,21 @@
 # shellcheck shell=bash
 # BMCs in network namespaces, each with a software TPM and the five daemons
-# under runsv; a node of the certificate service has enrold, too (enrol.sh).
+# under runsv; a node of the certificate service has enrold, too (enrol.sh), one
+# with a message bus dbus-daemon and busd (bus).
 # Sourced by system tests (after lib.sh) and by the demo.
 #
 # A node NAME lives in $W/NAME:
 #   conf      its provd.conf            run/ state/   its directories
 #   service/  runsv's directories       log/ROLE      what a daemon said
 #   exits/ROLE  one line each time the daemon ended: exit status, signal
+#   bus/      the socket and the configuration of its message bus
 #
 # Everything here is torn down by world_end, which an EXIT trap calls.
 
 ROLES="policyd keyd netd attestd-q attestd-r"
 WORLD_NS=
 WORLD_PIDS=
+AS=
 export PATH=/usr/sbin:/sbin:$PATH
 
 world_new() {
@@ -179,7 +182,7 @@ service() {
 	cat >"$d/run" <<-EOF
 	#!/bin/sh
 	exec >>$W/$n/log/$s 2>&1
-	exec nsenter --net=/run/netns/$(ns_of "$n") $([ "$s" = tpm ] || shim "$n") $3
+	exec nsenter --net=/run/netns/$(ns_of "$n") $(case $s in tpm|dbus) ;; *) shim "$n" ;; esac) $3
 	EOF
 	cat >"$d/finish" <<-EOF
 	#!/bin/sh
@@ -188,12 +191,75 @@ service() {
 	chmod 755 "$d/run" "$d/finish"
 }
 
-# services NODE: those it has, the TPM first
+# bus NODE [open]: it gets a message bus and shows itself there.
+bus() {
+	local n=$1 d=$W/$1
+	mkdir -p "$d/bus"
+	bus_policy "$n" "${2:-}"
+	echo "dbus socket \"$d/bus/socket\"" >>"$d/conf"
+	service "$n" dbus "dbus-daemon --nofork --nopidfile --nosyslog --config-file=$d/bus/conf"
+	service "$n" busd "$O/bin/busd -d ${NODE_VERBOSE:--v} -f $d/conf"
+}
+
+# bus_policy NODE [open]: Debian's configuration of the system bus, whatever a
+# bus of this machine would add taken from it, and provd's policy file. open: in
+# spite of which everybody may call anything and own any name.
+bus_policy() {
+	local d=$W/$1/bus
+	{
+		sed -e '/<fork\/>/d; /<syslog\/>/d; /<pidfile>/d; /<servicehelper>/d' \
+		    -e '/<standard_system_servicedirs\/>/d; /<includedir>/d; /<include /d' \
+		    -e "s,<listen>.*</listen>,<listen>unix:path=$d/socket</listen>," \
+		    -e '/<\/busconfig>/d' /usr/share/dbus-1/system.conf
+		echo "<includedir>$TOP/etc/dbus</includedir>"
+		[ -z "${2:-}" ] || echo '<policy context="mandatory"><allow own="*"/>
+		    <allow send_destination="*"/></policy>'
+		echo '</busconfig>'
+	} >"$d/conf.new"
+	mv "$d/conf.new" "$d/conf"
+}
+
+# members NODE: policyd and the bus of this node know a user, uid 64901, who is
+# in the group provd, and 64902, who is not; the machine does not. Once its
+# services are there.
+members() {
+	local d=$W/$1 s
+	{ cat /etc/passwd; printf 'provd%s:x:%s:65534::/:/bin/false\n' in 64901 out 64902; } >"$d/passwd"
+	sed -e 's/^\(provd:.*\)/\1,provdin/' -e 's/^\(provd:[^:]*:[^:]*:\),/\1/' /etc/group >"$d/group"
+	for s in policyd dbus; do
+		sed -i "s,^exec nsenter ,exec unshare --mount sh -c 'mount --bind $d/passwd /etc/passwd \&\& mount --bind $d/group /etc/group \&\& exec \"\$0\" \"\$@\"' nsenter ," "$d/service/$s/run"
+	done
+}
+
+# as in|out CMD...: as one of them; in: his processes have the group
+as() {
+	local who=$1
+	shift
+	case $who in
+	in) setpriv --reuid=64901 --regid=65534 --groups="$(getent group provd | cut -d: -f3)" "$@" ;;
+	out) setpriv --reuid=64902 --regid=65534 --clear-groups "$@" ;;
+	esac
+}
+
+# on NODE BUSCTL-ARGUMENT...: the system bus is that node's. AS="as in" before it
+# makes somebody else ask.
+on() {
+	local n=$1
+	shift
+	$AS env DBUS_SYSTEM_BUS_ADDRESS="unix:path=$W/$n/bus/socket" busctl "$@"
+}
+
+# services NODE: those it has, what others need first
 services() {
 	local s
-	for s in tpm $ROLES enrold; do
+	for s in tpm dbus $ROLES enrold busd; do
 		[ ! -d "$W/$1/service/$s" ] || echo "$s"
 	done
+}
+
+# daemons NODE: those of ours
+daemons() {
+	services "$1" | grep -vxE 'tpm|dbus'
 }
 
 # node_start NODE [SERVICE...]: all of them unless named
@@ -266,8 +332,8 @@ await_peer() {
 }
 
 node_ready() {	# is every daemon of this node ready?
-	local n=5
-	[ ! -d "$W/$1/service/enrold" ] || n=6
+	local n
+	n=$(daemons "$1" | wc -l)
 	[ "$(ctl "$1" --json status | jq -s 'flatten | map(select(.row == "daemon" and .state == "ready")) | length')" = $n ]
 }
 
