@@ -110,7 +110,7 @@ TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer flood mctpbridge
 TOOLS_attestd = fleet spdmdev spdmreq
 TOOLS_enrold =
-TOOLS_busd =
+TOOLS_busd   = busload
 TOOLS_policyd = fsmdoc
 
 # ---- rules ------------------------------------------------------------------------------
