@@ -61,7 +61,7 @@ SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c requester_csr.c responder_csr.c requester_session.c requester_psk.c responder_psk.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
 SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c blob.c tls.c warm.c client.c settings.c conn.c ask.c router.c enrol.c door_json.c door_est.c door_ocsp.c door_status.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
-SRC_busd    = busd.c dispatch.c filter.c
+SRC_busd    = busd.c bus.c call.c face.c debug.c error.c view.c peer.c progress.c attestation.c lldp.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c ack.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c self.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
@@ -228,6 +228,9 @@ bench:
 # Units and scripts follow PREFIX. provd.conf is an example: the one in use,
 # /etc/provd.conf, is the operator's.
 SYSCONFDIR ?= /etc
+UNITDIR	?= $(PREFIX)/lib/systemd/system
+RCDIR	?= $(SYSCONFDIR)/rc.d
+RUNITDIR ?= $(PREFIX)/share/provd/runit
 SHARE	 = $(DESTDIR)$(PREFIX)/share
 PUT	 = set -e; put() { mkdir -p "$${3%/*}"; \
 	   sed 's,/usr/sbin,$(PREFIX)/sbin,g; s,/usr/bin/provctl,$(PREFIX)/bin/provctl,' \
@@ -240,16 +243,32 @@ install: programs
 	@set -e; for f in man/*.[1-9]; do \
 	    install -D -m 644 "$$f" "$(SHARE)/man/man$${f##*.}/$${f#man/}"; done
 	@$(PUT); for f in systemd/*; do \
-	    put 644 "$$f" "$(DESTDIR)$(PREFIX)/lib/systemd/system/$${f#systemd/}"; done
+	    put 644 "$$f" "$(DESTDIR)$(UNITDIR)/$${f#systemd/}"; done
 	@$(PUT); for d in sysusers tmpfiles; do \
 	    put 644 etc/$$d/provd.conf "$(DESTDIR)$(PREFIX)/lib/$$d.d/provd.conf"; done
 	@$(PUT); for f in rc.d/*; do \
-	    put 755 "$$f" "$(DESTDIR)$(SYSCONFDIR)/$$f"; done
+	    m=755; [ "$$f" != rc.d/rc.provd ] || m=644; \
+	    put $$m "$$f" "$(DESTDIR)$(RCDIR)/$${f#rc.d/}"; done
 	@$(PUT); for f in etc/runit/*/run etc/runit/*/finish etc/runit/*/log/run; do \
-	    put 755 "$$f" "$(SHARE)/provd/$${f#etc/}"; done
+	    put 755 "$$f" "$(DESTDIR)$(RUNITDIR)/$${f#etc/runit/}"; done
+	@$(PUT); for f in etc/dbus/*.conf; do [ ! -e "$$f" ] || \
+	    put 644 "$$f" "$(SHARE)/dbus-1/system.d/$${f##*/}"; done
 	@$(PUT); put 644 etc/provctl.bash-completion "$(SHARE)/bash-completion/completions/provctl"
 	@$(PUT); put 644 etc/provd.conf "$(SHARE)/doc/provd/examples/provd.conf"; \
 	    put 644 etc/openapi.json "$(SHARE)/doc/provd/openapi.json"
+
+# The Debian packages, in O/deb, built from a copy of the sources: the tree
+# here stays as it is, and nothing of the environment leaks in.
+SOURCES	 = Makefile LICENSE README.md SECURITY.md debian etc libipc libutil $(PROGRAMS) \
+	   man rc.d regress systemd
+deb:
+	regress/deps.sh deb
+	@rm -rf $(O)/deb && mkdir -p $(O)/deb/provd
+	@tar cf - $(SOURCES) | tar xf - --no-same-owner -C $(O)/deb/provd
+	cd $(O)/deb/provd && env -i PATH="$$PATH" LC_ALL=C.UTF-8 \
+	    $${SOURCE_DATE_EPOCH:+SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH} \
+	    dpkg-buildpackage -us -uc >../provd.build 2>&1 || { tail -n 40 ../provd.build; exit 1; }
+	@ls -l $(O)/deb/*.deb
 
 # Files in the tree that are made from a table; a unit test compares each.
 generated: $(O)/tools/reasondoc $(O)/tools/msgdoc $(O)/tools/fsmdoc
@@ -281,5 +300,5 @@ soak:
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install generated clean
+.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb generated clean
 .SECONDARY:

@@ -1,12 +1,13 @@
 #!/bin/bash
-# deps.sh build|demo|check|bench|coverage|analyze|armhf: install the Debian packages that are missing.
+# deps.sh build|demo|check|bench|coverage|analyze|armhf|deb: install the Debian packages that are missing.
 # Says what and why; asks nothing; does nothing when all are there.
 set -eu
 
 BUILD="gcc make pkg-config bison libc6-dev libssl-dev libseccomp-dev libcap-dev
  libuv1-dev libmsgpack-dev libtss2-dev libsqlite3-dev libjansson-dev libhttp-parser-dev libsystemd-dev"
 DEMO="$BUILD openssl swtpm runit iproute2 jq util-linux procps systemd curl dbus"
-CHECK="$DEMO clang libclang-rt-14-dev libcmocka-dev lldpd spin gnutls-bin tpm2-tools
+DEB="$BUILD debhelper dpkg-dev jq"
+CHECK="$DEMO $DEB clang libclang-rt-14-dev libcmocka-dev lldpd spin gnutls-bin tpm2-tools
  mandoc bsdextrautils shellcheck git sqlite3 python3 systemd-container strongswan-pki"
 
 COVERAGE="$CHECK llvm-14"
@@ -22,7 +23,8 @@ coverage) want=$COVERAGE ;;
 bench) want=$BENCH ;;
 analyze) want=$ANALYZE ;;
 armhf) want=$ARMHF ;;
-*) echo "usage: deps.sh build|demo|check|bench|coverage|analyze|armhf" >&2; exit 2 ;;
+deb) want=$DEB ;;
+*) echo "usage: deps.sh build|demo|check|bench|coverage|analyze|armhf|deb" >&2; exit 2 ;;
 esac
 
 missing=
