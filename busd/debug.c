@@ -1,0 +1,7 @@
+/* DebugControl. */
+#include "busd.h"
+
+void
+debug_accepted(void)
+{
+}
