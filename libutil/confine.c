@@ -449,6 +449,37 @@ prove_process(void)
 		fatalx("proof: new privileges are possible");
 }
 
+static void
+keep_caps(const cap_value_t *list, int n)
+{
+	cap_t	caps;
+
+	if ((caps = cap_init()) == NULL ||
+	    cap_set_flag(caps, CAP_PERMITTED, n, list, CAP_SET) == -1 ||
+	    cap_set_flag(caps, CAP_EFFECTIVE, n, list, CAP_SET) == -1 ||
+	    cap_set_proc(caps) == -1)
+		fatal("capabilities");
+	cap_free(caps);
+}
+
+void
+confine_become(const struct confine *c, const struct start_opts *o)
+{
+	static const cap_value_t	kept[] = { CAP_SYS_CHROOT, CAP_SETPCAP };
+	const struct passwd		*pw;
+
+	if (geteuid() != 0 || o->developer)
+		return;
+	pw = user(c->user);
+	raise_files(c);
+	if (prctl(PR_SET_KEEPCAPS, 1) == -1)
+		fatal("keep capabilities");
+	become(pw->pw_uid, pw->pw_gid);
+	keep_caps(kept, 2);
+	drop_bounds();		/* takes the keeping back, for good */
+	keep_caps(kept, 1);
+}
+
 void
 confine_user(const struct confine *c, const struct conf *conf,
     const struct start_opts *o, char *hub_path, size_t hub_size)

@@ -119,6 +119,12 @@ const char *confine_role_user(const char *role);
  * fatal on error. */
 void	start_dirs(const struct confine *, const struct conf *);
 /*
+ * For who must be its user before it is confined, as busd for the message bus:
+ * root becomes the row's user, with what a unit lends it, CAP_SYS_CHROOT and
+ * no more. confine_user() then does the rest, as under systemd.
+ */
+void	confine_become(const struct confine *, const struct start_opts *);
+/*
  * DESIGN section 1, in this order: root directory, user, capabilities, no new
  * privileges, not dumpable, no core, limits, proof that root is gone. Any
  * failure is fatal. hub_path is written: where hub.sock is seen from now on.

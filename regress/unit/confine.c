@@ -126,6 +126,42 @@ test_root_is_gone(void **state)
 	assert_good(child(root_is_gone));
 }
 
+/* First the user, then whatever waits outside of the root, then the root. */
+static void
+user_first(void)
+{
+	struct start_opts	o = { .foreground = true };
+	cap_value_t		cap;
+	cap_flag_value_t	has;
+	cap_t			caps;
+	uid_t			r, e, s;
+
+	confine_become(&row, &o);
+	CHECK(getresuid(&r, &e, &s) == 0 && r != 0 && r == e && e == s);
+	CHECK(getgroups(0, NULL) == 0 && getgid() != 0);
+	CHECK((caps = cap_get_proc()) != NULL);
+	for (cap = 0; cap_get_bound(cap) >= 0; cap++) {
+		CHECK(cap_get_flag(caps, cap, CAP_PERMITTED, &has) == 0);
+		CHECK((has == CAP_SET) == (cap == CAP_SYS_CHROOT));
+		CHECK(cap_get_bound(cap) == 0);
+	}
+	cap_free(caps);
+	CHECK(prctl(PR_GET_KEEPCAPS) == 0);
+	CHECK(prctl(PR_SET_KEEPCAPS, 1) == -1);
+	CHECK(setuid(0) == -1);
+	CHECK(open("/etc/passwd", O_RDONLY | O_CLOEXEC) != -1);
+	root_is_gone();
+}
+
+static void
+test_user_first(void **state)
+{
+	(void)state;
+	if (!started_as_root)
+		skip();
+	assert_good(child(user_first));
+}
+
 /* A directory opened before the chroot would lead out of it. */
 static void
 holds_directory(void)
@@ -689,6 +725,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_root_is_gone),
+		cmocka_unit_test(test_user_first),
 		cmocka_unit_test(test_directory),
 		cmocka_unit_test(test_started_otherwise),
 		cmocka_unit_test(test_weak_root),
