@@ -110,7 +110,7 @@ TOOLS_keyd   = keydhub
 TOOLS_netd   = netdhub bmcpeer flood mctpbridge
 TOOLS_attestd = fleet spdmdev spdmreq
 TOOLS_enrold =
-TOOLS_busd   = busload
+TOOLS_busd   = busload busplay
 TOOLS_policyd = fsmdoc
 
 # ---- rules ------------------------------------------------------------------------------
