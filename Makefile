@@ -63,7 +63,7 @@ SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys
 SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c blob.c tls.c warm.c client.c settings.c conn.c ask.c router.c enrol.c door_json.c door_est.c door_ocsp.c door_status.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
 SRC_busd    = busd.c bus.c call.c face.c debug.c error.c view.c peer.c progress.c attestation.c lldp.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c ack.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
-	      peer_fsm.c peer.c peer_index.c peer_act.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
+	      peer_fsm.c peer.c peer_index.c peer_act.c job.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c self.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c service.c ca.c ca_job.c ca_rollover.c ca_cert.c ca_store.c ca_tell.c ca_wait.c crl.c crl_file.c crl_form.c ocsp.c control_ca.c \
 	      attempt.c device.c cert_form.c cert_store.c cert_file.c enrol_decide.c enrol.c revoke.c control_cert.c
@@ -236,7 +236,7 @@ PUT	 = set -e; put() { mkdir -p "$${3%/*}"; \
 	   sed 's,/usr/sbin,$(PREFIX)/sbin,g; s,/usr/bin/provctl,$(PREFIX)/bin/provctl,' \
 	   "$$2" >"$$3"; \
 	   chmod "$$1" "$$3"; }
-install: programs
+install: $(if $(BUILT),,programs)
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(patsubst %,$(O)/bin/%,$(filter-out provctl,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/sbin
 	install -m 755 $(O)/bin/provctl $(DESTDIR)$(PREFIX)/bin
@@ -257,18 +257,14 @@ install: programs
 	@$(PUT); put 644 etc/provd.conf "$(SHARE)/doc/provd/examples/provd.conf"; \
 	    put 644 etc/openapi.json "$(SHARE)/doc/provd/openapi.json"
 
-# The Debian packages, in O/deb, built from a copy of the sources: the tree
-# here stays as it is, and nothing of the environment leaks in.
+# The Debian packages, in O/deb. For tests, make deb BUILT=1 packs the programs
+# of O as they are.
 SOURCES	 = Makefile LICENSE README.md SECURITY.md debian etc libipc libutil $(PROGRAMS) \
 	   man rc.d regress systemd
-deb:
+deb: $(if $(BUILT),programs)
 	regress/deps.sh deb
-	@rm -rf $(O)/deb && mkdir -p $(O)/deb/provd
-	@tar cf - $(SOURCES) | tar xf - --no-same-owner -C $(O)/deb/provd
-	cd $(O)/deb/provd && env -i PATH="$$PATH" LC_ALL=C.UTF-8 \
-	    $${SOURCE_DATE_EPOCH:+SOURCE_DATE_EPOCH=$$SOURCE_DATE_EPOCH} \
-	    dpkg-buildpackage -us -uc >../provd.build 2>&1 || { tail -n 40 ../provd.build; exit 1; }
-	@ls -l $(O)/deb/*.deb
+	@SOURCES="$(SOURCES)" debian/build $(O)/deb $(if $(BUILT),$(O))
+	@ls $(O)/deb/*.deb
 
 # Files in the tree that are made from a table; a unit test compares each.
 generated: $(O)/tools/reasondoc $(O)/tools/msgdoc $(O)/tools/fsmdoc
