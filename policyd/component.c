@@ -264,7 +264,6 @@ components_tick(uint64_t mono)
 {
 	struct component	*c;
 
-	component_job_tick(mono);
 	TAILQ_FOREACH(c, &components, entry) {
 		if (c->due != 0 && mono < c->due)
 			continue;
@@ -273,12 +272,6 @@ components_tick(uint64_t mono)
 			component_step(c, CE_DUE, NULL);
 	}
 	component_job_pump();
-}
-
-void
-components_down(enum ipc_role role)
-{
-	component_job_down(role);
 }
 
 /* What was under way when policyd ended came to no end that it saw. */

@@ -76,7 +76,6 @@ extern struct componentq components;
 void		 components_start(void);	/* after peers_start() */
 void		 components_end(void);		/* for tests */
 void		 components_tick(uint64_t mono);
-void		 components_down(enum ipc_role);
 struct component *component_byname(const char *);
 const char	*component_state_name(enum component_state);
 int		 component_state_find(const char *);	/* or -1 */
@@ -95,8 +94,6 @@ int		 component_step(struct component *, enum component_event,
 
 /* The component wants a job; it runs when none of another does. */
 void		 component_job_pump(void);
-void		 component_job_tick(uint64_t mono);
-void		 component_job_down(enum ipc_role);
 void		 component_job_end(void);
 /* Has it a job now? */
 bool		 component_job_of(const struct component *);
@@ -105,14 +102,6 @@ void		 component_rules(const struct component *,
 		    uint8_t out[HASH_LEN]);
 /* SHA-256 of our node CA, which must be there. */
 void		 component_ca(uint8_t out[HASH_LEN]);
-/* Reports of attestd -Q; false if the job is none of a component's. */
-bool		 component_owns(uint32_t job);
-int		 component_job_step(const struct msg_job_step *);
-int		 component_evid_identity(const struct msg_evid_identity *);
-int		 component_evid_measurement(
-		    const struct msg_evid_measurement *);
-int		 component_evid_end(const struct msg_evid_end *);
-int		 component_job_failed(const struct msg_job_failed *);
 
 /* ---- component_store.c --------------------------------------------------- */
 

@@ -12,7 +12,6 @@
 
 #include "component.h"
 
-#define SLACK_MS	10000	/* after attestd's own deadline */
 #define SKEW		3600	/* s that a leaf begins before it was issued */
 
 /* How far it is; a report that comes in another stage is an offence. */
@@ -20,18 +19,28 @@ enum stage { J_NONE, J_ATTESTING, J_JUDGED, J_INTENT, J_ISSUING, J_SETTING,
     J_READING };
 
 static struct {
-	uint32_t		 id;		/* 0: none */
+	struct job		*j;		/* NULL: none */
 	struct component	*c;
-	struct evidence		*ev;
-	uint8_t			 nonce[32];
-	uint64_t		 deadline;	/* mono ms */
 	enum stage		 stage;
 	bool			 readback;	/* only look at the slot */
 	struct msg_component_csr csr;
 	struct component_cert	 cert;		/* being issued */
 } job;
 
-static void	job_dial(void);
+static void	component_where(struct job *, struct msg_dial_spdm *);
+static void	component_job_step(struct job *, struct step *);
+static void	component_evidence(struct job *);
+static void	component_failed(struct job *, const struct why *);
+static void	component_lost(struct job *, enum job_loss,
+		    const struct why *);
+
+static const struct job_ops	component_ops = {
+	.where = component_where,
+	.step = component_job_step,
+	.evidence = component_evidence,
+	.failed = component_failed,
+	.lost = component_lost,
+};
 
 static void
 sha256(const void *p, size_t n, uint8_t out[HASH_LEN])
@@ -51,13 +60,13 @@ component_ca(uint8_t out[HASH_LEN])
 bool
 component_job_of(const struct component *c)
 {
-	return job.id != 0 && job.c == c;
+	return job.j != NULL && job.c == c;
 }
 
-bool
-component_owns(uint32_t id)
+static bool
+job_is(uint32_t id)
 {
-	return id != 0 && job.id == id;
+	return job.j != NULL && job.j->id == id;
 }
 
 /* ---- its end ------------------------------------------------------------- */
@@ -65,13 +74,7 @@ component_owns(uint32_t id)
 static void
 job_clear(bool by_us)
 {
-	struct msg_job_cancel	 m = { .job = job.id };
-	struct chan		*c;
-
-	if (by_us && (c = peers_env.link(IPC_ATTESTQ)) != NULL)
-		chan_send(c, MSG_JOB_CANCEL, &m, -1);
-	job_ended(job.id, by_us);
-	evidence_free(job.ev);
+	job_end(job.j, by_us);
 	memset(&job, 0, sizeof(job));
 }
 
@@ -97,96 +100,44 @@ job_refuse(enum component_event ev, enum reason r, const char *field,
 void
 component_job_end(void)
 {
-	if (job.id != 0)
+	if (job.j != NULL)
 		job_clear(true);
+}
+
+static void
+component_lost(struct job *j, enum job_loss loss, const struct why *why)
+{
+	job_over(true, CE_LOST, why);
 }
 
 /* ---- opening ------------------------------------------------------------- */
 
 static void
-reply_why(const struct ipc_reply *r, struct why *why)
+component_where(struct job *j, struct msg_dial_spdm *m)
 {
-	const struct msg_refused	*f = r->refused;
-
-	why_set(why, r->reason, f == NULL ? NULL : f->field,
-	    f == NULL ? NULL : f->expected, f == NULL ? NULL : f->seen);
+	m->port = job.c->conf->spdm_port;
+	IPC_SET_STR(m->address, job.c->conf->address);
 }
 
-static bool
-job_is(const void *arg)
-{
-	return job.id != 0 && job.id == (uint32_t)(uintptr_t)arg;
-}
-
+/* It goes on waiting if it cannot be opened now. */
 static void
-job_dialled(const struct ipc_reply *r, void *arg)
+enrol(struct component *c)
 {
-	struct why	why;
+	struct msg_job_open	m = { .kind = JOB_COMPONENT };
 
-	if (!job_is(arg) || r->reason == R_OK)
-		return;
-	reply_why(r, &why);
-	job_over(true, CE_LOST, &why);
-}
-
-static void
-job_opened(const struct ipc_reply *r, void *arg)
-{
-	struct why	why;
-
-	if (!job_is(arg))
-		return;
-	if (r->reason == R_OK) {
-		job_dial();
-		return;
-	}
-	reply_why(r, &why);
-	job_over(true, CE_LOST, &why);
-}
-
-static void
-job_dial(void)
-{
-	const struct conf_component	*k = job.c->conf;
-	struct msg_dial_spdm		 m = { .job = job.id };
-
-	m.port = k->spdm_port;
-	IPC_SET_STR(m.address, k->address);
-	if (chan_call(peers_env.link(IPC_NETD), MSG_DIAL_SPDM, &m, -1,
-	    conf->attest_timeout, job_dialled,
-	    (void *)(uintptr_t)job.id) == -1)
-		job_refuse(CE_LOST, R_IPC_NOLINK, "daemon", "netd", NULL);
-}
-
-/* False: it cannot be opened now and goes on waiting. */
-static bool
-job_open(struct component *c)
-{
-	struct msg_job_open	m = { .job = job_number(),
-	    .kind = JOB_COMPONENT };
-
-	peers_env.random(job.nonce, sizeof(job.nonce));
-	IPC_SET_BLOB(m.nonce, job.nonce, sizeof(job.nonce));
 	/* 1.1 has neither message. */
 	m.versions = policy.versions & (1u << 0 | 1u << 1);
-	m.algorithms = policy.algorithms;
-	m.deadline = conf->attest_timeout;
 	m.slot = c->conf->slot;
 	m.tag = c->reset_set ? 0 : c->tag;
 	m.readback = c->state == C_RESUMING && c->reset_set;
-	if (chan_call(peers_env.link(IPC_ATTESTQ), MSG_JOB_OPEN, &m, -1,
-	    conf->attest_timeout, job_opened, (void *)(uintptr_t)m.job) == -1)
-		return false;
-	job.id = m.job;
+	if ((job.j = job_open(&component_ops, c, &m)) == NULL)
+		return;
 	job.c = c;
-	job.ev = evidence_new();
 	job.stage = J_ATTESTING;
 	job.readback = m.readback;
-	job.deadline = peers_env.mono() + conf->attest_timeout + SLACK_MS;
 	c->last_job = m.job;
 	c->looked = m.readback;
-	log_debug("component %s: job %u", c->name, job.id);
-	return true;
+	log_debug("component %s: job %u", c->name, m.job);
 }
 
 static bool
@@ -201,63 +152,28 @@ component_job_pump(void)
 {
 	struct component	*c;
 
-	if (job.id != 0 || peers_env.link(IPC_ATTESTQ) == NULL ||
-	    peers_env.link(IPC_NETD) == NULL ||
+	if (job.j != NULL || !job_possible() ||
 	    !identity_get()->certs[IDC_NODE_CA].have)
 		return;
 	TAILQ_FOREACH(c, &components, entry)
 		if (wants_job(c)) {
-			(void)job_open(c);
+			enrol(c);
 			return;
 		}
 }
 
-void
-component_job_tick(uint64_t mono)
-{
-	if (job.id != 0 && mono >= job.deadline)
-		job_refuse(CE_LOST, R_POL_TIMEOUT, NULL, NULL, NULL);
-}
-
-void
-component_job_down(enum ipc_role role)
-{
-	if (role == IPC_ATTESTQ && job.id != 0)
-		job_refuse(CE_LOST, R_IPC_CLOSED, "daemon", "attestd-q", NULL);
-}
-
 /* ---- evidence ------------------------------------------------------------ */
 
-int
-component_job_step(const struct msg_job_step *m)
+static void
+component_job_step(struct job *j, struct step *s)
 {
 	struct component	*c = job.c;
-	struct step		*s;
 
 	if (c->nsteps == COMPONENT_STEPS)
-		return 0;
-	s = &c->steps[c->nsteps];
-	s->step = m->step;
-	s->time = peers_env.now();
-	if ((s->detail = strdup(m->detail)) == NULL)
-		fatal("step");
-	c->nsteps++;
-	control_component_step(c, s);
-	return 0;
-}
-
-int
-component_evid_identity(const struct msg_evid_identity *m)
-{
-	return job.stage != J_ATTESTING ? -1 :
-	    evidence_identity(job.ev, m);
-}
-
-int
-component_evid_measurement(const struct msg_evid_measurement *m)
-{
-	return job.stage != J_ATTESTING ? -1 :
-	    evidence_measurement(job.ev, m);
+		return;
+	c->steps[c->nsteps++] = *s;
+	s->detail = NULL;
+	control_component_step(c, &c->steps[c->nsteps - 1]);
 }
 
 static const uint8_t *
@@ -297,24 +213,21 @@ judge(const struct component *c, struct why *why)
 		.identity = c->conf->identity != NULL ? c->conf->identity : "",
 		.serial = c->conf->serial != NULL ? c->conf->serial : "",
 		.own = identity_get()->node,
-		.revoked = peer_revoked(job.ev->node),
+		.revoked = peer_revoked(job.j->ev->node),
 		.unset = clockd_unset(),
 	};
 
 	return policy_judge_component(&policy, &l, root_hash(c->conf->root),
-	    job.ev, peers_env.now(), why);
+	    job.j->ev, peers_env.now(), why);
 }
 
-int
-component_evid_end(const struct msg_evid_end *m)
+static void
+component_evidence(struct job *j)
 {
 	struct component	*c = job.c;
-	const struct evidence	*ev = job.ev;
+	const struct evidence	*ev = j->ev;
 	struct why		 why;
 
-	if (job.stage != J_ATTESTING ||
-	    evidence_end(job.ev, m, job.nonce) == -1)
-		return -1;
 	if (judge(c, &why) != R_OK) {
 		log_info("component %s: refused: %s %s %s: expected %s, seen "
 		    "%s", c->name, reason_code(why.reason),
@@ -326,7 +239,7 @@ component_evid_end(const struct msg_evid_end *m)
 		/* Our clock, or its maker's dates: it says nothing about it. */
 		job_over(true, why.reason == R_POL_WINDOW ? CE_LOST : CE_BAD,
 		    &why);
-		return 0;
+		return;
 	}
 	audit_record(AUDIT_VERDICT, c->name, R_OK, "component accepted: node "
 	    "%s, serial %s, SPDM %u.%u, %u measurements", ev->node, ev->serial,
@@ -335,18 +248,14 @@ component_evid_end(const struct msg_evid_end *m)
 	ipc_set_str(c->device, sizeof(c->device), ev->device);
 	c->attested = peers_env.now();
 	job.stage = job.readback ? J_READING : J_JUDGED;
-	return 0;
 }
 
-int
-component_job_failed(const struct msg_job_failed *m)
+static void
+component_failed(struct job *j, const struct why *w)
 {
-	struct why	why;
+	struct why	why = *w;
 	bool		lost;
 
-	if (m->reason == R_OK)
-		return -1;
-	why_set(&why, (enum reason)m->reason, m->field, m->expected, m->seen);
 	/* After a reset the slot may not be filled yet. */
 	lost = policy_transient(why.reason) || (job.readback &&
 	    why.reason == R_ATT_SLOT_OTHER);
@@ -359,7 +268,6 @@ component_job_failed(const struct msg_job_failed *m)
 		    why.expected, why.seen);
 	job_over(false, lost ? CE_LOST : CE_BAD, &why);
 	component_job_pump();
-	return 0;
 }
 
 /* ---- issuing ------------------------------------------------------------- */
@@ -372,7 +280,7 @@ chain_send(void)
 	size_t	 ca = me->certs[IDC_NODE_CA].len;
 
 	memset(&m, 0, sizeof(m));
-	m.job = job.id;
+	m.job = job.j->id;
 	if (ca + job.cert.len > sizeof(m.chain.data)) {
 		job_refuse(CE_LOST, R_KEY_CHAIN_SIZE, "chain", "4096 bytes",
 		    "more");
@@ -391,7 +299,7 @@ chain_send(void)
 static void
 cert_stored(enum reason r, void *arg)
 {
-	if (!job_is(arg))
+	if (!job_is((uint32_t)(uintptr_t)arg))
 		return;
 	if (r != R_OK)
 		job_refuse(CE_LOST, r, "store", NULL, NULL);
@@ -441,10 +349,10 @@ got_cert(const struct ipc_reply *rep, void *arg)
 	struct why			 why;
 	enum reason			 r;
 
-	if (!job_is(arg))
+	if (!job_is((uint32_t)(uintptr_t)arg))
 		return;		/* its intent stays: the row of what may be */
 	if (rep->type != MSG_CERT_REP) {
-		reply_why(rep, &why);
+		why_reply(&why, rep);
 		if (rep->refused != NULL)
 			component_intent_forget(job.cert.id);
 		job_over(true, rep->refused != NULL &&
@@ -474,7 +382,7 @@ intent_stored(enum reason r, void *arg)
 	const struct identity	*me = identity_get();
 	struct msg_cert_req	 m = { .profile = CERT_COMPONENT_LEAF };
 
-	if (!job_is(arg))
+	if (!job_is((uint32_t)(uintptr_t)arg))
 		return;
 	if (r != R_OK) {
 		job_refuse(CE_LOST, r, "store", NULL, NULL);
@@ -503,7 +411,7 @@ attestq_component_csr(struct chan *ch, const struct ipc_call *call,
 	uint64_t			 now = peers_env.now();
 	struct why			 why;
 
-	if (!component_owns(m->job))
+	if (!job_is(m->job))
 		return job_late(m->job) ? 0 : -1;
 	if (job.stage != J_JUDGED ||
 	    m->public.len != (m->algorithm == KEY_P384 ? 97 : 65))
@@ -523,7 +431,7 @@ attestq_component_csr(struct chan *ch, const struct ipc_call *call,
 		job_over(true, CE_LOST, &why);
 		return 0;
 	}
-	store_after_commit(intent_stored, (void *)(uintptr_t)job.id);
+	store_after_commit(intent_stored, (void *)(uintptr_t)job.j->id);
 	return 0;
 }
 
@@ -552,7 +460,7 @@ attestq_component_held(struct chan *ch, const struct ipc_call *call,
 	struct why			 why;
 	bool				 ours, readback = job.readback;
 
-	if (!component_owns(m->job))
+	if (!job_is(m->job))
 		return job_late(m->job) ? 0 : -1;
 	if ((job.stage != J_SETTING && job.stage != J_READING) ||
 	    m->chain.len != HASH_LEN)
@@ -579,7 +487,7 @@ attestq_component_reset(struct chan *ch, const struct ipc_call *call,
 	const struct msg_component_reset	*m = arg;
 	struct why				 why;
 
-	if (!component_owns(m->job))
+	if (!job_is(m->job))
 		return job_late(m->job) ? 0 : -1;
 	if (job.stage != (m->set ? J_SETTING : J_JUDGED))
 		return -1;

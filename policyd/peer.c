@@ -110,7 +110,7 @@ peer_name_ok(const char *name)
 {
 	const unsigned char	*s = (const unsigned char *)name;
 
-	if (*s == '\0' || strlen(name) > 64)
+	if (*s == '\0' || strlen(name) > 64 || strcmp(name, SELF_NAME) == 0)
 		return false;
 	for (; *s != '\0'; s++)
 		if (*s < 0x20 || *s == 0x7f)
@@ -154,8 +154,8 @@ peer_new(const char *name, enum peer_origin origin, const char *identity,
 
 	memset(why, 0, sizeof(*why));
 	if (!peer_name_ok(name)) {
-		why_set(why, R_POL_NAME, "name", "1 to 64 printable characters",
-		    NULL);
+		why_set(why, R_POL_NAME, "name", "1 to 64 printable characters, "
+		    "not \"" SELF_NAME "\"", NULL);
 		return NULL;
 	}
 	if (peer_byname(name) != NULL) {
@@ -451,7 +451,6 @@ peers_down(enum ipc_role role)
 	struct peer	*p;
 
 	jobs_down(role);
-	components_down(role);
 	if (role == IPC_KEYD)
 		codes_down();
 	if (role != IPC_NETD)

@@ -14,7 +14,7 @@
 #include "policyd.h"
 
 #define PEERS_MAX	8192
-#define JOBS_MAX	16	/* attestations at once */
+#define JOBS_MAX	16	/* attestations of peers at once */
 #define STEPS_MAX	24	/* kept of one attestation */
 #define MEASURE_KEPT	64	/* bytes kept of a value; longer: its SHA-256 */
 #define MEASURE_BYTES	65536	/* values of one attestation, in all */
@@ -379,19 +379,61 @@ void		 code_confirm(struct peer *, const struct evidence *);
 void		 code_tick(struct peer *, uint64_t mono);
 void		 codes_down(void);		/* keyd went, and they with it */
 
-/* ---- peer_job.c: attestations under way --------------------------------- */
+/* ---- job.c: attestations under way, whoever they are for ---------------- */
+
+enum job_loss { JOB_UNREACHABLE, JOB_TIMEOUT, JOB_ATTESTQ_LOST };
+
+/* What its owner does for a job; evidence, failed and lost must end it. */
+struct job_ops {
+	/* Where to dial; an empty address is nowhere. */
+	void		 (*where)(struct job *, struct msg_dial_spdm *);
+	/* May take s->detail and leave NULL. */
+	void		 (*step)(struct job *, struct step *s);
+	/* All of it is there, and fresh. May go on, without more evidence. */
+	void		 (*evidence)(struct job *);
+	/* attestd -Q ended it, and says why. */
+	void		 (*failed)(struct job *, const struct why *);
+	/* It ends without a word of attestd -Q about who was asked. */
+	void		 (*lost)(struct job *, enum job_loss,
+			    const struct why *);
+};
+
+struct job {
+	LIST_ENTRY(job)	 entry;
+	uint32_t	 id;
+	uint32_t	 kind;		/* JOB_ATTEST ... */
+	const struct job_ops *ops;
+	void		*owner;
+	struct evidence	*ev;
+	uint8_t		 nonce[32];
+	bool		 proved;	/* there is no more evidence to come */
+	uint64_t	 deadline;	/* mono ms */
+};
 
 void		 jobs_start(void);
-/* For component_job.c: a number for a job; that it ended, by us or by a last
-   report; whether a late message for it is excused. */
-uint32_t	 job_number(void);
-void		 job_ended(uint32_t id, bool by_us);
+void		 jobs_tick(uint64_t mono);
+void		 jobs_down(enum ipc_role);
+bool		 job_possible(void);	/* attestd -Q and netd are there */
+/*
+ * Fills number, nonce, algorithms and deadline of m, which is attestd -Q's
+ * to begin with. NULL if it cannot be opened now.
+ */
+struct job	*job_open(const struct job_ops *, void *owner,
+		    struct msg_job_open *m);
+/* It is over, and freed: by us, so that attestd -Q hears of it and its late
+   messages are excused, or by its last report. */
+void		 job_end(struct job *, bool by_us);
+/* By its evidence, which is the caller's now. */
+struct evidence	*job_take(struct job *);
+/* Is a late message for this job excused? */
 bool		 job_late(uint32_t id);
+void		 why_reply(struct why *, const struct ipc_reply *);
+
+/* ---- peer_job.c: those of peers ----------------------------------------- */
+
 void		 job_want(struct peer *);	/* one, when there is room */
 void		 job_cancel(struct peer *);	/* the peer's, if any */
 void		 jobs_pump(void);
-void		 jobs_tick(uint64_t mono);
-void		 jobs_down(enum ipc_role);
 unsigned	 jobs_running(void);
 
 /* ---- peer_net.c: what netd is told and tells ---------------------------- */
