@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #define CONF_PATH	"/etc/provd.conf"
+#define CONF_DBUS	"/run/dbus/system_bus_socket"
 
 enum conf_backend { BACKEND_TPM, BACKEND_SEALED, BACKEND_SOFT };
 enum conf_curve { CURVE_P256, CURVE_P384 };

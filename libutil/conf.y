@@ -43,13 +43,14 @@ static char	*lex_copy(struct parse *, const char *, size_t);
 %token REATTEST REFERENCE RETRY ROOT RUN SEALED SERIAL SILENCE SLOT SOFT SPDM
 %token STATE TIMEOUT TO TPM VALIDITY VERSIONS
 %token EID MCTP NETWORK TRANSPORT
+%token DBUS FROM NEIGHBOURS SOCKET
 %token CA CRL DNS ENROL ISSUING PERMITTED PLAIN REQUEST SERVER STATUS URL
 %token MANUFACTURER NAME OPEN OPERATORS PROFILE RENEW SERVERKEYGEN USAGE VALID
 %token NEWLINE "end of line"
 %token <string> STRING "string"
 %token <number> NUMBER "number"
 %token <number> UNIT "unit of time"
-%type <string> serial doorkey
+%type <string> serial doorkey bus
 %type <number> interval pcrs
 %destructor { free($$); } <string>
 
@@ -131,6 +132,8 @@ setting		: NODE STRING			{ conf_string(p, SET_NODE, $2); $2 = NULL; }
 		| LLDP INTERVAL interval	{ conf_time(p, SET_LLDP_INTERVAL, $3); }
 		  hold
 		| LEAF LIFETIME interval	{ conf_time(p, SET_LEAF, $3); }
+		| DBUS bus			{ conf_string(p, SET_DBUS, $2); $2 = NULL; }
+		| NEIGHBOURS FROM DBUS		{ conf_flag(p, SET_NEIGHBOURS); }
 		| INCLUDE JSON STRING		{ conf_json(p, $3); free($3); }
 		;
 
@@ -142,6 +145,9 @@ pcrs		: %empty			{ $$ = 0; }
 		;
 hold		: %empty
 		| HOLD NUMBER			{ conf_number(p, SET_LLDP_HOLD, $2); }
+		;
+bus		: %empty			{ $$ = conf_copy(CONF_DBUS); }
+		| SOCKET STRING			{ $$ = $2; }
 		;
 doorkey		: %empty			{ $$ = NULL; }
 		| KEY STRING			{ $$ = $2; }
@@ -306,6 +312,8 @@ static const struct {
 	{ "validity", VALIDITY }, { "versions", VERSIONS },
 	{ "ca", CA }, { "enrol", ENROL }, { "plain", PLAIN },
 	{ "profile", PROFILE }, { "request", REQUEST }, { "status", STATUS },
+	{ "dbus", DBUS }, { "from", FROM }, { "neighbours", NEIGHBOURS },
+	{ "socket", SOCKET },
 };
 
 /* No keywords elsewhere: a peer may be called "server". */

@@ -24,6 +24,14 @@ conf_check_name(const char *s)
 	return NULL;
 }
 
+/* "self" is this node: to those who ask for it, over D-Bus too. */
+const char *
+conf_check_peer(const char *s)
+{
+	return strcmp(s, "self") != 0 ? conf_check_name(s) :
+	    "this node itself has that name";
+}
+
 const char *
 conf_check_interface(const char *s)
 {

@@ -20,7 +20,7 @@ enum conf_set {
 	SET_LLDP_HOLD, SET_LEAF, SET_CERT_ROOT,
 	SET_CA, SET_CA_CURVE, SET_CA_ROOT, SET_CA_ISSUING, SET_CA_CRL,
 	SET_CA_URL, SET_CA_SERVER, SET_CA_PERMITTED, SET_DOOR_KEY,
-	SET_MAX_ENROL, SET_REQUEST,
+	SET_MAX_ENROL, SET_REQUEST, SET_DBUS, SET_NEIGHBOURS,
 	/* of one peer */
 	SET_PEER_IDENTITY, SET_PEER_SERIAL, SET_PEER_ADDRESS, SET_PEER_MTLS,
 	SET_PEER_SPDM, SET_PEER_MCTP, SET_PEER_KEEPALIVE, SET_PEER_SILENCE,
@@ -113,6 +113,7 @@ int64_t	conf_unit(const char *);
 
 /* conf_check.c: NULL, or what is wrong with a string */
 const char *conf_check_name(const char *);
+const char *conf_check_peer(const char *);	/* a name, and not "self" */
 const char *conf_check_interface(const char *);
 const char *conf_check_path(const char *);
 const char *conf_check_directory(const char *);

@@ -94,6 +94,8 @@ static const struct value {
 	[SET_DOOR_KEY] =	CHOICE("key of a listener", 0),
 	[SET_MAX_ENROL] =	BOUND("limit enrol", V_U32, OFF(max_enrol), 1, 4096),
 	[SET_REQUEST] =		BOUND("request timeout", V_U32, OFF(request_timeout), 100, MINUTES),
+	[SET_DBUS] =		STRING("dbus", OFF(dbus), conf_check_socket),
+	[SET_NEIGHBOURS] =	BOUND("neighbours", V_U8, OFF(dbus_neighbours), 0, 1),
 	[SET_PROFILE_KEY] =	CHOICE("key", PROF(keys)),
 	[SET_PROFILE_VALID] =	BOUND("valid", V_SECONDS, PROF(validity), SECOND, 3 * YEARS),
 	[SET_PROFILE_RENEW] =	BOUND("renew", V_SECONDS, PROF(renew), SECOND, 3 * YEARS),
@@ -507,7 +509,7 @@ conf_peer_begin(struct parse *p, char *name)
 	struct conf_peer	*peer;
 	const char		*what;
 
-	if ((what = conf_check_name(name)) != NULL)
+	if ((what = conf_check_peer(name)) != NULL)
 		conf_error(p, p->line, "peer \"%s\": %s", name, what);
 	conf_fresh(p, SET_PEER_IDENTITY);
 	peer = conf_zalloc(sizeof(*peer));
@@ -665,6 +667,9 @@ conf_finish(struct parse *p)
 		conf_error(p, conf_later(p, SET_VERSIONS, SET_VERSIONS),
 		    "spdm versions: this node answers in 1.2 or 1.3 only, so "
 		    "that one of them stands beside 1.1");
+	if (c->dbus_neighbours && p->seen[SET_DBUS] == 0)
+		conf_error(p, conf_later(p, SET_NEIGHBOURS, SET_NEIGHBOURS),
+		    "neighbours from dbus needs a line with dbus");
 	if (same(c->run_dir, c->state_dir))
 		conf_error(p, conf_later(p, SET_RUN, SET_STATE),
 		    "run and state directory are the same");
@@ -734,6 +739,7 @@ conf_free(struct conf *c)
 	free(c->spdm_mctp);
 	free(c->boot_id);
 	free(c->reference);
+	free(c->dbus);
 	free(c->cert_root);
 	free(c);
 }

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "component.h"
+#include "self.h"
 
 #define BUCKETS		4096
 #define TIMEOUT_MS	60000	/* Provisioned, InProgress: until TIMEOUT */

@@ -32,17 +32,20 @@ struct check {
 	unsigned	 count[FAIL + 1];
 };
 
-/* The last one only where there is a listener for it. */
 static const char *const role_names[] = {
-	"policyd", "keyd", "netd", "attestd-q", "attestd-r", "enrold"
+	"policyd", "keyd", "netd", "attestd-q", "attestd-r", "enrold", "busd"
 };
+#define NROLES		(sizeof(role_names) / sizeof(role_names[0]))
 
-static size_t
-nroles(const struct check *c)
+/* Two are there only where the configuration wants them. */
+static bool
+wanted(const struct check *c, const char *role)
 {
-	size_t	n = sizeof(role_names) / sizeof(role_names[0]);
-
-	return c->conf == NULL || c->conf->listeners == NULL ? n - 1 : n;
+	if (strcmp(role, "enrold") == 0)
+		return c->conf != NULL && c->conf->listeners != NULL;
+	if (strcmp(role, "busd") == 0)
+		return c->conf != NULL && c->conf->dbus != NULL;
+	return true;
 }
 
 static void
@@ -133,7 +136,9 @@ check_users(struct check *c)
 	const char	*user;
 	size_t		 i;
 
-	for (i = 0; i < nroles(c); i++) {
+	for (i = 0; i < NROLES; i++) {
+		if (!wanted(c, role_names[i]))
+			continue;
 		user = confine_role_user(role_names[i]);
 		if (getpwnam(user) == NULL)
 			say(c, FAIL, "user", "systemd-sysusers, or adduser "
@@ -229,9 +234,9 @@ check_sockets(struct check *c)
 	char	path[PATH_MAX];
 	size_t	i;
 
-	for (i = 0; i < nroles(c); i++)
+	for (i = 0; i < NROLES; i++)
 		if (strcmp(role_names[i], "policyd") != 0 &&
-		    confine_hub_path(c->conf, role_names[i], path,
+		    wanted(c, role_names[i]) && confine_hub_path(c->conf, role_names[i], path,
 		    sizeof(path)) == 0)
 			check_socket(c, path, confine_role_user(role_names[i]));
 	client_path(c->args, path, sizeof(path));
@@ -310,7 +315,10 @@ check_node(struct check *c)
 {
 	const char	*ifname = c->conf->interface;
 
-	if (ifname == NULL)
+	if (c->conf->dbus_neighbours)
+		say(c, GOOD, "neighbours", NULL, "from D-Bus, with no LLDP of "
+		    "our own");
+	else if (ifname == NULL)
 		say(c, WARN, "interface", "node \"NAME\" interface \"IF\"",
 		    "none: nobody is heard over LLDP");
 	else if (if_nametoindex(ifname) == 0)
@@ -327,6 +335,23 @@ check_node(struct check *c)
 		say(c, WARN, "cert_root", "name accepted roots with accept "
 		    "root", "%s of OpenBMC's file is not used: what was "
 		    "exchanged there was not attested", c->conf->cert_root);
+}
+
+static void
+check_bus(struct check *c)
+{
+	const char	*path = c->conf->dbus;
+	struct stat	 st;
+
+	if (path == NULL)
+		return;
+	if (stat(path, &st) == -1)
+		unseen(c, "dbus", path, "start dbus: busd waits for it");
+	else if (!S_ISSOCK(st.st_mode))
+		say(c, FAIL, "dbus", "name the socket of the bus: dbus socket "
+		    "\"FILE\"", "%s is no socket", path);
+	else
+		say(c, GOOD, "dbus", NULL, "%s", path);
 }
 
 /* ---- roots and references ---------------------------------------------- */
@@ -576,6 +601,7 @@ check_run(const struct args *a)
 	check_clock(&c);
 	if (c.conf != NULL) {
 		check_node(&c);
+		check_bus(&c);
 		check_tpm(&c);
 		check_roots(&c);
 		check_references(&c);

@@ -80,6 +80,9 @@ dump_lists(FILE *f, const struct conf *c)
 			fprintf(f, "peer %s mctp %s\n", p->name, p->mctp);
 	if (c->spdm_mctp != NULL)
 		fprintf(f, "spdm mctp %s\n", c->spdm_mctp);
+	if (c->dbus != NULL)
+		fprintf(f, "dbus %s%s\n", c->dbus, c->dbus_neighbours ?
+		    " neighbours" : "");
 	if (c->code_lifetime != 300000)
 		fprintf(f, "code lifetime %u\n", c->code_lifetime);
 	for (k = c->components; k != NULL; k = k->next)
