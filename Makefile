@@ -265,6 +265,8 @@ deb: $(if $(BUILT),programs)
 	regress/deps.sh deb
 	@SOURCES="$(SOURCES)" debian/build $(O)/deb $(if $(BUILT),$(O))
 	@ls $(O)/deb/*.deb
+sources:
+	@echo $(SOURCES)
 
 # Files in the tree that are made from a table; a unit test compares each.
 generated: $(O)/tools/reasondoc $(O)/tools/msgdoc $(O)/tools/fsmdoc
@@ -296,5 +298,5 @@ soak:
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb generated clean
+.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb sources generated clean
 .SECONDARY:
