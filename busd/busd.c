@@ -16,18 +16,33 @@
 #include "log.h"
 
 static uv_loop_t	loop;
+static bool		neighbours;	/* come from the bus */
 
 static void
 link_up(enum ipc_role role, struct chan *c)
 {
-	if (hub_ready())
-		start_ready();
+	busd_ready();
 }
 
-static void
-stop(void)
+void
+busd_ready(void)
+{
+	if (bus_named() && hub_ready()) {
+		start_ready();
+		if (neighbours)
+			lldp_start(&loop, bus_get());
+	}
+}
+
+void
+busd_end(void)
 {
 	log_info("ending");
+	lldp_stop();
+	call_stop();
+	progress_stop();
+	view_stop();
+	bus_stop();
 	hub_stop();
 	loop_end();
 }
@@ -35,7 +50,8 @@ stop(void)
 static void
 serve(int hub, const struct hub_conf *hc)
 {
-	loop_start(&loop, stop);
+	loop_start(&loop, busd_end);
+	bus_start(&loop);
 	if (hub_start(&loop, hub, hc) == -1)
 		fatal("hub");
 	log_info("serving");
@@ -51,7 +67,7 @@ main(int argc, char **argv)
 	struct hub_conf		 hc;
 	struct conf		*conf;
 	char			 path[108];	/* sun_path */
-	int			 hub;
+	int			 hub, fd;
 
 	start_options(argc, argv, NULL, &opts);
 	conf = start_conf(&opts);
@@ -63,6 +79,14 @@ main(int argc, char **argv)
 		return 0;
 	}
 	start_dirs(&busd_confine, conf);
+	/*
+	 * The bus takes the uid of who connects, and its socket is outside of
+	 * the root. No root process waits for a bus that is absent, and nobody
+	 * who started us in the order of an rc script.
+	 */
+	confine_become(&busd_confine, &opts);
+	start_detach();
+	fd = bus_connect(conf->dbus);
 	confine_user(&busd_confine, conf, &opts, path, sizeof(path));
 	hc = (struct hub_conf){
 		.self = IPC_BUSD,
@@ -75,8 +99,10 @@ main(int argc, char **argv)
 	};
 	if ((hub = hub_connect(&hc)) == -1)
 		fatal("hub: %s", path);
+	bus_init(fd);
 	confine_filter(&busd_confine);
+	neighbours = conf->dbus_neighbours;
 	serve(hub, &hc);
 	conf_free(conf);
-	return 0;
+	return bus_lost() ? 1 : 0;
 }

@@ -35,11 +35,17 @@
 #define BUS_PROGRESS	BUS_ROOT "/progress"
 #define BUS_DEBUG	"/xyz/openbmc_project/Debug"
 #define BUS_IFACE	"xyz.openbmc_project.Provisioning.Provisioning"
+#define BUS_IFACE_NODE	"xyz.openbmc_project.Provisioning.Node"
 #define BUS_IFACE_PEER	"xyz.openbmc_project.Provisioning.Peer"
 #define BUS_IFACE_DEBUG	"xyz.openbmc_project.Provisioning.DebugControl"
 
 #define NAME_SELF	"self"	/* as an argument: this node */
 #define NAME_LEN	64	/* bytes of a peer's name, at most */
+
+/* ---- busd.c --------------------------------------------------------------- */
+
+void	busd_ready(void);	/* look whether we are, and say so once */
+void	busd_end(void);
 
 /* ---- bus.c: the connection ------------------------------------------------ */
 
@@ -58,6 +64,7 @@ void	bus_start(uv_loop_t *);
 /* policyd has told all: ask for our names. Objects are shown from now on. */
 void	bus_publish(void);
 bool	bus_named(void);	/* both names are settled */
+bool	bus_lost(void);		/* or our name: end, and be started anew */
 void	bus_stop(void);
 sd_bus	*bus_get(void);		/* NULL before bus_init() and after bus_stop() */
 
@@ -96,9 +103,9 @@ int	view_outcome(struct chan *, const struct ipc_call *, const void *);
  * What every method uses that policyd decides: fetch the caller's uid from the
  * bus, hold the limits (of a caller, of a user, of all), ask policyd, and
  * answer m: with nothing (BUS_LOG_LEVEL: with true), or the error of error.c.
- * type is one of BUS_PROVISION, BUS_UNPROVISION, BUS_REVOKE (name) and
- * BUS_LOG_LEVEL (level). The return value is the method handler's. A name that
- * no peer can have is refused here; keep m small before it comes here.
+ * type is one of BUS_PROVISION, BUS_UNPROVISION, BUS_REVOKE (of the peer name)
+ * and BUS_LOG_LEVEL (name is the word for level). The return value is the
+ * method handler's. A name that no peer can have is refused here.
  */
 int	call_forward(sd_bus_message *m, enum ipc_type type, const char *name,
 	    uint32_t level);
@@ -130,12 +137,17 @@ int	get_text(sd_bus *, const char *, const char *, const char *,
 	    sd_bus_message *, void *, sd_bus_error *);	/* char member[] */
 int	get_connected(sd_bus *, const char *, const char *, const char *,
 	    sd_bus_message *, void *, sd_bus_error *);	/* uint32_t */
+/* ReasonCode, ReasonText or Remedy, by the property's name; of a uint32_t. */
+int	get_reason(sd_bus *, const char *, const char *, const char *,
+	    sd_bus_message *, void *, sd_bus_error *);
+/* One PropertiesChanged with these names, NULL at the end; none if empty. */
+void	face_emit(const char *path, const char *iface, char **names);
 
 /* ---- debug.c: DebugControl -------------------------------------------------------- */
 
 void	debug_add(sd_bus *);
-/* policyd accepted the level that somebody on the bus set. */
-void	debug_accepted(void);
+/* policyd accepted the level that somebody on the bus set with this word. */
+void	debug_accepted(const char *word);
 
 /* ---- peer.c: one object a peer ---------------------------------------------------- */
 
