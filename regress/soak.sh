@@ -8,6 +8,8 @@
 #            of each
 #   fleet    500 peers, then 5,000, that one program plays
 #   enrol    kills while N (10000) devices enrol, with sealed keys
+#   bus      N (1000000) calls on D-Bus, 20,000 changes of state that busd
+#            is stopped for
 #
 # SEED repeats a sequence. What a part says is shown as it goes on and kept in
 # O/soak; the last lines are the sums. Exits 0 if nothing failed.
@@ -37,7 +39,7 @@ run() {
 	[ "$f" -eq 0 ] || BAD=1
 }
 
-for part in ${PART:-kills stopped relay fleet enrol}; do
+for part in ${PART:-kills stopped relay fleet enrol bus}; do
 	case $part in
 	kills) run kills regress/system/kills.sh "N=${N:-1000}" ${SEED:+"SEED=$SEED"} ;;
 	stopped) run stopped regress/system/stopped.sh "HOLD=${HOLD:-60}" ;;
@@ -46,6 +48,7 @@ for part in ${PART:-kills stopped relay fleet enrol}; do
 		run fleet500 regress/system/fleet.sh FLEET=500
 		run fleet5000 regress/system/fleet.sh FLEET=5000 ;;
 	enrol) run enrol regress/system/enrol_kills.sh "N=${N:-10000}" RATE=150 NODE_BACKEND=sealed ${SEED:+"SEED=$SEED"} ;;
+	bus) run bus regress/system/bus_faults.sh "CALLS=${N:-1000000}" CHANGES=20000 ;;
 	*) echo "no part '$part'" >&2; exit 2 ;;
 	esac
 done

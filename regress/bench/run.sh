@@ -9,10 +9,10 @@ case $O in /*) ;; *) O=$PWD/$O ;; esac
 export O JSON=${JSON:-}
 : >"$O/bench.log"
 rc=0
-[ $# -gt 0 ] || set -- ipc keyd store issue attest tls nginx instructions pair fleet enrol
+[ $# -gt 0 ] || set -- ipc keyd store issue attest tls nginx instructions pair fleet enrol bus
 for b; do
 	case $b in
-	pair|fleet|enrol)
+	pair|fleet|enrol|bus)
 		if [ "$(id -u)" -ne 0 ]; then
 			echo "$b: needs root" >&2
 			continue
