@@ -64,7 +64,7 @@ SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c 
 SRC_busd    = busd.c bus.c call.c face.c debug.c error.c view.c peer.c progress.c attestation.c lldp.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c ack.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c job.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
-	      reference.c neighbour.c inbound.c self.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
+	      reference.c neighbour.c inbound.c self.c bus.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c service.c ca.c ca_job.c ca_rollover.c ca_cert.c ca_store.c ca_tell.c ca_wait.c crl.c crl_file.c crl_form.c ocsp.c control_ca.c \
 	      attempt.c device.c cert_form.c cert_store.c cert_file.c enrol_decide.c enrol.c revoke.c control_cert.c
 SRC_provctl = provctl.c command.c fill.c run.c client.c row.c code.c terminal.c file.c ca.c offline.c cert.c device.c http.c http_reply.c enrol.c enrol_key.c enrol_tpm.c enrol_ask.c enrol_check.c enrol_store.c check.c
