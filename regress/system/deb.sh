@@ -83,11 +83,17 @@ cd "$1" || exit 1
 PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive
 export PATH DEBIAN_FRONTEND
 left() {	# what in this root bears our name
-	find /etc /lib/systemd /run /usr /var -xdev -path /usr/src -prune -o \
-	    \( -name '*provd*' -o -name policyd -o -name keyd -o -name netd \) -print | sort
+	find /etc /lib/systemd /run/provd /usr /var -xdev -path /usr/src -prune -o \
+	    \( -name '*provd*' -o -name policyd -o -name keyd -o -name netd \) -print 2>/dev/null | sort
 }
 state() {	# names, owners, modes, contents of all that it keeps
 	(cd /var/lib/provd && find . -printf '%p %u %g %m %y\n' -type f -exec sha256sum {} + | sort)
+}
+running() {	# the daemons, in this namespace
+	ps -o pid= -C policyd,keyd,netd,attestd,enrold,busd
+}
+stopped() {
+	! running
 }
 ours='_policyd _keyd _netd _attestq _attestr _enrold _busd'
 for u in $ours; do
@@ -114,7 +120,7 @@ ok "the target is enabled" test -L /etc/systemd/system/multi-user.target.wants/p
 ok "and its services" test -L /etc/systemd/system/provd.target.wants/provd-keyd.service
 nok "the client's timer is not" test -e /etc/systemd/system/timers.target.wants/provd-enrol.timer
 is "dpkg -V" "$(dpkg -V provd 2>&1)" ""
-ok "no daemon was started" test -z "$(pgrep -x 'policyd|keyd|netd|attestd|enrold|busd')"
+nok "no daemon was started" running
 nok "nobody made a configuration" test -e /etc/provd.conf
 
 # A node that has lived: an identity key, a store with an audit log.
@@ -126,8 +132,8 @@ ready() {
 	[ "$(provctl --json status | jq -rs '[.[] | select(.row == "daemon" and .state == "ready")] | length')" -ge 5 ]
 }
 stop() {
-	pkill -x 'policyd|keyd|netd|attestd'
-	await 20 sh -c '! pgrep -x "policyd|keyd|netd|attestd"'
+	# shellcheck disable=SC2046
+	kill $(running) && await 20 stopped
 }
 ok "with one, the daemons of the package run" start
 ok "and do something worth keeping" provctl peer add other --serial X-1
