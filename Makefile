@@ -52,7 +52,7 @@ LIBS	 = $(shell pkg-config --libs $(PKGS)) $(HTTP)
 # ---- sources: one list a program -------------------------------------------------
 
 SRC_libipc  = codec.c chan.c queue.c wire.c hub.c ipc_uv.c
-SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c tcti.c der.c pkcs10.c spki.c x509time.c weakkey.c provider.c tlsconn.c tlswarm.c
+SRC_libutil = log.c reason.c refusal.c clock.c secret.c sieve.c confine.c filter.c start.c loop.c conf.y conf_value.c conf_check.c conf_ca.c conf_mctp.c conf_index.c conf_json.c checkpoint.c hex.c tcti.c der.c pkcs10.c spki.c x509time.c weakkey.c claim.c provider.c tlsconn.c tlswarm.c
 SRC_keyd    = keyd.c dispatch.c filter.c key.c store.c curve.c local.c wrap.c seal.c tpm.c tpm_cmd.c tpm_rc.c tpm_start.c \
 	     tls13.c spdm.c code.c profile.c csr.c checkpoint.c why.c rsa.c asn1.c extension.c authority.c tbs.c ca_cert.c device_cert.c dispatch_ca.c crl.c ocsp.c
 SRC_netd    = netd.c addr.c limit.c door.c listen.c dial.c mctp.c netlink.c lldp.c lldp_io.c neighbour.c dispatch.c filter.c \
@@ -61,10 +61,10 @@ SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c requester_csr.c responder_csr.c requester_session.c requester_psk.c responder_psk.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
 SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c blob.c tls.c warm.c client.c settings.c conn.c ask.c router.c enrol.c door_json.c door_est.c door_ocsp.c door_status.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
-SRC_busd    = busd.c bus.c call.c face.c debug.c error.c view.c peer.c progress.c attestation.c lldp.c dispatch.c filter.c
+SRC_busd    = busd.c bus.c call.c face.c debug.c error.c view.c peer.c progress.c attestation.c lldp.c lldp_tlv.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c ack.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c job.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
-	      reference.c neighbour.c inbound.c self.c bus.c component.c component_job.c component_store.c control_component.c control.c control_row.c control_peer.c control_node.c \
+	      reference.c neighbour.c inbound.c self.c bus.c component.c component_job.c component_store.c control_component.c control_self.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c service.c ca.c ca_job.c ca_rollover.c ca_cert.c ca_store.c ca_tell.c ca_wait.c crl.c crl_file.c crl_form.c ocsp.c control_ca.c \
 	      attempt.c device.c cert_form.c cert_store.c cert_file.c enrol_decide.c enrol.c revoke.c control_cert.c
 SRC_provctl = provctl.c command.c fill.c run.c client.c row.c code.c terminal.c file.c ca.c offline.c cert.c device.c http.c http_reply.c enrol.c enrol_key.c enrol_tpm.c enrol_ask.c enrol_check.c enrol_store.c check.c

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "claim.h"
 #include "lldp.h"
 
 /* 8.4.1: TLV types. Those that are not here are skipped (8.6 too). */
@@ -47,72 +48,12 @@ struct out {
 
 /* ---- decode ------------------------------------------------------------ */
 
-/*
- * The value of a UTF-8 sequence at p and its length, or 0 if it is not one
- * (RFC 3629: shortest form, no surrogates, up to U+10FFFF).
- */
-static size_t
-utf8_next(const uint8_t *p, size_t left, uint32_t *value)
-{
-	static const uint32_t	least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t			n, i;
-
-	if (p[0] < 0x80) {
-		*value = p[0];
-		return 1;
-	}
-	if ((p[0] & 0xe0) == 0xc0)
-		n = 2;
-	else if ((p[0] & 0xf0) == 0xe0)
-		n = 3;
-	else if ((p[0] & 0xf8) == 0xf0)
-		n = 4;
-	else
-		return 0;
-	if (n > left)
-		return 0;
-	*value = p[0] & (0x7f >> n);
-	for (i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		*value = *value << 6 | (p[i] & 0x3f);
-	}
-	if (*value < least[n] || *value > 0x10ffff ||
-	    (*value >= 0xd800 && *value <= 0xdfff))
-		return 0;
-	return n;
-}
-
-/*
- * These strings end on an operator's terminal and in the log: no control
- * characters, and nothing that turns the direction of the text around it.
- */
-static bool
-printable(uint32_t c)
-{
-	if (c < 0x20 || (c >= 0x7f && c < 0xa0))
-		return false;
-	if (c == 0x061c || c == 0xfeff || (c >= 0x200b && c <= 0x200f) ||
-	    (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
-	    (c >= 0xfff9 && c <= 0xfffb) || c >= 0xe0000)
-		return false;
-	return true;
-}
-
+/* These strings end on an operator's terminal and in the log. */
 static int
 get_string(const struct tlv *t, bool lines, char *out)
 {
-	uint32_t	value;
-	size_t		i, n;
-
-	if (t->len > LLDP_STR_MAX)
+	if (t->len > LLDP_STR_MAX || !claim_text(t->data, t->len, lines))
 		return -1;
-	for (i = 0; i < t->len; i += n) {
-		n = utf8_next(t->data + i, t->len - i, &value);
-		if (n == 0 || (!printable(value) && !(lines &&
-		    (value == '\t' || value == '\r' || value == '\n'))))
-			return -1;
-	}
 	memcpy(out, t->data, t->len);
 	out[t->len] = '\0';
 	return 0;
@@ -152,23 +93,6 @@ get_caps(const struct tlv *t, struct lldpdu *p)
 	return R_OK;
 }
 
-/* Addresses that somebody could be asked at: a unicast host. */
-static bool
-usable4(struct in_addr a)
-{
-	uint32_t	h = ntohl(a.s_addr);
-
-	return (h >> 24) != 0 && (h >> 24) != 127 && (h >> 28) < 14;
-}
-
-static bool
-usable6(const struct in6_addr *a)
-{
-	return !IN6_IS_ADDR_UNSPECIFIED(a) && !IN6_IS_ADDR_LOOPBACK(a) &&
-	    !IN6_IS_ADDR_MULTICAST(a) && !IN6_IS_ADDR_V4MAPPED(a) &&
-	    !IN6_IS_ADDR_V4COMPAT(a);
-}
-
 static enum reason
 get_address4(const uint8_t *data, size_t len, struct lldpdu *p)
 {
@@ -177,7 +101,7 @@ get_address4(const uint8_t *data, size_t len, struct lldpdu *p)
 	if (len != sizeof(a))
 		return R_LLD_TLV;
 	memcpy(&a, data, sizeof(a));
-	if (!usable4(a))
+	if (!claim_address4(a))
 		return R_LLD_ADDRESS;
 	if (p->naddr4 < LLDP_ADDRS)
 		p->addr4[p->naddr4++] = a;
@@ -192,7 +116,7 @@ get_address6(const uint8_t *data, size_t len, struct lldpdu *p)
 	if (len != sizeof(a))
 		return R_LLD_TLV;
 	memcpy(&a, data, sizeof(a));
-	if (!usable6(&a))
+	if (!claim_address6(&a))
 		return R_LLD_ADDRESS;
 	if (p->naddr6 < LLDP_ADDRS)
 		p->addr6[p->naddr6++] = a;
