@@ -268,6 +268,14 @@ deb: $(if $(BUILT),programs)
 sources:
 	@echo $(SOURCES)
 
+# What is in the programs, as CycloneDX.
+sbom: programs
+	regress/deps.sh deb
+	@SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(sed -n 's/.*BUILD_TIME \([0-9]*\)ULL/\1/p' \
+	    $(O)/gen/build_time.h)} debian/sbom $(PROGRAMS:%=$(O)/bin/%) >$(O)/provd.cdx.json.new
+	@mv $(O)/provd.cdx.json.new $(O)/provd.cdx.json
+	@echo $(O)/provd.cdx.json
+
 # Files in the tree that are made from a table; a unit test compares each.
 generated: $(O)/tools/reasondoc $(O)/tools/msgdoc $(O)/tools/fsmdoc
 	$(O)/tools/reasondoc >man/provd_reasons.7
@@ -298,5 +306,5 @@ soak:
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb sources generated clean
+.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb sources sbom generated clean
 .SECONDARY:
