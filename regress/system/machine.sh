@@ -12,11 +12,20 @@ MACHINES=
 UNITS="provd-policyd provd-keyd provd-netd provd-attestd-q provd-attestd-r provd-enrold provd-busd"
 CGROUPS="/sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified"
 
-# machines_new: one tmpfs for all of them, and the package laid out below them
+# machines_new [deb]: one tmpfs for all of them, and what 'make install' puts
+# into place below them; or the package, which machine_install then installs
 machines_new() {
 	mkdir "$W/mem"
 	mount -t tmpfs -o mode=755 machines "$W/mem" || skip_all "no tmpfs here"
-	make -s -C "$TOP" O="$O" DESTDIR="$W/mem/package" install || exit 1
+	PACKAGE=
+	if [ "${1:-}" = deb ]; then
+		make -s -C "$TOP" O="$O" BUILT=1 deb >/dev/null || exit 1
+		PACKAGE=/usr/src/provd.deb
+		mkdir -p "$W/mem/package/usr/src"
+		cp "$O"/deb/provd_*.deb "$W/mem/package$PACKAGE"
+	else
+		make -s -C "$TOP" O="$O" DESTDIR="$W/mem/package" install || exit 1
+	fi
 }
 
 # machine_new NAME: its root, with nothing of this machine's services enabled
@@ -31,15 +40,33 @@ machine_new() {
 	for s in lldpd mosquitto nginx postgresql cron exim4 ssh runit; do
 		ln -sf /dev/null "$d/etc/systemd/system/$s.service"
 	done
+	# Its maintainer scripts may start what they install: it is a machine of
+	# its own, on a wire of its own.
+	[ -z "$PACKAGE" ] || rm -f "$d/usr/sbin/policy-rc.d"
+	machine_users "$d"
 	mkdir -p "$d"/etc/systemd/system/{multi-user,provd}.target.wants
-	ln -s /lib/systemd/system/provd.target "$d/etc/systemd/system/multi-user.target.wants/"
-	for s in $UNITS; do
-		[ ! -e "$d/lib/systemd/system/$s.service" ] ||
-		    ln -s "/lib/systemd/system/$s.service" "$d/etc/systemd/system/provd.target.wants/"
-	done
+	if [ -z "$PACKAGE" ]; then
+		systemd-sysusers --root="$d" "$d/usr/lib/sysusers.d/provd.conf" 2>/dev/null
+		ln -s /lib/systemd/system/provd.target "$d/etc/systemd/system/multi-user.target.wants/"
+		for s in $UNITS; do
+			ln -s "/lib/systemd/system/$s.service" "$d/etc/systemd/system/provd.target.wants/"
+		done
+	fi
 	# At its end a sanitized program would trace itself to look for leaks; no
 	# unit lets it, and it would fail.
 	[ "${SAN:-0}" = 0 ] || machine_dropin "$1" leaks 'Environment=ASAN_OPTIONS=detect_leaks=0'
+}
+
+# machine_users ROOT: nobody there has heard of ours
+machine_users() {
+	sed -i '/^_\(policyd\|keyd\|netd\|attestq\|attestr\|enrold\|busd\):/d; /^provd:/d' \
+	    "$1"/etc/{passwd,group,shadow,gshadow}
+	rm -rf "$1/etc"/{passwd,group,shadow,gshadow}- "$1/var/lib/provd"
+}
+
+# machine_install NAME: dpkg -i, in the machine that runs
+machine_install() {
+	in_machine "$1" env DEBIAN_FRONTEND=noninteractive LC_ALL=C dpkg -i "$PACKAGE"
 }
 
 # machine_dropin NAME DROPIN LINE [UNIT]: for every service of ours but of UNIT
