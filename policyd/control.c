@@ -25,6 +25,12 @@
  * trail        status        sequence num, checkpoint time|null, counter num, uncovered num,
  *                            condition why|null
  * counter      status        role str, reason why, count num
+ * self         status,       state str (Unknown, Attesting, Provisioned, Failed), provisioned
+ *              provision     bool, since time|null, node id|null, attesting bool (a job is
+ *                            running), attested time|null, next time|null (when the next
+ *                            attempt is due), attempts num (since the last good one), reason
+ *                            why|null (why it is not provisioned), warning why|null (such
+ *                            as: no reference values); in status only where it runs
  * warning      status        about str (what it is about: "keyd", "clock", a peer's name),
  *                            reason why
  *
@@ -142,6 +148,7 @@
 #include <uv.h>
 
 #include "control.h"
+#include "self.h"
 
 #define ROWS_QUEUED	64	/* of an answer, ahead of the reader */
 #define TICK_MS		1000
@@ -225,6 +232,7 @@ client_begin(struct chan *c, const struct ipc_call *call)
 	cl->call = *call;
 	cl->wait = 0;
 	cl->component = NULL;
+	cl->self = false;
 	cl->next = NULL;
 	cl->cursor = 0;
 	free(cl->listing);
@@ -294,6 +302,7 @@ client_refuse(struct client *cl, const struct why *why)
 	cl->busy = false;
 	cl->wait = 0;
 	cl->component = NULL;
+	cl->self = false;
 	return refuse_why(cl->chan, &cl->call, why);
 }
 
@@ -326,16 +335,31 @@ monitors_row(json_t *row)
 }
 
 void
-watchers_row(const struct peer *p, json_t *row)
+waiters_row(bool (*waits)(const struct client *, const void *),
+    const void *what, json_t *row)
 {
 	struct client	*cl, *next;
 
 	for (cl = TAILQ_FIRST(&clients); cl != NULL; cl = next) {
 		next = TAILQ_NEXT(cl, entry);
-		if (cl->monitor || (p != NULL && cl->wait == p->id))
+		if (cl->monitor || waits(cl, what))
 			monitor_row(cl, row);
 	}
 	json_decref(row);
+}
+
+static bool
+waits_for_peer(const struct client *cl, const void *what)
+{
+	const struct peer	*p = what;
+
+	return p != NULL && cl->wait == p->id;
+}
+
+void
+watchers_row(const struct peer *p, json_t *row)
+{
+	waiters_row(waits_for_peer, p, row);
 }
 
 /* ---- the socket --------------------------------------------------------- */
@@ -422,10 +446,12 @@ control_tick(uint64_t mono)
 			chan_close(cl->chan);
 			continue;
 		}
-		if ((cl->wait == 0 && cl->component == NULL) ||
+		if ((cl->wait == 0 && cl->component == NULL && !cl->self) ||
 		    mono < cl->wait_until)
 			continue;
 		why_set(&why, R_CTL_PENDING, NULL, NULL, NULL);
+		if (cl->self)
+			control_self_pending(&why);
 		if ((p = peer_byid(cl->wait)) != NULL) {
 			if (p->trouble.reason != R_OK)
 				why = p->trouble;

@@ -31,6 +31,7 @@ struct client {
 	uint64_t	 lost;		/* rows that a monitor missed */
 	uint32_t	 wait;		/* peer that a provision waits for */
 	const struct component *component;	/* that an enrol waits for */
+	bool		 self;		/* a provision waits for this node */
 	uint64_t	 wait_until;	/* mono ms */
 	uint64_t	 stalled;	/* mono ms: does not read since, or 0 */
 };
@@ -53,7 +54,10 @@ int		 client_refuse_r(struct client *, enum reason,
 struct client	*client_of(const struct ipc_call *);
 /* To every monitor; frees the row. */
 void		 monitors_row(json_t *);
-/* To whoever waits for this peer, and every monitor; frees the row. */
+/* To whoever waits for that, and every monitor; frees the row. */
+void		 waiters_row(bool (*waits)(const struct client *,
+		    const void *what), const void *what, json_t *);
+/* The same for a peer, or for nobody but monitors. */
 void		 watchers_row(const struct peer *, json_t *);
 void		 control_tick(uint64_t mono);
 
@@ -75,7 +79,8 @@ void		 row_why(json_t *, const char *key, const struct why *);
 void		 row_reason(json_t *, const char *key, enum reason);
 json_t		*row_peer(const struct peer *);
 json_t		*row_evidence(const struct peer *);
-json_t		*row_step(const struct peer *, const struct step *);
+json_t		*row_step(const char *peer, uint32_t job, const struct step *);
+const char	*row_step_name(uint32_t step);	/* of a peer's job; or "" */
 json_t		*row_measurement(const struct peer *,
 		    const struct measurement *);
 json_t		*row_link(const struct peer *);

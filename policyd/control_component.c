@@ -64,25 +64,17 @@ row_component_step(const struct component *c, const struct step *s)
 
 /* ---- what happens -------------------------------------------------------- */
 
-/* To whoever waits for it, and every monitor; frees the row. */
-static void
-watchers(const struct component *c, json_t *row)
+static bool
+waits(const struct client *cl, const void *what)
 {
-	struct client	*cl, *next;
-
-	for (cl = TAILQ_FIRST(&clients); cl != NULL; cl = next) {
-		next = TAILQ_NEXT(cl, entry);
-		if (cl->component == c)
-			client_row(cl, json_incref(row));
-	}
-	monitors_row(row);
+	return cl->component == what;
 }
 
 void
 control_component_step(const struct component *c, const struct step *s)
 {
 	if (!TAILQ_EMPTY(&clients))
-		watchers(c, row_component_step(c, s));
+		waiters_row(waits, c, row_component_step(c, s));
 }
 
 static bool

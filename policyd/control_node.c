@@ -6,6 +6,7 @@
 #include "ca.h"
 #include "component.h"
 #include "control.h"
+#include "self.h"
 
 /* As they are shown, those that the configuration asks for. */
 static const enum ipc_role	 roles[] = { IPC_POLICYD, IPC_KEYD, IPC_NETD,
@@ -265,6 +266,7 @@ ctl_status(struct chan *c, const struct ipc_call *call, const void *arg)
 	keyd_row(cl);
 	clock_row(cl);
 	peers_row(cl);
+	control_self_status(cl);
 	trail_row(cl);
 	hubd_counters(counter_row, cl);
 	warnings(cl);

@@ -7,6 +7,7 @@
 
 #include "control.h"
 #include "hex.h"
+#include "self.h"
 
 /* ---- what happens ------------------------------------------------------- */
 
@@ -14,7 +15,7 @@ void
 control_step(const struct peer *p, const struct step *s)
 {
 	if (!TAILQ_EMPTY(&clients))
-		watchers_row(p, row_step(p, s));
+		watchers_row(p, row_step(p->name, p->last_job, s));
 }
 
 void
@@ -175,7 +176,7 @@ ctl_peer_show(struct chan *c, const struct ipc_call *call, const void *arg)
 	if (p->told)
 		client_row(cl, row_link(p));
 	for (i = 0; i < p->nsteps; i++)
-		client_row(cl, row_step(p, &p->steps[i]));
+		client_row(cl, row_step(p->name, p->last_job, &p->steps[i]));
 	l = p->seen.n > 0 ? &p->seen : p->ev != NULL ? &p->ev->measures : NULL;
 	for (i = 0; l != NULL && i < l->n; i++)
 		client_row(cl, row_measurement(p, &l->m[i]));
@@ -367,6 +368,8 @@ ctl_provision(struct chan *c, const struct ipc_call *call, const void *arg)
 	if (*m->identity != '\0' && !identity_ok(m->identity))
 		return client_refuse_r(cl, R_CTL_VALUE, "identity",
 		    "40 hex digits", m->identity);
+	if (strcmp(m->name, SELF_NAME) == 0)
+		return control_self_provision(cl, m);
 	if ((p = peer_wanted(m->name, &why)) == NULL)
 		return client_refuse(cl, &why);
 	if (p->state == P_REVOKED)

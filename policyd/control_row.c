@@ -208,8 +208,8 @@ row_evidence(const struct peer *p)
 }
 
 /* The script of attestd/requester.c. */
-json_t *
-row_step(const struct peer *p, const struct step *s)
+const char *
+row_step_name(uint32_t step)
 {
 	static const char *const names[] = { "VERSION", "CAPABILITIES",
 	    "ALGORITHMS", "DIGESTS", "CERTIFICATE, slot 0",
@@ -217,14 +217,20 @@ row_step(const struct peer *p, const struct step *s)
 	    /* with a one-time code */
 	    "PSK_EXCHANGE", "PSK_FINISH", "MEASUREMENTS, in session",
 	    "END_SESSION" };
+
+	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "";
+}
+
+json_t *
+row_step(const char *peer, uint32_t job, const struct step *s)
+{
 	json_t	*o = row_new("step");
 
-	row_str(o, "peer", p->name);
+	row_str(o, "peer", peer);
 	row_null(o, "component");
-	row_num(o, "job", p->last_job);
+	row_num(o, "job", job);
 	row_num(o, "step", s->step);
-	row_str(o, "name", s->step < sizeof(names) / sizeof(names[0]) ?
-	    names[s->step] : "");
+	row_str(o, "name", row_step_name(s->step));
 	row_str(o, "detail", s->detail);
 	row_time(o, "time", s->time);
 	return o;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "self.h"
 
 #define AUDIT_PAGE	32	/* records a step of 'audit show' */
 
@@ -268,6 +269,8 @@ ctl_explain_peer(struct chan *c, const struct ipc_call *call, const void *arg)
 
 	if ((cl = client_begin(c, call)) == NULL)
 		return 0;
+	if (strcmp(m->name, SELF_NAME) == 0)
+		return control_self_explain(cl);
 	if ((p = peer_byname(m->name)) == NULL)
 		return client_refuse_r(cl, R_POL_NO_PEER, "name", NULL,
 		    m->name);

@@ -647,6 +647,13 @@ identity_start(void)
 
 /* ---- the operator ---- */
 
+static void
+installed(enum reason r, void *arg)
+{
+	if (r == R_OK)
+		peers_identity();
+}
+
 enum reason
 identity_install(const void *pem, size_t len, struct why *why)
 {
@@ -683,6 +690,7 @@ identity_install(const void *pem, size_t len, struct why *why)
 	if (id.complete) {
 		tell_slots(IPC_ATTESTQ);
 		tell_slots(IPC_ATTESTR);
+		store_after_commit(installed, NULL);
 	}
 	return R_OK;
 }

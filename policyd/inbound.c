@@ -5,7 +5,7 @@
  */
 #include <string.h>
 
-#include "peer.h"
+#include "self.h"
 
 #define REMEMBERED	16
 #define REMEMBER_MS	60000
@@ -131,6 +131,8 @@ attestr_attested(struct chan *c, const struct ipc_call *call, const void *arg)
 	const struct msg_attested	*a = arg;
 	struct match			 m = { a->address, false };
 
+	if (self_heard(a->address))
+		return 0;
 	peers_at(a->address, match_peer, &m);
 	over_mctp(&m);
 	neighbours_each(match_neighbour, &m);

@@ -433,6 +433,7 @@ peers_start(struct uv_loop_s *loop)
 	TAILQ_FOREACH(p, &peers, entry)
 		peer_resume(p);
 	components_start();
+	self_start();
 }
 
 void
@@ -442,8 +443,12 @@ peers_up(enum ipc_role role)
 		neighbours_up();
 		net_up();
 	}
+	/* What answers us, and what signs, may be another one now. */
+	if (role == IPC_ATTESTR || role == IPC_KEYD)
+		self_changed();
 	jobs_pump();
 	component_job_pump();
+	self_pump();
 }
 
 void
@@ -471,6 +476,7 @@ peers_tick(uint64_t mono)
 		peer_tick(p, mono);
 	jobs_pump();
 	components_tick(mono);
+	self_tick(mono);
 	net_pump();
 	if (mono - run_saved >= RUN_SAVE_MS && store_state() == R_OK)
 		peers_run_save();
@@ -489,6 +495,7 @@ peers_time_step(void)
 void
 peers_identity(void)
 {
+	self_changed();
 	jobs_pump();
 	component_job_pump();
 }
@@ -499,6 +506,7 @@ peers_end(void)
 	struct peer	*p;
 
 	components_end();
+	self_end();
 	while ((p = TAILQ_FIRST(&peers)) != NULL) {
 		job_cancel(p);
 		peer_free(p);

@@ -22,6 +22,7 @@
 #define MEASURE_BOOT_TYPE 3	/* firmware configuration: never compared */
 #define MEASURE_ANY_TYPE 255	/* a reference value without a type */
 #define NEIGHBOURS_MAX	512
+#define SELF_NAME	"self"	/* this node where a peer is named: self.c */
 
 /* ---- peer_fsm.c: the table ---------------------------------------------- */
 
@@ -358,6 +359,8 @@ void		 peer_schedule(struct peer *, uint64_t delay_ms,
 		    const char *cause);
 /* Doubling from min to max, of which half is left to chance. */
 uint64_t	 peer_backoff(unsigned attempts, uint64_t min, uint64_t max);
+/* From one good attestation to the next: reattest, less up to a fifth. */
+uint64_t	 peer_period(void);
 void		 peer_tick(struct peer *, uint64_t mono);
 
 /* ---- code.c: one-time codes --------------------------------------------- */

@@ -41,14 +41,21 @@ peer_expired(const struct peer *p)
 	return peers_run() - p->attested_run > conf->evidence_lifetime;
 }
 
+uint64_t
+peer_period(void)
+{
+	uint64_t	all = conf->reattest;
+
+	/* backoff gives half to all of it; keep to the last fifth. */
+	return all - (all - peer_backoff(0, all, all)) * 2 / 5;
+}
+
 static void
 schedule_reattest(struct peer *p)
 {
 	uint64_t	age = peers_run() - p->attested_run;
-	uint64_t	all = conf->reattest, period;
+	uint64_t	period = peer_period();
 
-	/* backoff gives half to all of it; keep to the last fifth. */
-	period = all - (all - peer_backoff(0, all, all)) * 2 / 5;
 	peer_schedule(p, age < period ? period - age : 0,
 	    "the evidence has its age");
 }
