@@ -238,6 +238,12 @@ bus_start(uv_loop_t *loop)
 	running = true;
 }
 
+uv_loop_t *
+bus_loop(void)
+{
+	return timer.loop;
+}
+
 /* ---- names ------------------------------------------------------------------- */
 
 bool

@@ -74,6 +74,7 @@ main(int argc, char **argv)
 	if (conf->dbus == NULL) {
 		/* A face that the node does not have is no failed service. */
 		start_ready();
+		start_status("no dbus in provd.conf: nothing to do");
 		log_info("no dbus in %s: nothing to do", opts.conf_path);
 		conf_free(conf);
 		return 0;
@@ -102,6 +103,8 @@ main(int argc, char **argv)
 	bus_init(fd);
 	confine_filter(&busd_confine);
 	neighbours = conf->dbus_neighbours;
+	if (conf->interface != NULL)
+		lldp_interface(conf->interface);
 	serve(hub, &hc);
 	conf_free(conf);
 	return bus_lost() ? 1 : 0;

@@ -61,6 +61,7 @@ int	bus_connect(const char *path);
 void	bus_init(int fd);
 /* Drive it from the loop. */
 void	bus_start(uv_loop_t *);
+uv_loop_t *bus_loop(void);	/* that loop */
 /* policyd has told all: ask for our names. Objects are shown from now on. */
 void	bus_publish(void);
 bool	bus_named(void);	/* both names are settled */
@@ -178,7 +179,11 @@ void	attestation_outcome(const struct msg_bus_outcome *);
 
 /* ---- lldp.c: neighbours from a service on the bus -------------------------------------- */
 
-/* Only with 'neighbours from dbus'. The bus is ready and policyd linked. */
+/* Frames of which interface count, before the start; else those of any. */
+void	lldp_interface(const char *);
+/*
+ * Only with 'neighbours from dbus', once: the bus is ready and policyd linked.
+ */
 void	lldp_start(uv_loop_t *, sd_bus *);
 void	lldp_stop(void);
 

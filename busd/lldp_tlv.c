@@ -304,6 +304,8 @@ after_interface(const char *path, const char *interface)
 {
 	uint8_t	c;
 
+	if (*interface == '\0')
+		return path + strcspn(path, "/");
 	for (; *interface != '\0'; interface++) {
 		if (path[0] == '_' && path[1] != '\0' &&
 		    octet(path + 1, &c) && c == (uint8_t)*interface)

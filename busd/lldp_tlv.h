@@ -46,8 +46,8 @@ enum reason tlv_number(struct tlvs *, const char *property, uint64_t value);
 enum reason tlv_neighbour(const struct tlvs *, struct msg_neighbour *,
 	    bool *there);
 /*
- * Is path the object of a frame that came in on the interface? OpenBMC's
- * service writes eth0.5 as eth0_5, sd_bus_path_encode(3) as eth0_2e5.
+ * Is path the object of a frame that came in on the interface (if it is
+ * empty, on any)? OpenBMC's service writes eth0.5 as eth0_5, sd_bus_path_encode(3) as eth0_2e5.
  */
 bool	tlv_path(const char *path, const char *interface);
 
