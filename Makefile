@@ -267,6 +267,11 @@ deb: $(if $(BUILT),programs)
 	@ls $(O)/deb/*.deb
 sources:
 	@echo $(SOURCES)
+# Compiled twice with Debian's flags, lintian, blhc.
+check-deb:
+	regress/deps.sh check-deb
+	@$(MAKE) -s --no-print-directory tools
+	@O=$(O) $(O)/tools/reaper regress/deb.sh
 
 # What is in the programs, as CycloneDX.
 sbom: programs
@@ -306,5 +311,5 @@ soak:
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb sources sbom generated clean
+.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb check-deb sources sbom generated clean
 .SECONDARY:

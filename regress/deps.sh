@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|demo|check|bench|coverage|analyze|armhf|deb: install the Debian packages that are missing.
+# deps.sh build|demo|check|bench|coverage|analyze|armhf|deb|check-deb: install the Debian packages that are missing.
 # Says what and why; asks nothing; does nothing when all are there.
 set -eu
 
@@ -24,7 +24,8 @@ bench) want=$BENCH ;;
 analyze) want=$ANALYZE ;;
 armhf) want=$ARMHF ;;
 deb) want=$DEB ;;
-*) echo "usage: deps.sh build|demo|check|bench|coverage|analyze|armhf|deb" >&2; exit 2 ;;
+check-deb) want="$DEB lintian blhc faketime" ;;
+*) echo "usage: deps.sh build|demo|check|bench|coverage|analyze|armhf|deb|check-deb" >&2; exit 2 ;;
 esac
 
 missing=
