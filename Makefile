@@ -61,7 +61,7 @@ SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys
 	     spdm_sched.c spdm_record.c spdm_dhe.c spdm_opaque.c \
 	     measure.c requester.c requester_auth.c requester_csr.c responder_csr.c requester_session.c requester_psk.c responder_psk.c requester_encap.c responder.c responder_auth.c responder_session.c responder_encap.c conn.c spdm_mctp.c slotset.c roots.c job.c session.c random.c dispatch.c filter.c
 SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c blob.c tls.c warm.c client.c settings.c conn.c ask.c router.c enrol.c door_json.c door_est.c door_ocsp.c door_status.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
-SRC_busd    = busd.c bus.c call.c face.c debug.c error.c view.c peer.c progress.c attestation.c lldp.c lldp_tlv.c dispatch.c filter.c
+SRC_busd    = busd.c bus.c call.c face.c debug.c error.c view.c changed.c peer.c progress.c attestation.c lldp.c lldp_tlv.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c ack.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
 	      peer_fsm.c peer.c peer_index.c peer_act.c job.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
 	      reference.c neighbour.c inbound.c self.c bus.c component.c component_job.c component_store.c control_component.c control_self.c control.c control_row.c control_peer.c control_node.c \

@@ -150,6 +150,24 @@ void	debug_add(sd_bus *);
 /* policyd accepted the level that somebody on the bus set with this word. */
 void	debug_accepted(const char *word);
 
+/* ---- changed.c: what PropertiesChanged says ------------------------------------------ */
+
+/* A property, and a member of a struct that it is made from. */
+struct member {
+	const char	*name;
+	enum { MEMBER_TEXT, MEMBER_FLAG, MEMBER_U32, MEMBER_U64 } kind;
+	size_t		 offset;
+};
+
+#define MEMBERS_MAX	32
+
+/*
+ * One signal with exactly the properties that differ, none if none does. One
+ * that is made from several members has them side by side in the list.
+ */
+void	changed_emit(const char *path, const char *iface, const struct member *,
+	    size_t n, const void *before, const void *now);
+
 /* ---- peer.c: one object a peer ---------------------------------------------------- */
 
 void	peer_objects_add(sd_bus *);
