@@ -117,11 +117,14 @@ void	call_stop(void);
 /* "xyz.openbmc_project.Common.Error.NotAllowed" and the like. */
 const char *error_name(enum reason);
 /*
- * Answer a call with a reason, counted and the first one of its kind logged:
- * "BUS-004 text; field: expected X, seen Y; remedy". Any of the three may be
- * NULL or empty. Returns 1, which a method handler returns.
+ * Answer a call with a reason of ours, counted and the first one of its kind
+ * logged: "BUS-004 text field expected X seen Y remedy". Any of the three may
+ * be NULL or empty. Returns 1, which a method handler returns.
  */
 int	error_reply(sd_bus_message *, enum reason, const char *field,
+	    const char *expected, const char *seen);
+/* The same for a reason of policyd, which counts and logs its own. */
+int	error_relay(sd_bus_message *, enum reason, const char *field,
 	    const char *expected, const char *seen);
 
 /* ---- face.c: the Provisioning interface ---------------------------------------- */

@@ -56,10 +56,9 @@ call_free(struct call *c)
 }
 
 static void
-call_refuse(struct call *c, enum reason reason, const char *field,
-    const char *expected, const char *seen)
+call_refuse(struct call *c, enum reason reason)
 {
-	(void)error_reply(c->m, reason, field, expected, seen);
+	(void)error_reply(c->m, reason, NULL, NULL, NULL);
 	call_free(c);
 }
 
@@ -143,11 +142,12 @@ replied(const struct ipc_reply *r, void *arg)
 	if (r->type != MSG_REFUSED && r->reason == R_OK) {
 		accepted(c);
 		call_free(c);
-	} else if (why != NULL)
-		call_refuse(c, r->reason, why->field, why->expected,
+	} else if (why != NULL) {
+		(void)error_relay(c->m, r->reason, why->field, why->expected,
 		    why->seen);
-	else
-		call_refuse(c, r->reason, NULL, NULL, NULL);
+		call_free(c);
+	} else
+		call_refuse(c, r->reason);
 }
 
 static int
@@ -183,14 +183,14 @@ ask(struct call *c)
 	struct chan	*policyd = hub_link(IPC_POLICYD);
 
 	if (policyd == NULL)
-		call_refuse(c, R_BUS_POLICYD, NULL, NULL, NULL);
+		call_refuse(c, R_BUS_POLICYD);
 	else if (of_user(c->uid) >= OF_USER || nasked >= ALL_POLICYD ||
 	    chan_window(policyd) == 0)
-		call_refuse(c, R_BUS_BUSY, NULL, NULL, NULL);
+		call_refuse(c, R_BUS_BUSY);
 	else if (too_often(c->uid))
-		call_refuse(c, R_BUS_OFTEN, NULL, NULL, NULL);
+		call_refuse(c, R_BUS_OFTEN);
 	else if (send_call(c, policyd) == -1)
-		call_refuse(c, R_BUS_POLICYD, NULL, NULL, NULL);
+		call_refuse(c, R_BUS_POLICYD);
 	else {
 		c->asked = true;
 		nasked++;
@@ -210,7 +210,7 @@ identified(sd_bus_message *answer, void *arg, sd_bus_error *error)
 	c->slot = sd_bus_slot_unref(c->slot);
 	if (sd_bus_message_is_method_error(answer, NULL) ||
 	    sd_bus_message_read(answer, "u", &uid) <= 0)
-		call_refuse(c, R_BUS_CREDENTIALS, NULL, NULL, NULL);
+		call_refuse(c, R_BUS_CREDENTIALS);
 	else {
 		c->uid = uid;
 		ask(c);
@@ -260,7 +260,7 @@ call_forward(sd_bus_message *m, enum ipc_type type, const char *name,
 	    "org.freedesktop.DBus", "GetConnectionUnixUser", identified, c,
 	    "s", sender);
 	if (r < 0)
-		call_refuse(c, R_BUS_CREDENTIALS, NULL, NULL, NULL);
+		call_refuse(c, R_BUS_CREDENTIALS);
 	return 1;
 }
 

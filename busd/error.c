@@ -47,22 +47,29 @@ part(const char *before, const char *text, const char **value)
 }
 
 int
-error_reply(sd_bus_message *m, enum reason reason, const char *field,
+error_relay(sd_bus_message *m, enum reason reason, const char *field,
     const char *expected, const char *seen)
 {
-	const char	*f, *e, *s, *pf, *pe, *ps, *who;
+	const char	*f, *e, *s, *pf, *pe, *ps;
 	int		 r;
 
 	pf = part(" ", field, &f);
 	pe = part(" expected ", expected, &e);
 	ps = part(" seen ", seen, &s);
-	if (hub_count(reason) == 1) {
-		who = sd_bus_message_get_sender(m);
-		log_warnx("%s %s (a call by %s)", reason_code(reason),
-		    reason_text(reason), who == NULL ? "nobody" : who);
-	}
 	r = sd_bus_reply_method_errorf(m, error_name(reason),
 	    "%s %s%s%s%s%s%s%s %s", reason_code(reason), reason_text(reason),
 	    pf, f, pe, e, ps, s, reason_remedy(reason));
 	return r < 0 ? r : 1;
+}
+
+int
+error_reply(sd_bus_message *m, enum reason reason, const char *field,
+    const char *expected, const char *seen)
+{
+	const char	*who = sd_bus_message_get_sender(m);
+
+	if (hub_count(reason) == 1)
+		log_warnx("%s %s (a call by %s)", reason_code(reason),
+		    reason_text(reason), who == NULL ? "nobody" : who);
+	return error_relay(m, reason, field, expected, seen);
 }
