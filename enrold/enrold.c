@@ -81,6 +81,7 @@ main(int argc, char **argv)
 	if (conf->listeners == NULL) {
 		/* A service that the node does not have is no failed one. */
 		start_ready();
+		start_status("no listener in provd.conf: nothing to do");
 		log_info("no listener of the certificate service in %s: "
 		    "nothing to do", opts.conf_path);
 		conf_free(conf);

@@ -20,6 +20,7 @@
 
 #include "chan.h"
 #include "clock.h"
+#include "confine.h"
 #include "log.h"
 
 #define HELLO_TIMEOUT	10000	/* ms */
@@ -109,9 +110,11 @@ hub_connect(const struct hub_conf *conf)
 	while ((fd = hub_dial(conf->path, 0)) == -1) {
 		if (!hub_absent(errno))
 			return -1;
-		if (!said)
+		if (!said) {
 			log_warn("hub: waiting for policyd at %s%s", conf->path,
 			    conf->developer ? "" : " in this daemon's root");
+			start_status("waiting for policyd");
+		}
 		said = true;
 		poll(NULL, 0, (int)hub_backoff(&next));
 	}
@@ -256,6 +259,7 @@ hub_gone(void)
 		return;
 	}
 	log_info("hub: policyd has gone, waiting for it");
+	start_status("policyd has gone, waiting for it");
 	hub.again = true;
 	hub_reconnect_later();
 }
@@ -438,6 +442,8 @@ hub_welcome(const struct ipc_reply *r, void *arg)
 	    memcmp(m->catalogue.data, ipc_catalogue(), 32) != 0)
 		fatalx("hub: %s: %s %s", reason_code(R_IPC_BUILD),
 		    reason_text(R_IPC_BUILD), reason_remedy(R_IPC_BUILD));
+	if (hub.again)
+		start_status("serving");
 	hub.tries = 0;
 	hub.delay = 0;
 	/* Another policyd numbers its links anew. */

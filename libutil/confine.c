@@ -527,4 +527,5 @@ confine_user(const struct confine *c, const struct conf *conf,
 	if (developer)
 		log_warnx("developer mode: no chroot, no user of its own");
 	start_detach();
+	start_status("confined");
 }

@@ -76,9 +76,16 @@ void	start_options(int argc, char **argv, const char *modes,
  * 0 after -n with the words "configuration OK".
  */
 struct conf *start_conf(const struct start_opts *);
-/* sd_notify(3) READY=1 without the library; nothing if NOTIFY_SOCKET is unset.
- * The socket is opened by start_options(), before confinement. */
+/*
+ * sd_notify(3) without the library; nothing of it where NOTIFY_SOCKET is unset.
+ * The socket is opened by start_options(), before confinement.
+ *
+ * READY=1, once: the daemon is confined and has its links. From then on, where
+ * the unit has WatchdogSec=, the loop says every half of it that it turns.
+ */
 void	start_ready(void);
+void	start_status(const char *);	/* STATUS=, for people */
+void	start_stopping(void);		/* loop.c calls it at the first signal */
 void	start_detach(void);		/* confine_user() calls it */
 
 /* ---- loop.c ------------------------------------------------------------ */
@@ -87,6 +94,9 @@ struct uv_loop_s;
 /* Makes the loop; end() runs on SIGTERM and on SIGINT, until loop_end(). */
 void	loop_start(struct uv_loop_s *, void (*end)(void));
 void	loop_end(void);
+/* If there is a loop, its turns are told to alive(), every ms; again soon if
+ * it could not do with it. */
+void	loop_watchdog(uint64_t ms, bool (*alive)(void));
 
 /* ---- confine.c --------------------------------------------------------- */
 

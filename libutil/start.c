@@ -26,6 +26,8 @@
 static const char	*start_name;
 static char		 start_role[32];
 static int		 notify_fd = -1;
+static bool		 notify_ready;	/* READY=1 was said */
+static uint64_t		 watchdog_ms;	/* half of WatchdogSec=; 0: none */
 static int		 parent_fd = -1;
 
 static void
@@ -86,7 +88,11 @@ slate_signals(void)
 		fatal("signals");
 }
 
-/* Where sd_notify(3) speaks to. No other variable but JOURNAL_STREAM is read. */
+/*
+ * The environment is read here, and nowhere else: NOTIFY_SOCKET, WATCHDOG_USEC
+ * and WATCHDOG_PID as in sd_notify(3) and sd_watchdog_enabled(3), JOURNAL_STREAM
+ * as in systemd.exec(5).
+ */
 static void
 notify_open(void)
 {
@@ -109,6 +115,26 @@ notify_open(void)
 		fatal("NOTIFY_SOCKET");
 }
 
+/* A watchdog that is meant for another process is none of ours. */
+static void
+watchdog_read(void)
+{
+	const char	*usec = secure_getenv("WATCHDOG_USEC");
+	const char	*pid = secure_getenv("WATCHDOG_PID");
+	char		 own[32], *end;
+	uint64_t	 n;
+
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	if (notify_fd == -1 || usec == NULL ||
+	    (pid != NULL && strcmp(pid, own) != 0))
+		return;
+	errno = 0;
+	n = strtoull(usec, &end, 10);
+	if (*usec < '0' || *usec > '9' || *end != '\0' || errno != 0 || n == 0)
+		fatalx("WATCHDOG_USEC is no number of microseconds");
+	watchdog_ms = n < 2000 ? 1 : n / 2000;
+}
+
 /* systemd names the stream that leads to its journal by device and inode. */
 static void
 journal_open(void)
@@ -123,7 +149,7 @@ journal_open(void)
 	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev,
 	    (uintmax_t)st.st_ino);
 	if (strcmp(own, stream) == 0)
-		log_journal();
+		log_journal(LOG_JOURNAL);
 }
 
 /* Until the child is confined its errors appear where it was started. */
@@ -259,6 +285,7 @@ start_options(int argc, char **argv, const char *modes, struct start_opts *o)
 	if (o->check)
 		return;
 	notify_open();
+	watchdog_read();
 	journal_open();
 	if (clearenv() != 0)
 		fatalx("environment");
@@ -282,13 +309,49 @@ start_conf(const struct start_opts *o)
 	exit(0);
 }
 
+/* False: the service manager has not been told. */
+static bool
+notify(const char *text, int flags)
+{
+	ssize_t	n;
+
+	do {
+		n = send(notify_fd, text, strlen(text), MSG_NOSIGNAL | flags);
+	} while (n == -1 && errno == EINTR);
+	return n != -1;
+}
+
+static bool
+watchdog_tell(void)
+{
+	return notify("WATCHDOG=1", MSG_DONTWAIT);
+}
+
 void
 start_ready(void)
 {
-	if (notify_fd == -1)
+	if (notify_fd == -1 || notify_ready)
 		return;
-	if (write(notify_fd, "READY=1", 7) == -1)
+	notify_ready = true;
+	if (!notify("READY=1\nSTATUS=serving", 0))
 		log_warn("telling the service manager that we are ready");
-	close(notify_fd);
-	notify_fd = -1;
+	if (watchdog_ms != 0)
+		loop_watchdog(watchdog_ms, watchdog_tell);
+}
+
+void
+start_status(const char *what)
+{
+	char	text[128];
+
+	snprintf(text, sizeof(text), "STATUS=%s", what);
+	if (notify_fd != -1)
+		(void)notify(text, MSG_DONTWAIT);
+}
+
+void
+start_stopping(void)
+{
+	if (notify_fd != -1)
+		(void)notify("STOPPING=1\nSTATUS=ending", MSG_DONTWAIT);
 }

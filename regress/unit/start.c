@@ -14,10 +14,13 @@
 
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include <uv.h>
 
 #include "child.h"
 #include "confine.h"
@@ -206,8 +209,8 @@ test_notify(void **state)
 	assert_int_equal(bind(s, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	setenv("NOTIFY_SOCKET", sun.sun_path, 1);
 	expect(&(struct run){ { keyd, d }, NULL, ready }, 0, "");
-	assert_int_equal(recv(s, buf, sizeof(buf), MSG_DONTWAIT), 7);
-	assert_memory_equal(buf, "READY=1", 7);
+	assert_int_equal(recv(s, buf, sizeof(buf), MSG_DONTWAIT), 22);
+	assert_memory_equal(buf, "READY=1\nSTATUS=serving", 22);
 	assert_int_equal(recv(s, buf, sizeof(buf), MSG_DONTWAIT), -1);
 	/* nobody there: not a start that nobody hears of */
 	unlink(sun.sun_path);
@@ -215,6 +218,176 @@ test_notify(void **state)
 	setenv("NOTIFY_SOCKET", "relative", 1);
 	expect(&(struct run){ { keyd, d }, NULL, ready }, 1, "NOTIFY_SOCKET");
 	unsetenv("NOTIFY_SOCKET");
+	close(s);
+	rmdir(dir);
+}
+
+/* ---- the watchdog ------------------------------------------------------ */
+
+static const char	*watchdog_usec, *watchdog_pid;	/* NULL: that of us */
+static uv_loop_t	 turning;
+
+static void
+turn_end(void)
+{
+	loop_end();
+}
+
+/* With its loop, until a signal ends it. */
+static void
+turns(const struct start_opts *o)
+{
+	start_status("waiting");
+	loop_start(&turning, turn_end);
+	start_ready();
+	uv_run(&turning, UV_RUN_DEFAULT);
+	if (uv_loop_close(&turning) != 0)
+		_exit(7);
+}
+
+static void
+watched_main(void)
+{
+	char	own[32];
+
+	snprintf(own, sizeof(own), "%d", (int)getpid());
+	setenv("WATCHDOG_USEC", watchdog_usec, 1);
+	setenv("WATCHDOG_PID", watchdog_pid == NULL ? own : watchdog_pid, 1);
+	child_main();
+}
+
+static void
+heard(int s, const char *want)
+{
+	char	buf[64];
+	ssize_t	n = recv(s, buf, sizeof(buf) - 1, 0);
+
+	assert_true(n > 0);
+	buf[n] = '\0';
+	assert_string_equal(buf, want);
+}
+
+/* A daemon with a loop, and a WatchdogSec= of its own; its pid. */
+static pid_t
+watched(const struct run *r)
+{
+	pid_t	pid;
+
+	running = r;
+	fflush(stdout);
+	if ((pid = fork()) == 0) {
+		watched_main();
+		fflush(stdout);
+		_exit(0);
+	}
+	assert_true(pid > 0);
+	return pid;
+}
+
+static void
+ended_well(pid_t pid)
+{
+	int	status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static int
+notify_socket(char *dir)
+{
+	struct sockaddr_un	sun = { .sun_family = AF_UNIX };
+	int			s;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/notify", dir);
+	s = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(s, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	setenv("NOTIFY_SOCKET", sun.sun_path, 1);
+	return s;
+}
+
+/* From READY on the loop says that it turns, until a signal ends it. */
+static void
+test_watchdog(void **state)
+{
+	char		keyd[] = "keyd", d[] = "-d",
+			dir[] = "/tmp/start.XXXXXX";
+	struct run	r = { { keyd, d }, NULL, turns };
+	pid_t		pid;
+	int		i, s;
+
+	(void)state;
+	s = notify_socket(dir);
+	watchdog_usec = "20000";
+	pid = watched(&r);
+	heard(s, "STATUS=waiting");
+	heard(s, "READY=1\nSTATUS=serving");
+	for (i = 0; i < 3; i++)
+		heard(s, "WATCHDOG=1");
+	/* A stopped one says nothing: what came before is read, and no more. */
+	kill(pid, SIGSTOP);
+	assert_int_equal(waitpid(pid, NULL, WUNTRACED), pid);
+	while (recv(s, &(char){ 0 }, 1, MSG_DONTWAIT) != -1)
+		continue;
+	assert_int_equal(poll(&(struct pollfd){ s, POLLIN, 0 }, 1, 100), 0);
+	kill(pid, SIGCONT);
+	heard(s, "WATCHDOG=1");
+	kill(pid, SIGTERM);
+	for (;;) {
+		char	buf[64];
+		ssize_t	n = recv(s, buf, sizeof(buf), 0);
+
+		assert_true(n > 0);
+		if (n == 10 && memcmp(buf, "WATCHDOG=1", 10) == 0)
+			continue;
+		assert_int_equal(n, 24);
+		assert_memory_equal(buf, "STOPPING=1\nSTATUS=ending", 24);
+		break;
+	}
+	ended_well(pid);
+
+	/* That of another process is none of ours, nor is none. */
+	watchdog_pid = "1";
+	pid = watched(&r);
+	heard(s, "STATUS=waiting");
+	heard(s, "READY=1\nSTATUS=serving");
+	kill(pid, SIGTERM);
+	heard(s, "STOPPING=1\nSTATUS=ending");
+	ended_well(pid);
+	watchdog_pid = NULL;
+	unlink(getenv("NOTIFY_SOCKET"));
+	unsetenv("NOTIFY_SOCKET");
+	close(s);
+	rmdir(dir);
+}
+
+static void
+test_watchdog_bad(void **state)
+{
+	static const char *const bad[] = { "", "0", "-1", "1s", " 1", "x",
+	    "99999999999999999999999" };
+	char		keyd[] = "keyd", d[] = "-d",
+			dir[] = "/tmp/start.XXXXXX";
+	size_t		i;
+	int		s;
+
+	(void)state;
+	s = notify_socket(dir);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		setenv("WATCHDOG_USEC", bad[i], 1);
+		expect(&(struct run){ { keyd, d }, NULL, ready }, 1,
+		    "WATCHDOG_USEC");
+	}
+	/* without a loop, and without a service manager */
+	setenv("WATCHDOG_USEC", "20000", 1);
+	expect(&(struct run){ { keyd, d }, NULL, ready }, 0, "");
+	heard(s, "READY=1\nSTATUS=serving");
+	unlink(getenv("NOTIFY_SOCKET"));
+	unsetenv("NOTIFY_SOCKET");
+	expect(&(struct run){ { keyd, d }, NULL, ready }, 0, "");
+	unsetenv("WATCHDOG_USEC");
 	close(s);
 	rmdir(dir);
 }
@@ -246,7 +419,9 @@ test_journal(void **state)
 	close(fds[0]);
 	close(fds[1]);
 	own_stream = true;
+	/* where there is a journal, they are there */
 	expect(&(struct run){ { keyd, d }, NULL, say_two }, 0,
+	    access(LOG_JOURNAL, W_OK) == 0 ? "" :
 	    "<4>keyd: bad\n<6>keyd: good\n");
 	own_stream = false;
 	unsetenv("JOURNAL_STREAM");
@@ -297,6 +472,8 @@ main(void)
 		cmocka_unit_test(test_check),
 		cmocka_unit_test(test_slate),
 		cmocka_unit_test(test_notify),
+		cmocka_unit_test(test_watchdog),
+		cmocka_unit_test(test_watchdog_bad),
 		cmocka_unit_test(test_journal),
 		cmocka_unit_test(test_background),
 	};
