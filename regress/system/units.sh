@@ -16,7 +16,7 @@ exposure() {
 	systemd-analyze security --offline=true --threshold="$2" "$1" >/dev/null
 }
 
-for u in policyd keyd attestd-q attestd-r enrold; do
+for u in policyd keyd attestd-q attestd-r enrold busd; do
 	ok "provd-$u.service: exposure at most 1.5" exposure "$UNITS/provd-$u.service" 15
 done
 ok "provd-enrol.service: exposure at most 2.5" exposure "$UNITS/provd-enrol.service" 25
@@ -44,10 +44,19 @@ for u in $DAEMONS; do
 	prog=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$u")
 	user=$(sed -n 's/^User=//p' "$u")
 	ok "$n: $prog was installed" test -x "$W$prog"
-	# enrold ends in good order where it has no listener, and stays down
-	like "$n: comes back whatever ends it" "$text" \
-	    "^Restart=$([ "$n" = provd-enrold.service ] && echo on-failure || echo always)"
+	# enrold and busd end in good order where they have nothing to do, and stay down
+	case $n in
+	provd-enrold.service|provd-busd.service)
+		back=on-failure ;;
+	*)
+		back=always ;;
+	esac
+	like "$n: comes back whatever ends it" "$text" "^Restart=$back"
 	like "$n: says when it is ready" "$text" '^Type=notify'
+	like "$n: and that it turns" "$text" '^WatchdogSec=30s'
+	like "$n: itself, and nobody else" "$text" '^NotifyAccess=main'
+	like "$n: provd.target wants it" "$(cat "$UNITS/provd.target")" "^Wants=(.* )?$n( |$)"
+	like "$n: nothing to start without a configuration" "$text" '^ConditionPathExists=/etc/provd.conf$'
 	like "$n: argues what is left" "$text" '^#   PrivateUsers'
 	like "$n: $user is in sysusers.d" "$(cat "$W/usr/lib/sysusers.d/provd.conf")" "^u	$user"
 done
@@ -75,7 +84,7 @@ for f in "$W"/etc/rc.d/provd_*; do
 	is "$n: an unknown word is refused" "$?" 2
 	like "$n: with its usage" "$out" '^usage: .*start'
 done
-for f in "$W"/usr/share/provd/runit/*/{run,log/run} "$W/usr/share/provd/runit/provd-enrold/finish"; do
+for f in "$W"/usr/share/provd/runit/*/{run,log/run} "$W"/usr/share/provd/runit/*/finish; do
 	n=${f#"$W"/usr/share/provd/}
 	ok "$n is executable" test -x "$f"
 	ok "$n parses" sh -n "$f"
@@ -95,24 +104,32 @@ like "completion: commands" "$(complete_at)" ' provision .* monitor '
 like "completion: of a group" "$(complete_at peer)" ' list show add remove '
 like "completion: options" "$(complete_at -s /x provision b)" ' --identity --code --no-wait '
 like "completion: levels" "$(complete_at log level)" ' warn info debug trace '
+like "completion: daemons" "$(complete_at log level warn)" ' policyd .* busd '
 unlike "completion: nothing after a value" "$(complete_at peer add b --identity)" 'serial'
-# The finish script of runit: down for good only without a listener.
+# The finish scripts of runit: down for good only where there is nothing to do.
 finish() {	# finish STATUS LINE...: with these lines in provd.conf
 	local status=$1
 	shift
 	printf '%s\n' "$@" >"$W/conf"
-	sed "s,/etc/provd.conf,$W/conf," "$TOP/etc/runit/provd-enrold/finish" >"$W/finish"
+	sed "s,/etc/provd.conf,$W/conf," "$TOP/etc/runit/provd-$of/finish" >"$W/finish"
 	PATH=$W/fake:$PATH sh "$W/finish" "$status"
 }
 mkdir "$W/fake"
 printf '#!/bin/sh\necho "sv $*"\n' >"$W/fake/sv"
 chmod +x "$W/fake/sv"
+of=enrold
 is "runit: enrold stays down without a listener" "$(finish 0 'node a' '# listen enrol port 1')" 'sv down .'
 is "runit: not with one" "$(finish 0 'node a' '	listen enrol port 8443')" ''
 is "runit: nor with that of status" "$(finish 0 'listen status port 8080')" ''
 is "runit: nor after a failure" "$(finish 1 'node a')" ''
-for p in sbin/policyd sbin/enrold bin/provctl lib/systemd/system/provd.target \
+of=busd
+is "runit: busd stays down without dbus" "$(finish 0 'node a' '# dbus' 'neighbours from dbus' 'node dbusbmc')" 'sv down .'
+is "runit: not with it" "$(finish 0 'node a' '	dbus	# of the system')" ''
+is "runit: nor with a socket of its own" "$(finish 0 'dbus socket "/run/b"')" ''
+is "runit: nor after a failure" "$(finish 1 'node a')" ''
+for p in sbin/policyd sbin/enrold sbin/busd bin/provctl lib/systemd/system/provd.target \
     share/bash-completion/completions/provctl \
+    share/dbus-1/system.d/xyz.openbmc_project.Provisioning.conf \
     share/doc/provd/examples/provd.conf share/man/man8/provctl.8 \
     share/man/man5/provd.conf.5 share/man/man7/provd_reasons.7; do
 	ok "$p was installed" test -s "$W/usr/$p"
