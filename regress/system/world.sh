@@ -203,7 +203,8 @@ bus() {
 
 # bus_policy NODE [open]: Debian's configuration of the system bus, whatever a
 # bus of this machine would add taken from it, and provd's policy file. open: in
-# spite of which everybody may call anything and own any name.
+# spite of which everybody may call anything and own any name. Other services'
+# policies are the test's, in bus/more.
 bus_policy() {
 	local d=$W/$1/bus
 	{
@@ -214,7 +215,7 @@ bus_policy() {
 		echo "<includedir>$TOP/etc/dbus</includedir>"
 		[ -z "${2:-}" ] || echo '<policy context="mandatory"><allow own="*"/>
 		    <allow send_destination="*"/></policy>'
-		echo '</busconfig>'
+		echo "<include ignore_missing=\"yes\">$d/more</include></busconfig>"
 	} >"$d/conf.new"
 	mv "$d/conf.new" "$d/conf"
 }

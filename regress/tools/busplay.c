@@ -10,9 +10,10 @@
  *       silent   does not authenticate        mute     does not answer Hello
  *       noise    answers Hello with noise     huge     ... with a header that
  *       half     ... with half a message               announces 128 MiB
- *       nobody   greets, gives names; then a caller without a uid and one
- *                whose credentials are nonsense ask to provision 'self'
- *       never    the same, but never says who the callers are; 1,000 of them
+ *       nobody   greets, gives names; then, after the line "call", one
+ *                who has gone since and one whose uid is nonsense ask to
+ *                provision 'self'
+ *       never    the same, but never says who the callers are; 2,000 of them
  *
  * What happens is a line on the standard output.
  */
@@ -274,7 +275,7 @@ static void
 call_as_many(sd_bus *bus)
 {
 	char		sender[16];
-	unsigned	n = is("never") ? 1000 : 2;
+	unsigned	n = is("never") ? 2000 : 2;
 
 	while (callers < n) {
 		snprintf(sender, sizeof(sender), ":1.%u", 100 + callers++);
@@ -284,7 +285,7 @@ call_as_many(sd_bus *bus)
 }
 
 static int
-credentials(sd_bus_message *m)
+user(sd_bus_message *m)
 {
 	const char *who = "";
 
@@ -292,9 +293,8 @@ credentials(sd_bus_message *m)
 		return 1;
 	(void)sd_bus_message_read(m, "s", &who);
 	return strcmp(who, ":1.100") == 0 ?
-	    sd_bus_reply_method_return(m, "a{sv}", 1, "ProcessID", "u", 1) :
-	    sd_bus_reply_method_return(m, "a{sv}", 2, "UnixUserID", "s", "0",
-	    "UnixUserID", "u", UINT32_MAX);
+	    sd_bus_reply_method_errorf(m, SD_BUS_ERROR_NAME_HAS_NO_OWNER,
+	    "no %s", who) : sd_bus_reply_method_return(m, "s", "0");
 }
 
 static int
@@ -325,8 +325,8 @@ heard(sd_bus_message *m, void *arg, sd_bus_error *e)
 		say(name);
 		return sd_bus_reply_method_return(m, "u", 1);
 	}
-	if (sd_bus_message_is_method_call(m, NULL, "GetConnectionCredentials"))
-		return credentials(m);
+	if (sd_bus_message_is_method_call(m, NULL, "GetConnectionUnixUser"))
+		return user(m);
 	if (sd_bus_message_is_method_call(m, NULL, NULL))
 		return sd_bus_reply_method_return(m, "");
 	return 1;
