@@ -63,8 +63,8 @@ SRC_attestd = attestd.c spdm_msg.c spdm_chunk.c requester_chunk.c requester_keys
 SRC_enrold  = enrold.c dispatch.c filter.c http.c json.c status.c auth.c cert.c blob.c tls.c warm.c client.c settings.c conn.c ask.c router.c enrol.c door_json.c door_est.c door_ocsp.c door_status.c der_out.c csr.c csr_verify.c base64.c pkcs7.c est.c ocsp.c
 SRC_busd    = busd.c bus.c call.c face.c debug.c error.c view.c changed.c peer.c progress.c attestation.c lldp.c lldp_tlv.c dispatch.c filter.c
 SRC_policyd = policyd.c why.c ack.c dispatch.c filter.c hubd.c schema.c store.c audit.c audit_walk.c clockd.c identity.c cert.c settings.c \
-	      peer_fsm.c peer.c peer_index.c peer_act.c job.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
-	      reference.c neighbour.c inbound.c self.c bus.c component.c component_job.c component_store.c control_component.c control_self.c control.c control_row.c control_peer.c control_node.c \
+	      peer_fsm.c peer.c peer_index.c peer_act.c peer_ask.c job.c peer_job.c peer_net.c peer_store.c policy.c evidence.c code.c \
+	      reference.c neighbour.c inbound.c self.c bus.c bus_node.c bus_outcome.c bus_ask.c component.c component_job.c component_store.c control_component.c control_self.c control.c control_row.c control_peer.c control_node.c \
 	      control_trail.c service.c ca.c ca_job.c ca_rollover.c ca_cert.c ca_store.c ca_tell.c ca_wait.c crl.c crl_file.c crl_form.c ocsp.c control_ca.c \
 	      attempt.c device.c cert_form.c cert_store.c cert_file.c enrol_decide.c enrol.c revoke.c control_cert.c
 SRC_provctl = provctl.c command.c fill.c run.c client.c row.c code.c terminal.c file.c ca.c offline.c cert.c device.c http.c http_reply.c enrol.c enrol_key.c enrol_tpm.c enrol_ask.c enrol_check.c enrol_store.c check.c
@@ -273,6 +273,18 @@ check-deb:
 	@$(MAKE) -s --no-print-directory tools
 	@O=$(O) $(O)/tools/reaper regress/deb.sh
 
+# In a virtual machine, slowly: what a kernel's TPM and control groups do.
+check-vm:
+	regress/deps.sh check-vm
+	@$(MAKE) -s --no-print-directory -j$$(nproc) programs tools
+	@O=$(O) regress/vm.sh
+
+# What it all takes on flash, stripped.
+sizes: programs
+	@rm -rf $(O)/sizes
+	@$(MAKE) -s --no-print-directory DESTDIR=$(O)/sizes install >/dev/null
+	@debian/sizes $(O)/sizes
+
 # What is in the programs, as CycloneDX.
 sbom: programs
 	regress/deps.sh deb
@@ -311,5 +323,5 @@ soak:
 clean:
 	rm -rf $(O)
 
-.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb check-deb sources sbom generated clean
+.PHONY: all programs units fuzzers benches tools check analyze armhf demo bench fuzz coverage soak install deb check-deb check-vm sources sbom sizes generated clean
 .SECONDARY:

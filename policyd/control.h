@@ -80,7 +80,6 @@ void		 row_reason(json_t *, const char *key, enum reason);
 json_t		*row_peer(const struct peer *);
 json_t		*row_evidence(const struct peer *);
 json_t		*row_step(const char *peer, uint32_t job, const struct step *);
-const char	*row_step_name(uint32_t step);	/* of a peer's job; or "" */
 json_t		*row_measurement(const struct peer *,
 		    const struct measurement *);
 json_t		*row_link(const struct peer *);

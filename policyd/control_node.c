@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "bus.h"
 #include "ca.h"
 #include "component.h"
 #include "control.h"
@@ -295,6 +296,7 @@ ctl_log_level(struct chan *c, const struct ipc_call *call, const void *arg)
 	if (!found)
 		return client_refuse_r(cl, R_CTL_DAEMON, "daemon", NULL,
 		    m->daemon);
+	bus_node_changed();
 	audit_record(AUDIT_OPERATOR, m->daemon, R_OK, "uid %u: log level %u",
 	    cl->uid, m->level);
 	return client_ack(cl);

@@ -1,6 +1,7 @@
 /* Commands about peers and their reference values; what watchers are told. */
 #include <arpa/inet.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -276,21 +277,6 @@ pin(struct peer *p, const char *identity, struct why *why)
 	return R_OK;
 }
 
-/* A peer, or a neighbour of this name that becomes one. */
-static struct peer *
-peer_wanted(const char *name, struct why *why)
-{
-	struct peer	*p;
-
-	if ((p = peer_byname(name)) != NULL)
-		return p;
-	if (neighbour_byname(name) == NULL) {
-		why_set(why, R_POL_NO_PEER, "name", NULL, name);
-		return NULL;
-	}
-	return peer_new(name, FROM_NEIGHBOUR, "", "", "", why);
-}
-
 /* Attest it; the client is answered when it is trusted, or at once. */
 static int
 provision(struct client *cl, struct peer *p, bool wait, uint64_t patience)
@@ -299,12 +285,11 @@ provision(struct client *cl, struct peer *p, bool wait, uint64_t patience)
 		cl->wait = p->id;
 		cl->wait_until = peers_env.mono() + patience;
 	}
-	peer_step(p, EV_PROVISION, NULL);
+	peer_provision(p);
 	if (cl != NULL && !wait) {
 		client_row(cl, row_peer(p));
 		client_ack(cl);
 	}
-	jobs_pump();
 	return 0;
 }
 
@@ -370,10 +355,8 @@ ctl_provision(struct chan *c, const struct ipc_call *call, const void *arg)
 		    "40 hex digits", m->identity);
 	if (strcmp(m->name, SELF_NAME) == 0)
 		return control_self_provision(cl, m);
-	if ((p = peer_wanted(m->name, &why)) == NULL)
+	if ((p = peer_wanted(m->name, true, &why)) == NULL)
 		return client_refuse(cl, &why);
-	if (p->state == P_REVOKED)
-		return client_refuse(cl, &p->why);
 	if (*m->identity != '\0' && pin(p, m->identity, &why) != R_OK)
 		return client_refuse(cl, &why);
 	audit_record(AUDIT_OPERATOR, p->name, R_OK, "uid %u: provision%s%s%s",
@@ -390,13 +373,13 @@ ctl_unprovision(struct chan *c, const struct ipc_call *call, const void *arg)
 	const struct msg_ctl_unprovision	*m = arg;
 	struct client				*cl;
 	struct peer				*p;
+	char					 who[24];
 
 	if ((cl = client_begin(c, call)) == NULL ||
 	    (p = peer_named(cl, m->name)) == NULL)
 		return 0;
-	audit_record(AUDIT_OPERATOR, p->name, R_OK, "uid %u: unprovision",
-	    cl->uid);
-	peer_step(p, EV_UNPROVISION, NULL);
+	snprintf(who, sizeof(who), "uid %u", cl->uid);
+	peer_unprovision(p, who);
 	client_row(cl, row_peer(p));
 	return client_ack(cl);
 }
@@ -407,16 +390,15 @@ ctl_revoke(struct chan *c, const struct ipc_call *call, const void *arg)
 	const struct msg_ctl_revoke	*m = arg;
 	struct client			*cl;
 	struct peer			*p;
+	struct why			 why;
+	char				 who[24];
 
 	if ((cl = client_begin(c, call)) == NULL ||
 	    (p = peer_named(cl, m->name)) == NULL)
 		return 0;
-	if (p->state != P_REVOKED && p->ev == NULL && *p->identity == '\0')
-		return client_refuse_r(cl, R_POL_NOT_ATTESTED, "identity",
-		    NULL, NULL);
-	audit_record(AUDIT_OPERATOR, p->name, R_OK, "uid %u: revoke %s",
-	    cl->uid, p->ev != NULL ? p->ev->node : p->identity);
-	peer_step(p, EV_REVOKE, NULL);
+	snprintf(who, sizeof(who), "uid %u", cl->uid);
+	if (peer_revoke(p, who, &why) != R_OK)
+		return client_refuse(cl, &why);
 	client_row(cl, row_peer(p));
 	return client_ack(cl);
 }

@@ -207,20 +207,6 @@ row_evidence(const struct peer *p)
 	return o;
 }
 
-/* The script of attestd/requester.c. */
-const char *
-row_step_name(uint32_t step)
-{
-	static const char *const names[] = { "VERSION", "CAPABILITIES",
-	    "ALGORITHMS", "DIGESTS", "CERTIFICATE, slot 0",
-	    "CERTIFICATE, slot 1", "CHALLENGE", "MEASUREMENTS",
-	    /* with a one-time code */
-	    "PSK_EXCHANGE", "PSK_FINISH", "MEASUREMENTS, in session",
-	    "END_SESSION" };
-
-	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "";
-}
-
 json_t *
 row_step(const char *peer, uint32_t job, const struct step *s)
 {
@@ -230,7 +216,7 @@ row_step(const char *peer, uint32_t job, const struct step *s)
 	row_null(o, "component");
 	row_num(o, "job", job);
 	row_num(o, "step", s->step);
-	row_str(o, "name", row_step_name(s->step));
+	row_str(o, "name", step_name(s->step));
 	row_str(o, "detail", s->detail);
 	row_time(o, "time", s->time);
 	return o;

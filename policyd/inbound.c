@@ -69,8 +69,8 @@ make_room(void)
 }
 
 /* A neighbour that is no peer may become one if a rule can accept it. */
-static struct peer *
-peer_of(const struct neighbour *n)
+struct peer *
+inbound_peer(const struct neighbour *n)
 {
 	struct peer	*p = peer_byname(n->m.system_name);
 	struct why	 why;
@@ -97,7 +97,7 @@ match_neighbour(const struct neighbour *n, void *arg)
 	if (!address_equal(n->m.address4, m->address) &&
 	    !address_equal(n->m.address6, m->address))
 		return;
-	if ((p = peer_of(n)) != NULL && *p->address == '\0') {
+	if ((p = inbound_peer(n)) != NULL && *p->address == '\0') {
 		m->found = true;
 		inbound(p);
 	}
@@ -155,7 +155,7 @@ inbound_heard(const struct neighbour *n)
 		    !address_equal(heard[i].address, n->m.address6)))
 			continue;
 		heard[i].until = 0;
-		if ((p = peer_of(n)) != NULL)
+		if ((p = inbound_peer(n)) != NULL)
 			inbound(p);
 	}
 }

@@ -87,6 +87,20 @@ job_take(struct job *j)
 	return ev;
 }
 
+/* In the order of attestd/requester.c. */
+const char *
+step_name(uint32_t step)
+{
+	static const char *const names[] = { "VERSION", "CAPABILITIES",
+	    "ALGORITHMS", "DIGESTS", "CERTIFICATE, slot 0",
+	    "CERTIFICATE, slot 1", "CHALLENGE", "MEASUREMENTS",
+	    /* with a one-time code */
+	    "PSK_EXCHANGE", "PSK_FINISH", "MEASUREMENTS, in session",
+	    "END_SESSION" };
+
+	return step < sizeof(names) / sizeof(names[0]) ? names[step] : "";
+}
+
 /* ---- opening ------------------------------------------------------------ */
 
 void

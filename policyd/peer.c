@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "bus.h"
 #include "clock.h"
 #include "component.h"
 #include "self.h"
@@ -185,6 +186,7 @@ peer_new(const char *name, enum peer_origin origin, const char *identity,
 	}
 	peer_link_in(p);
 	peer_leave(p);
+	bus_peer_changed(p);
 	return p;
 }
 
@@ -228,6 +230,7 @@ peer_free(struct peer *p)
 	npeers--;
 	code_drop(p);
 	net_quiet(p);
+	bus_peer_gone(p);
 	peer_set_address(p, "");
 	peer_forget_evidence(p);
 	measures_clear(&p->seen);
@@ -307,7 +310,8 @@ step_refused(struct peer *p, enum peer_event ev, enum reason r,
     const char *missing)
 {
 	if (hubd_count(r) == 1)
-		log_info("peer %s: %s: refused in state %s%s%s", p->name,
+		log_about(LOG_LVL_INFO, reason_code(r), p->name,
+		    "peer %s: %s: refused in state %s%s%s", p->name,
 		    fsm_event_name(ev), fsm_state_name(p->state),
 		    *missing != '\0' ? ", no evidence: " : "", missing);
 	return -1;
@@ -320,9 +324,9 @@ step_note(struct peer *p, enum peer_state from, enum peer_event ev,
 	enum reason	 r = why != NULL ? why->reason : R_OK;
 	const char	*code = r == R_OK ? "" : reason_code(r);
 
-	log_info("peer %s: %s -> %s: %s%s%s", p->name, fsm_state_name(from),
-	    fsm_state_name(p->state), fsm_event_name(ev),
-	    *code != '\0' ? ", " : "", code);
+	log_about(LOG_LVL_INFO, code, p->name, "peer %s: %s -> %s: %s%s%s",
+	    p->name, fsm_state_name(from), fsm_state_name(p->state),
+	    fsm_event_name(ev), *code != '\0' ? ", " : "", code);
 	audit_record(AUDIT_TRANSITION, p->name, r, "%s -> %s: %s%s%s%s%s%s%s",
 	    fsm_state_name(from), fsm_state_name(p->state), fsm_event_name(ev),
 	    r != R_OK && *why->field ? "; " : "", r != R_OK ? why->field : "",
@@ -363,6 +367,8 @@ peer_step(struct peer *p, enum peer_event ev, const struct why *why)
 		peer_store_save(p);
 	} else
 		control_stay(p, ev, why);
+	bus_peer_changed(p);
+	bus_stepped(p, ev, why);
 	stepping = false;
 	return 0;
 }
@@ -434,15 +440,17 @@ peers_start(struct uv_loop_s *loop)
 		peer_resume(p);
 	components_start();
 	self_start();
+	bus_start();
 }
 
 void
 peers_up(enum ipc_role role)
 {
-	if (role == IPC_NETD) {
-		neighbours_up();
+	neighbours_up(role);
+	if (role == IPC_NETD)
 		net_up();
-	}
+	if (role == IPC_BUSD)
+		bus_up();
 	/* What answers us, and what signs, may be another one now. */
 	if (role == IPC_ATTESTR || role == IPC_KEYD)
 		self_changed();
@@ -457,8 +465,11 @@ peers_down(enum ipc_role role)
 	struct peer	*p;
 
 	jobs_down(role);
+	neighbours_down(role);
 	if (role == IPC_KEYD)
 		codes_down();
+	if (role == IPC_BUSD)
+		bus_down();
 	if (role != IPC_NETD)
 		return;
 	net_down();
@@ -478,6 +489,7 @@ peers_tick(uint64_t mono)
 	components_tick(mono);
 	self_tick(mono);
 	net_pump();
+	bus_tick(mono);
 	if (mono - run_saved >= RUN_SAVE_MS && store_state() == R_OK)
 		peers_run_save();
 }
@@ -496,6 +508,7 @@ void
 peers_identity(void)
 {
 	self_changed();
+	bus_node_changed();
 	jobs_pump();
 	component_job_pump();
 }
@@ -511,6 +524,7 @@ peers_end(void)
 		job_cancel(p);
 		peer_free(p);
 	}
+	bus_end();
 	neighbours_clear();
 	inbound_clear();
 }

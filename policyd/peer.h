@@ -285,10 +285,17 @@ struct peer {
 	unsigned	 link_news;	/* moves; one less each second */
 	enum peer_tell	 tell;
 	bool		 told;		/* netd knows it */
+	struct {			/* busd, on a node with D-Bus */
+		bool	 marked, known;	/* is to be told; was told */
+		bool	 counted;	/* in the node's words, as these: */
+		bool	 trusted;
+		uint8_t	 word;		/* enum peer_connected */
+	} bus;
 
 	TAILQ_ENTRY(peer) entry;	/* all, in order of their ids */
 	TAILQ_ENTRY(peer) wait;		/* those that are queued */
 	TAILQ_ENTRY(peer) telling;	/* those that netd is to be told of */
+	TAILQ_ENTRY(peer) showing;	/* and busd */
 	struct peer	*name_next, *id_next;
 	LIST_ENTRY(peer) by_node;	/* if ev */
 	LIST_ENTRY(peer) by_host;	/* if has_host */
@@ -363,6 +370,19 @@ uint64_t	 peer_backoff(unsigned attempts, uint64_t min, uint64_t max);
 uint64_t	 peer_period(void);
 void		 peer_tick(struct peer *, uint64_t mono);
 
+/* ---- peer_ask.c: what somebody asks of a peer --------------------------- */
+
+/*
+ * A peer that may be provisioned, or a neighbour of this name that becomes
+ * one: for an operator any, else one that a rule of the policy may accept.
+ * NULL with *why filled.
+ */
+struct peer	*peer_wanted(const char *name, bool operator, struct why *);
+void		 peer_provision(struct peer *);
+/* who is for the record: "uid 0". */
+void		 peer_unprovision(struct peer *, const char *who);
+enum reason	 peer_revoke(struct peer *, const char *who, struct why *);
+
 /* ---- code.c: one-time codes --------------------------------------------- */
 
 /* p is NULL if the peer has gone meanwhile. */
@@ -431,6 +451,7 @@ struct evidence	*job_take(struct job *);
 /* Is a late message for this job excused? */
 bool		 job_late(uint32_t id);
 void		 why_reply(struct why *, const struct ipc_reply *);
+const char	*step_name(uint32_t step);	/* of attestd's script */
 
 /* ---- peer_job.c: those of peers ----------------------------------------- */
 
@@ -485,7 +506,12 @@ struct neighbour {
 	struct msg_neighbour m;
 };
 
-void		 neighbours_up(void);
+/* netd, or busd where the configuration says so. */
+enum ipc_role	 neighbours_source(void);
+/* A daemon greeted: what its source does not name again before the end of
+   the list is gone. */
+void		 neighbours_up(enum ipc_role);
+void		 neighbours_down(enum ipc_role);
 void		 neighbours_clear(void);
 /* The newest of this system name that has an address, or none of them has. */
 const struct neighbour *neighbour_byname(const char *);
@@ -501,6 +527,8 @@ bool		 address_equal(const char *, const char *);
 /* ---- inbound.c: somebody attested us ------------------------------------ */
 
 void		 inbound_heard(const struct neighbour *);
+/* The peer that this neighbour is, or becomes if a rule can accept it. */
+struct peer	*inbound_peer(const struct neighbour *);
 void		 inbound_clear(void);
 
 /* ---- control_peer.c ----------------------------------------------------- */

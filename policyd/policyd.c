@@ -25,6 +25,7 @@
 #include <openssl/evp.h>
 #include <uv.h>
 
+#include "bus.h"
 #include "ca.h"
 #include "clock.h"
 #include "confine.h"
@@ -270,6 +271,7 @@ main(int argc, char **argv)
 	conf = start_conf(&opts);	/* the end, with -n */
 	settings_read(conf);
 	policy_read(conf);
+	bus_read(conf, opts.developer);
 	start_dirs(&policyd_confine, conf);
 	hubd_bind(conf, opts.developer);
 	control = control_bind();
