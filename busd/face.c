@@ -163,36 +163,32 @@ face_emit(const char *path, const char *iface, char **names)
 		log_debug("%s: %s", path, strerror(-r));
 }
 
-static char **
-add_if(char **at, const char *name, bool changed)
-{
-	if (changed)
-		*at++ = (char *)(uintptr_t)name;	/* sd-bus reads it only */
-	*at = NULL;
-	return at;
-}
+#define MEMBER(name, kind, member)					\
+	{ name, MEMBER_##kind, OF(member) }
 
 void
-face_node_changed(const struct msg_bus_node *b)
+face_node_changed(const struct msg_bus_node *before)
 {
-	const struct msg_bus_node	*n = view_node();
-	char				*names[11], **at = names;
+	static const struct member	of_face[] = {
+		MEMBER("Provisioned", FLAG, provisioned),
+		MEMBER("PeerConnected", U32, connected),
+	}, of_node[] = {
+		MEMBER("Node", TEXT, node),
+		MEMBER("Name", TEXT, name),
+		MEMBER("State", U32, self),
+		MEMBER("Since", U64, since),
+		MEMBER("ReasonCode", U32, reason),
+		MEMBER("ReasonText", U32, reason),
+		MEMBER("Remedy", U32, reason),
+		MEMBER("ReasonField", TEXT, field),
+		MEMBER("ReasonExpected", TEXT, expected),
+		MEMBER("ReasonSeen", TEXT, seen),
+	};
 
-	at = add_if(at, "Provisioned", n->provisioned != b->provisioned);
-	add_if(at, "PeerConnected", n->connected != b->connected);
-	face_emit(BUS_ROOT, BUS_IFACE, names);
-	at = add_if(names, "Node", strcmp(n->node, b->node) != 0);
-	at = add_if(at, "Name", strcmp(n->name, b->name) != 0);
-	at = add_if(at, "State", n->self != b->self);
-	at = add_if(at, "Since", n->since != b->since);
-	at = add_if(at, "ReasonCode", n->reason != b->reason);
-	at = add_if(at, "ReasonText", n->reason != b->reason);
-	at = add_if(at, "Remedy", n->reason != b->reason);
-	at = add_if(at, "ReasonField", strcmp(n->field, b->field) != 0);
-	at = add_if(at, "ReasonExpected",
-	    strcmp(n->expected, b->expected) != 0);
-	add_if(at, "ReasonSeen", strcmp(n->seen, b->seen) != 0);
-	face_emit(BUS_ROOT, BUS_IFACE_NODE, names);
+	changed_emit(BUS_ROOT, BUS_IFACE, of_face,
+	    sizeof(of_face) / sizeof(of_face[0]), before, view_node());
+	changed_emit(BUS_ROOT, BUS_IFACE_NODE, of_node,
+	    sizeof(of_node) / sizeof(of_node[0]), before, view_node());
 }
 
 /* Who asked waits for it; what came of itself is seen in the properties. */

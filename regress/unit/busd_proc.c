@@ -134,8 +134,7 @@ test_introspection(void **state)
 {
 	static const char *const	there[] = {
 		"<interface name=\"" BUS_IFACE "\">",
-		"<method name=\"ProvisionPeer\">\n"
-		    "   <arg type=\"s\" name=\"bmcId\" direction=\"in\"/>",
+		"   <arg type=\"s\" name=\"bmcId\" direction=\"in\"/>",
 		"<property name=\"Provisioned\" type=\"b\" access=\"read\">",
 		"<property name=\"PeerConnected\" type=\"s\" access=\"read\">",
 		"<signal name=\"PeerProvisioned\">",
