@@ -344,7 +344,8 @@ static void
 odd(enum reason r)
 {
 	if (hub_count(r) == 1)
-		log_warnx("lldp: %s: %s", reason_code(r), reason_text(r));
+		log_about(LOG_LVL_WARN, reason_code(r), NULL, "lldp: %s: %s",
+		    reason_code(r), reason_text(r));
 }
 
 /* A bridge may send our own frames back to us. */
@@ -429,7 +430,8 @@ ticked(uv_timer_t *h)
 int
 lldp_open(const struct conf *conf)
 {
-	if (conf->interface == NULL)
+	/* Where they come from D-Bus, another daemon speaks LLDP. */
+	if (conf->interface == NULL || conf->dbus_neighbours)
 		return 0;
 	/*
 	 * With protocol 0 nothing arrives before the filter is there; the

@@ -1,6 +1,7 @@
 /*
  * What policyd does for whom. What is not in a table is refused.
  */
+#include "bus.h"
 #include "ca.h"
 
 #define COUNT(t)	(sizeof(t) / sizeof((t)[0]))
@@ -18,9 +19,9 @@ const size_t nfrom_keyd = COUNT(from_keyd);
 
 const struct ipc_handler from_netd[] = {
 	FROM_DAEMON,
-	{ MSG_NEIGHBOUR,	netd_neighbour },
-	{ MSG_NEIGHBOUR_GONE,	netd_neighbour_gone },
-	{ MSG_NEIGHBOURS_END,	netd_neighbours_end },
+	{ MSG_NEIGHBOUR,	neighbour_told },
+	{ MSG_NEIGHBOUR_GONE,	neighbour_gone },
+	{ MSG_NEIGHBOURS_END,	neighbours_told },
 	{ MSG_PEER_LINK,	netd_peer_link },
 };
 const size_t nfrom_netd = COUNT(from_netd);
@@ -57,6 +58,13 @@ const size_t nfrom_enrold = COUNT(from_enrold);
 
 const struct ipc_handler from_busd[] = {
 	FROM_DAEMON,
+	{ MSG_BUS_PROVISION,	busd_provision },
+	{ MSG_BUS_UNPROVISION,	busd_unprovision },
+	{ MSG_BUS_REVOKE,	busd_revoke },
+	{ MSG_BUS_LOG_LEVEL,	busd_log_level },
+	{ MSG_NEIGHBOUR,	neighbour_told },
+	{ MSG_NEIGHBOUR_GONE,	neighbour_gone },
+	{ MSG_NEIGHBOURS_END,	neighbours_told },
 };
 const size_t nfrom_busd = COUNT(from_busd);
 

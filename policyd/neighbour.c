@@ -1,12 +1,13 @@
 /*
- * Neighbours heard over LLDP, as netd tells of them. They are claims: they
- * choose whom to ask, never whom to trust.
+ * Neighbours heard over LLDP, as netd tells of them, or busd, which has them
+ * of an LLDP service on D-Bus: one of the two, as the configuration says. They
+ * are claims: they choose whom to ask, never whom to trust.
  */
 #include <arpa/inet.h>
 
 #include <string.h>
 
-#include "peer.h"
+#include "bus.h"
 
 #define TWINS_MS	60000	/* between two lines about equal names */
 
@@ -145,6 +146,7 @@ tell_peer(const struct neighbour *n)
 
 	if (p == NULL || *p->address != '\0' || neighbour_of(p) != n)
 		return;
+	bus_peer_changed(p);
 	if (peer_trusted(p) && p->tell == TELL_NOTHING)
 		net_tell(p);
 	if (!p->queued && p->job == NULL && p->due != 0 &&
@@ -153,14 +155,38 @@ tell_peer(const struct neighbour *n)
 		peer_schedule(p, 0, "its address was heard");
 }
 
+enum ipc_role
+neighbours_source(void)
+{
+	return conf->dbus_neighbours ? IPC_BUSD : IPC_NETD;
+}
+
+/*
+ * Daemons read the configuration when they start, netd perhaps before it was
+ * changed: the other one is no offender, but it is not heeded.
+ */
+static bool
+heeded(const struct chan *c, const char *name)
+{
+	if (chan_peer(c) == neighbours_source())
+		return true;
+	if (hubd_count(R_BUS_SOURCE) == 1)
+		log_info("neighbour %s, told by %s: %s %s", name,
+		    ipc_role_name(chan_peer(c)), reason_code(R_BUS_SOURCE),
+		    reason_text(R_BUS_SOURCE));
+	return false;
+}
+
 int
-netd_neighbour(struct chan *c, const struct ipc_call *call, const void *arg)
+neighbour_told(struct chan *c, const struct ipc_call *call, const void *arg)
 {
 	const struct msg_neighbour	*m = arg;
 	const struct neighbour		*other;
 	struct neighbour		*n;
 	bool				 same;
 
+	if (!heeded(c, m->system_name))
+		return 0;
 	if ((n = find(m->neighbour)) == NULL && (n = find_free()) == NULL) {
 		if (hubd_count(R_LLD_TABLE) == 1)
 			log_info("neighbour %s: %s", m->system_name,
@@ -190,42 +216,71 @@ netd_neighbour(struct chan *c, const struct ipc_call *call, const void *arg)
 static void
 gone(struct neighbour *n)
 {
+	struct peer	*p = peer_byname(n->m.system_name);
+
 	control_neighbour(n, true);
 	n->used = false;
+	if (p != NULL && *p->address == '\0')
+		bus_peer_changed(p);
 }
 
-int
-netd_neighbour_gone(struct chan *c, const struct ipc_call *call,
-    const void *arg)
-{
-	const struct msg_neighbour_gone	*m = arg;
-	struct neighbour		*n;
-
-	if ((n = find(m->neighbour)) != NULL)
-		gone(n);
-	return 0;
-}
-
-int
-netd_neighbours_end(struct chan *c, const struct ipc_call *call,
-    const void *arg)
+static void
+gone_stale(void)
 {
 	size_t	i;
 
 	for (i = 0; i < NEIGHBOURS_MAX; i++)
 		if (table[i].used && table[i].stale)
 			gone(&table[i]);
+}
+
+int
+neighbour_gone(struct chan *c, const struct ipc_call *call,
+    const void *arg)
+{
+	const struct msg_neighbour_gone	*m = arg;
+	struct neighbour		*n;
+
+	if (heeded(c, "gone") && (n = find(m->neighbour)) != NULL)
+		gone(n);
 	return 0;
 }
 
-/* netd greeted: what it does not name again before the end is gone. */
-void
-neighbours_up(void)
+int
+neighbours_told(struct chan *c, const struct ipc_call *call,
+    const void *arg)
+{
+	/* A netd that has no LLDP ends an empty list. */
+	if (chan_peer(c) == neighbours_source())
+		gone_stale();
+	return 0;
+}
+
+/* Its number may be another's now. */
+static void
+make_stale(void)
 {
 	size_t	i;
 
 	for (i = 0; i < NEIGHBOURS_MAX; i++)
 		table[i].stale = true;
+}
+
+void
+neighbours_up(enum ipc_role role)
+{
+	if (role == neighbours_source())
+		make_stale();
+}
+
+/* netd comes back and hears them again; the service on the bus may not. */
+void
+neighbours_down(enum ipc_role role)
+{
+	if (role != IPC_BUSD || role != neighbours_source())
+		return;
+	make_stale();
+	gone_stale();
 }
 
 void

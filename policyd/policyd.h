@@ -431,9 +431,9 @@ bool		 control_work(void);
 /* A line for 'provctl monitor': kind, subject, reason, text. From audit.c. */
 void		 control_event(const struct audit_row *);
 
-IPC_HANDLER(netd_neighbour);
-IPC_HANDLER(netd_neighbour_gone);
-IPC_HANDLER(netd_neighbours_end);
+IPC_HANDLER(neighbour_told);
+IPC_HANDLER(neighbour_gone);
+IPC_HANDLER(neighbours_told);
 IPC_HANDLER(netd_peer_link);
 IPC_HANDLER(attestq_job_step);
 IPC_HANDLER(attestq_evid_identity);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus.h"
 #include "self.h"
 
 #define SOON_MS		1000	/* after something of it changed */
@@ -252,7 +253,8 @@ step_note(enum self_state from, enum self_event ev, const struct why *why)
 {
 	enum reason	r = why != NULL ? why->reason : R_OK;
 
-	log_info("self: %s -> %s: %s%s%s", state_names[from],
+	log_about(LOG_LVL_INFO, r != R_OK ? reason_code(r) : NULL, SELF_NAME,
+	    "self: %s -> %s: %s%s%s", state_names[from],
 	    state_names[self.state], events[ev].name, r != R_OK ? ", " : "",
 	    r != R_OK ? reason_code(r) : "");
 	audit_record(AUDIT_TRANSITION, SELF_NAME, r, "%s -> %s: this node, %s%s"
@@ -290,10 +292,13 @@ self_step(enum self_event ev, const struct why *why)
 		control_self_transition(from, events[ev].name, events[ev].text,
 		    why);
 	}
+	bus_node_changed();
 	if (ev == SE_LOST)
 		control_self_attempt(why);
-	if (ev == SE_GOOD || ev == SE_BAD)
+	if (ev == SE_GOOD || ev == SE_BAD) {
 		control_self_judged(why);
+		bus_outcome(PEER_SELF, ev == SE_GOOD, why);
+	}
 }
 
 /* ---- what it needs ------------------------------------------------------- */
@@ -376,7 +381,8 @@ verdict_note(const struct evidence *ev, const struct why *why)
 		    ev->version & 15, ev->measures.n);
 		return;
 	}
-	log_info("self: refused: %s %s %s%s%s%s%s", reason_code(why->reason),
+	log_about(LOG_LVL_INFO, reason_code(why->reason), SELF_NAME,
+	    "self: refused: %s %s %s%s%s%s%s", reason_code(why->reason),
 	    reason_text(why->reason), why->field,
 	    *why->expected != '\0' ? ": expected " : "", why->expected,
 	    *why->seen != '\0' ? ", seen " : "", why->seen);
@@ -406,6 +412,7 @@ job_step(struct job *j, struct step *s)
 	self.steps[self.nsteps++] = *s;
 	s->detail = NULL;
 	control_self_step(&self.steps[self.nsteps - 1]);
+	bus_step(PEER_SELF, &self.steps[self.nsteps - 1]);
 }
 
 /* What changed while it ran is looked at as well. */

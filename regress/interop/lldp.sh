@@ -157,4 +157,16 @@ frame_send b eth1 regress/data/lldp/utf8_name.hex
 ok 'a frame of our interface is heard' hub_says a 'name bmc-ä-漢-😀 '
 nok 'and one of another interface is not' hub_said a '^gone '
 
+# ---- where another daemon of this machine speaks LLDP
+packet_sockets() {	# of the namespace: netd's is the only one there
+	in_ns a tail -n +2 /proc/net/packet | wc -l
+}
+is 'a socket for frames is open' "$(packet_sockets)" 1
+netd_end a
+printf '%s\n' "dbus socket \"$W/bus\"" 'neighbours from dbus' >>"$W/a/conf"
+netd_start a
+result $? 'netd starts where neighbours come from D-Bus'
+ok 'says that it knows no neighbour' hub_says a '^neighbours-end'
+is 'and has no socket to hear or to send with' "$(packet_sockets)" 0
+
 netd_done a
