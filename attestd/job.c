@@ -104,7 +104,8 @@ job_failed(struct job *j, const struct spdm_why *w)
 	IPC_SET_STR(m.field, w->field);
 	IPC_SET_STR(m.expected, w->expected);
 	IPC_SET_STR(m.seen, w->seen);
-	log_info("job %u: %s %s: expected %s, seen %s", j->id,
+	log_about(LOG_LVL_INFO, reason_code(w->reason), NULL,
+	    "job %u: %s %s: expected %s, seen %s", j->id,
 	    reason_code(w->reason), w->field, w->expected, w->seen);
 	tell(MSG_JOB_FAILED, &m);
 	job_end(j);

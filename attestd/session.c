@@ -98,7 +98,8 @@ static void
 count(const struct session *s, enum reason reason, const char *detail)
 {
 	if (hub_count(reason) == 1)
-		log_info("session of %s: %s %s (%s)", s->address,
+		log_about(LOG_LVL_INFO, reason_code(reason), NULL,
+		    "session of %s: %s %s (%s)", s->address,
 		    reason_code(reason), reason_text(reason), detail);
 	else
 		log_debug("session of %s: %s %s", s->address,

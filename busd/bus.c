@@ -63,7 +63,8 @@ bus_connect(const char *path)
 		    errno != EAGAIN && errno != EINTR)
 			fatal("%s", path);
 		if (!said)
-			log_warnx("%s %s: %s", reason_code(R_BUS_ABSENT), path,
+			log_about(LOG_LVL_WARN, reason_code(R_BUS_ABSENT), NULL,
+			    "%s %s: %s", reason_code(R_BUS_ABSENT), path,
 			    reason_text(R_BUS_ABSENT));
 		said = true;
 		(void)poll(NULL, 0, PAUSE_MS);
@@ -126,7 +127,8 @@ bus_gone(const char *why)
 		return;
 	lost = true;
 	hub_count(R_BUS_LOST);
-	log_warnx("%s %s (%s)", reason_code(R_BUS_LOST),
+	log_about(LOG_LVL_WARN, reason_code(R_BUS_LOST), NULL,
+	    "%s %s (%s)", reason_code(R_BUS_LOST),
 	    reason_text(R_BUS_LOST), why);
 }
 
@@ -269,7 +271,8 @@ say_name(enum reason why, const char *name, sd_bus_message *m)
 	const sd_bus_error	*e = sd_bus_message_get_error(m);
 
 	hub_count(why);
-	log_warnx("%s %s: %s %s%s%s", reason_code(why), name, reason_text(why),
+	log_about(LOG_LVL_WARN, reason_code(why), NULL,
+	    "%s %s: %s %s%s%s", reason_code(why), name, reason_text(why),
 	    reason_remedy(why), e == NULL || e->message == NULL ? "" : " ",
 	    e == NULL || e->message == NULL ? "" : e->message);
 }

@@ -69,7 +69,8 @@ error_reply(sd_bus_message *m, enum reason reason, const char *field,
 	const char	*who = sd_bus_message_get_sender(m);
 
 	if (hub_count(reason) == 1)
-		log_warnx("%s %s (a call by %s)", reason_code(reason),
+		log_about(LOG_LVL_WARN, reason_code(reason), NULL,
+		    "%s %s (a call by %s)", reason_code(reason),
 		    reason_text(reason), who == NULL ? "nobody" : who);
 	return error_relay(m, reason, field, expected, seen);
 }

@@ -102,7 +102,8 @@ static void
 odd(enum reason r, const char *path, const char *what)
 {
 	if (hub_count(r) == 1)
-		log_warnx("lldp: %s %s: %s: %s", reason_code(r), path, what,
+		log_about(LOG_LVL_WARN, reason_code(r), NULL,
+		    "lldp: %s %s: %s: %s", reason_code(r), path, what,
 		    reason_text(r));
 }
 
@@ -324,7 +325,8 @@ no_answer(const sd_bus_error *e)
 {
 	hub_count(R_BUS_LLDP);
 	if (!said)
-		log_warnx("lldp: %s %s: %s (%s)", reason_code(R_BUS_LLDP),
+		log_about(LOG_LVL_WARN, reason_code(R_BUS_LLDP), NULL,
+		    "lldp: %s %s: %s (%s)", reason_code(R_BUS_LLDP),
 		    SERVICE, reason_text(R_BUS_LLDP),
 		    e == NULL || e->name == NULL ? "no sense" : e->name);
 	said = true;

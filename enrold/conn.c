@@ -140,7 +140,8 @@ void
 conn_count(const struct conn *c, const struct refusal *why)
 {
 	if (hub_count(why->reason) == 1)
-		log_info("%s: %s %s (%s: expected %s, seen %s)", c->address,
+		log_about(LOG_LVL_INFO, reason_code(why->reason), NULL,
+		    "%s: %s %s (%s: expected %s, seen %s)", c->address,
 		    reason_code(why->reason), reason_text(why->reason),
 		    why->field, why->expected, why->seen);
 	else
@@ -617,7 +618,8 @@ refuse_new(const struct msg_http_accepted *m, uint32_t generation, int fd,
     enum reason reason)
 {
 	if (hub_count(reason) == 1)
-		log_info("%s: %s %s (listener %u)", m->address,
+		log_about(LOG_LVL_INFO, reason_code(reason), NULL,
+		    "%s: %s %s (listener %u)", m->address,
 		    reason_code(reason), reason_text(reason), m->listener);
 	close(fd);
 	tell_over(m->connection, generation);

@@ -21,7 +21,8 @@ dispatch_refuse(struct chan *c, const struct ipc_call *call,
     const struct why *w)
 {
 	if (hub_count(w->reason) == 1)
-		log_warnx("%s from %s: %s", ipc_name(call->type),
+		log_about(LOG_LVL_WARN, reason_code(w->reason), NULL,
+		    "%s from %s: %s", ipc_name(call->type),
 		    ipc_role_name(chan_peer(c)), why_text(w));
 	return chan_refuse_why(c, call, w->reason, w->field, w->expected,
 	    w->seen);

@@ -69,7 +69,8 @@ tpm_gone(void *arg)
 {
 	enum reason	 r = tpm_state(tpm);
 
-	log_warnx("tpm: %s: %s %s", reason_code(r), reason_text(r),
+	log_about(LOG_LVL_WARN, reason_code(r), NULL, "tpm: %s: %s %s",
+	    reason_code(r), reason_text(r),
 	    reason_remedy(r));
 	failed = true;
 	uv_poll_stop(&tpm_poll);
@@ -243,7 +244,8 @@ open_backend(const struct conf *conf, const char *dir)
 		return R_OK;
 	if (!bearable(w.reason))
 		fatal_why(conf->backend == BACKEND_SOFT ? dir : "tpm", &w);
-	log_warnx("tpm: %s %s", why_text(&w), reason_remedy(w.reason));
+	log_about(LOG_LVL_WARN, reason_code(w.reason), NULL, "tpm: %s %s",
+	    why_text(&w), reason_remedy(w.reason));
 	return w.reason;
 }
 

@@ -270,7 +270,8 @@ link_offence(struct chan *c, enum reason offence, unsigned type)
 	struct msg_offence	 m = { .peer = chan_peer(c),
 	    .generation = chan_generation(c), .reason = offence, .type = type };
 
-	log_warnx("hub: %s: offence in %s: %s %s", ipc_role_name(chan_peer(c)),
+	log_about(LOG_LVL_WARN, reason_code(offence), NULL,
+	    "hub: %s: offence in %s: %s %s", ipc_role_name(chan_peer(c)),
 	    type == MSG_NONE ? "a record" : ipc_name((enum ipc_type)type),
 	    reason_code(offence), reason_text(offence));
 	if (chan_peer(c) != IPC_POLICYD)

@@ -115,7 +115,8 @@ netd_http_over(struct chan *c, const struct ipc_call *call, const void *arg)
 	if (i < nrows && rows[i].used && rows[i].connection == m->connection)
 		over(&rows[i]);
 	else if (hub_count(R_NET_NOT_OPEN) == 1)
-		log_warnx("door: connection %u: %s: %s", m->connection,
+		log_about(LOG_LVL_WARN, reason_code(R_NET_NOT_OPEN), NULL,
+		    "door: connection %u: %s: %s", m->connection,
 		    reason_code(R_NET_NOT_OPEN), reason_text(R_NET_NOT_OPEN));
 	return 0;
 }

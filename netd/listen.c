@@ -74,7 +74,8 @@ turn_away(int fd, const struct sockaddr_storage *from, enum reason reason)
 		close(fd);
 	addr_text(from, text, sizeof(text));
 	if (hub_count(reason) == 1)
-		log_warnx("listen: %s: %s: %s", text, reason_code(reason),
+		log_about(LOG_LVL_WARN, reason_code(reason), NULL,
+		    "listen: %s: %s: %s", text, reason_code(reason),
 		    reason_text(reason));
 	else
 		log_debug("listen: %s: %s", text, reason_code(reason));
@@ -258,7 +259,8 @@ http_ready(uv_poll_t *h, int status, int events)
 	if (http_left > 0 || http_paused)
 		return;
 	if (hub_count(R_NET_RATE) == 1)
-		log_warnx("listen: http: %s: %s", reason_code(R_NET_RATE),
+		log_about(LOG_LVL_WARN, reason_code(R_NET_RATE), NULL,
+		    "listen: http: %s: %s", reason_code(R_NET_RATE),
 		    reason_text(R_NET_RATE));
 	http_polls(false);
 }

@@ -67,14 +67,16 @@ link_log(const struct peerlink *l, const struct refusal *why, bool theirs)
 	if ((!theirs || hub_count(why->reason) > 1) && l->peer == NULL)
 		log_debug("refused %s: %s", addr, reason_code(why->reason));
 	else if (l->peer == NULL)
-		log_warnx("refused %s: %s %s %s: expected %s, seen %s", addr,
+		log_about(LOG_LVL_WARN, reason_code(why->reason), NULL,
+		    "refused %s: %s %s %s: expected %s, seen %s", addr,
 		    reason_code(why->reason), reason_text(why->reason),
 		    why->field, why->expected, why->seen);
 	else if (l->peer->failures > 0 && l->peer->why.reason == why->reason)
 		log_debug("peer %s at %s: %s again", name, addr,
 		    reason_code(why->reason));
 	else if (l == l->peer->live || l->state != LIVE)
-		log_info("peer %s at %s: %s %s %s %s", name, addr,
+		log_about(LOG_LVL_INFO, reason_code(why->reason), name,
+		    "peer %s at %s: %s %s %s %s", name, addr,
 		    reason_code(why->reason), reason_text(why->reason),
 		    why->field, why->seen);
 	else
@@ -467,7 +469,8 @@ peerlink_accept(int fd, const struct sockaddr_storage *from)
 		limit_release(from, LIMIT_HALF);
 		limit_release(from, LIMIT_TLS);
 		if (hub_count(why.reason) == 1)
-			log_warnx("mtls: %s %s", reason_code(why.reason),
+			log_about(LOG_LVL_WARN, reason_code(why.reason), NULL,
+			    "mtls: %s %s", reason_code(why.reason),
 			    reason_text(why.reason));
 		return -1;
 	}

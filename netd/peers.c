@@ -380,7 +380,8 @@ netd_net_identity(struct chan *c, const struct ipc_call *call, const void *arg)
 	    m->leaf.data, m->leaf.len);
 	if (r != R_OK) {
 		hub_count(r);
-		log_warnx("identity: %s %s", reason_code(r), reason_text(r));
+		log_about(LOG_LVL_WARN, reason_code(r), NULL,
+		    "identity: %s %s", reason_code(r), reason_text(r));
 		return 0;
 	}
 	log_info("identity: node %s, a new TLS leaf", self.node);
@@ -448,7 +449,8 @@ netd_peer_set(struct chan *c, const struct ipc_call *call, const void *arg)
 		if (why.reason == R_OK)
 			refusal_set(&why, R_TLS_PEER_GONE, NULL, NULL, NULL);
 		else
-			log_warnx("peer %s: %s %s", p->name,
+			log_about(LOG_LVL_WARN, reason_code(why.reason),
+			    p->name, "peer %s: %s %s", p->name,
 			    reason_code(why.reason), reason_text(why.reason));
 		peer_disable(p, &why);
 		return 0;

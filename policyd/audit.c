@@ -132,7 +132,8 @@ audit_record(enum audit_kind kind, const char *subject, enum reason reason,
 	audit_hash(&row, audit.head.chain, row.hash);
 	if ((r = audit_append(&row)) != R_OK) {
 		audit.lost++;
-		log_warnx("audit: %s: not written: %s %s: %s %s",
+		log_about(LOG_LVL_WARN, reason_code(r), NULL,
+		    "audit: %s: not written: %s %s: %s %s",
 		    reason_code(r), row.kind, row.subject, row.reason,
 		    row.text);
 		control_event(&row);
@@ -275,7 +276,8 @@ static void
 audit_failed(enum reason r, const char *step)
 {
 	if (audit.why.reason != r)
-		log_warnx("audit: checkpoint: %s: %s: %s", step,
+		log_about(LOG_LVL_WARN, reason_code(r), NULL,
+		    "audit: checkpoint: %s: %s: %s", step,
 		    reason_code(r), reason_text(r));
 	why_set(&audit.why, r, step, NULL, NULL);
 	audit.retry = audit.now + audit.backoff;

@@ -78,7 +78,8 @@ void
 ca_task_failed(struct ca_task *t, const char *what, const struct why *why)
 {
 	if (t->why.reason != why->reason)
-		log_warnx("ca: %s: %s %s%s%s", what, reason_code(why->reason),
+		log_about(LOG_LVL_WARN, reason_code(why->reason), NULL,
+		    "ca: %s: %s %s%s%s", what, reason_code(why->reason),
 		    reason_text(why->reason), why->field[0] != '\0' ? " " : "",
 		    why->field);
 	t->why = *why;

@@ -64,7 +64,8 @@ clockd_set_unset(bool unset, uint64_t system_now, uint64_t trusted)
 		return;
 	clk.unset = unset;
 	if (unset)
-		log_warnx("clock: %s: system %" PRIu64 ", trusted %" PRIu64,
+		log_about(LOG_LVL_WARN, reason_code(R_SYS_CLOCK_UNSET), NULL,
+		    "clock: %s: system %" PRIu64 ", trusted %" PRIu64,
 		    reason_code(R_SYS_CLOCK_UNSET), system_now, trusted);
 	else
 		log_info("clock: the system clock is good");

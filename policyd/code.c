@@ -127,7 +127,8 @@ code_end(struct peer *p, enum reason reason)
 	struct why	why;
 
 	code_drop(p);
-	log_info("peer %s: %s: %s", p->name, reason_code(reason),
+	log_about(LOG_LVL_INFO, reason_code(reason), p->name,
+	    "peer %s: %s: %s", p->name, reason_code(reason),
 	    reason_text(reason));
 	why_set(&why, reason, p->why.reason != R_OK ?
 	    reason_code(p->why.reason) : NULL, NULL, NULL);

@@ -199,7 +199,8 @@ step_note(const struct component *c, enum component_state from,
 {
 	enum reason	r = why != NULL ? why->reason : R_OK;
 
-	log_info("component %s: %s -> %s: %s%s%s", c->name, state_names[from],
+	log_about(LOG_LVL_INFO, r != R_OK ? reason_code(r) : NULL, NULL,
+	    "component %s: %s -> %s: %s%s%s", c->name, state_names[from],
 	    state_names[c->state], event_names[ev], r != R_OK ? ", " : "",
 	    r != R_OK ? reason_code(r) : "");
 	audit_record(AUDIT_TRANSITION, c->name, r, "%s -> %s: component, %s%s"

@@ -229,7 +229,8 @@ component_evidence(struct job *j)
 	struct why		 why;
 
 	if (judge(c, &why) != R_OK) {
-		log_info("component %s: refused: %s %s %s: expected %s, seen "
+		log_about(LOG_LVL_INFO, reason_code(why.reason), NULL,
+		    "component %s: refused: %s %s %s: expected %s, seen "
 		    "%s", c->name, reason_code(why.reason),
 		    reason_text(why.reason), why.field, why.expected,
 		    why.seen);

@@ -106,7 +106,8 @@ job_failed(const struct why *why)
 	unsigned	 generation = job.generation;
 
 	if (c->why.reason != why->reason)
-		log_warnx("crl: issuing CA %u: %s %s%s%s", generation,
+		log_about(LOG_LVL_WARN, reason_code(why->reason), NULL,
+		    "crl: issuing CA %u: %s %s%s%s", generation,
 		    reason_code(why->reason), reason_text(why->reason),
 		    why->field[0] != '\0' ? " " : "", why->field);
 	c->why = *why;

@@ -86,7 +86,8 @@ refusal_note(const char *what, const char *who, const char *where,
 	text_set(name, sizeof(name), who);
 	text_set(address, sizeof(address), where);
 	if (hubd_count(why->reason) == 1)
-		log_info("%s: %s refused to %s: %s %s", what, name, address,
+		log_about(LOG_LVL_INFO, reason_code(why->reason), NULL,
+		    "%s: %s refused to %s: %s %s", what, name, address,
 		    reason_code(why->reason), reason_text(why->reason));
 	if (en.records == RECORDS) {
 		en.unrecorded++;

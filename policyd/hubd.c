@@ -329,7 +329,8 @@ conn_offended(enum ipc_role offender, enum ipc_role by, enum reason offence,
 
 	r->row.offences++;
 	hubd_count(offence);
-	log_warnx("hub: %s: offence, seen by %s: %s %s in %s",
+	log_about(LOG_LVL_WARN, reason_code(offence), NULL,
+	    "hub: %s: offence, seen by %s: %s %s in %s",
 	    ipc_role_name(offender), ipc_role_name(by), reason_code(offence),
 	    reason_text(offence), type > MSG_NONE && type < MSG_COUNT ?
 	    ipc_name((enum ipc_type)type) : "a record");
@@ -354,7 +355,8 @@ conn_refused(struct conn *c, enum reason reason, const char *what)
 		return;
 	c->complained = true;
 	r->refused[reason] = c->heard;
-	log_warnx("hub: %s: %s of pid %d, uid %u refused: %s %s", name, what,
+	log_about(LOG_LVL_WARN, reason_code(reason), NULL,
+	    "hub: %s: %s of pid %d, uid %u refused: %s %s", name, what,
 	    (int)c->cred.pid, (unsigned)c->cred.uid, reason_code(reason),
 	    reason_text(reason));
 	audit_record(AUDIT_REFUSAL, name, reason, "%s of pid %d, uid %u", what,

@@ -78,7 +78,8 @@ static void
 identity_failed(enum reason r, const char *what, const struct msg_refused *why)
 {
 	if (me.why.reason != r)
-		log_warnx("identity: %s: %s %s", what, reason_code(r),
+		log_about(LOG_LVL_WARN, reason_code(r), NULL,
+		    "identity: %s: %s %s", what, reason_code(r),
 		    reason_text(r));
 	if (why != NULL)
 		why_set(&me.why, r, why->field, why->expected, why->seen);
@@ -107,7 +108,8 @@ identity_condition(enum reason r)
 		return;
 	me.condition = r;
 	if (r != R_OK)
-		log_warnx("keyd: %s %s", reason_code(r), reason_text(r));
+		log_about(LOG_LVL_WARN, reason_code(r), NULL, "keyd: %s %s",
+		    reason_code(r), reason_text(r));
 	audit_record(AUDIT_KEY, "keyd", r, "%s", reason_text(r));
 }
 

@@ -94,7 +94,8 @@ refuse(struct chan *ch, const struct ipc_call *call, enum reason r,
     const char *field)
 {
 	if (hubd_count(r) == 1)
-		log_info("ocsp: %s %s", reason_code(r), reason_text(r));
+		log_about(LOG_LVL_INFO, reason_code(r), NULL, "ocsp: %s %s",
+		    reason_code(r), reason_text(r));
 	return chan_refuse_why(ch, call, r, field, NULL, NULL);
 }
 

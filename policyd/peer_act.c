@@ -190,7 +190,8 @@ note_restart(const struct peer *p)
 	    (old->dlen == new->dlen &&
 	    memcmp(old->digest, new->digest, new->dlen) == 0))
 		return;
-	log_info("peer %s: restarted since it was last attested", p->name);
+	log_about(LOG_LVL_INFO, reason_code(R_POL_RESTART), p->name,
+	    "peer %s: restarted since it was last attested", p->name);
 	audit_record(AUDIT_VERDICT, p->name, R_POL_RESTART, "another boot id");
 }
 

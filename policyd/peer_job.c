@@ -96,7 +96,8 @@ peer_lost(struct job *j, enum job_loss loss, const struct why *why)
 	struct peer	*p = j->owner;
 
 	if (loss != JOB_ATTESTQ_LOST)
-		log_info("peer %s: not attested: %s %s%s%s", p->name,
+		log_about(LOG_LVL_INFO, reason_code(why->reason), p->name,
+		    "peer %s: not attested: %s %s%s%s", p->name,
 		    reason_code(why->reason), reason_text(why->reason),
 		    *why->seen != '\0' ? ": " : "", why->seen);
 	give_up(p, true);
@@ -178,7 +179,9 @@ verdict_note(const struct peer *p, const struct evidence *ev,
     const struct why *why, enum reason warning)
 {
 	if (why->reason == R_OK) {
-		log_info("peer %s: attested, %s%s%s", p->name, ev->node,
+		log_about(LOG_LVL_INFO, warning != R_OK ?
+		    reason_code(warning) : NULL, p->name,
+		    "peer %s: attested, %s%s%s", p->name, ev->node,
 		    warning != R_OK ? ", " : "",
 		    warning != R_OK ? reason_text(warning) : "");
 		audit_record(AUDIT_VERDICT, p->name, warning,
@@ -187,7 +190,8 @@ verdict_note(const struct peer *p, const struct evidence *ev,
 		    ev->measures.n);
 		return;
 	}
-	log_info("peer %s: refused: %s %s %s%s%s%s%s", p->name,
+	log_about(LOG_LVL_INFO, reason_code(why->reason), p->name,
+	    "peer %s: refused: %s %s %s%s%s%s%s", p->name,
 	    reason_code(why->reason), reason_text(why->reason), why->field,
 	    *why->expected != '\0' ? ": expected " : "", why->expected,
 	    *why->seen != '\0' ? ", seen " : "", why->seen);

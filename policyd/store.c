@@ -68,7 +68,8 @@ store_complain(int rc, const char *what)
 	enum reason	 r = store_reason(rc);
 	int		 e = sqlite3_system_errno(store.db);
 
-	log_warnx("store: %s: %s: %s%s%s", what, reason_code(r),
+	log_about(LOG_LVL_WARN, reason_code(r), NULL,
+	    "store: %s: %s: %s%s%s", what, reason_code(r),
 	    sqlite3_errmsg(store.db), e == 0 ? "" : ": ",
 	    e == 0 ? "" : strerror(e));
 	return r;
