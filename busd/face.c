@@ -156,7 +156,8 @@ face_emit(const char *path, const char *iface, char **names)
 {
 	int	r;
 
-	if (*names == NULL)
+	/* Until the names are ours, nobody can know whose signal it is. */
+	if (*names == NULL || !bus_named())
 		return;
 	r = sd_bus_emit_properties_changed_strv(bus_get(), path, iface, names);
 	if (r < 0)	/* the bus goes, which bus.c is told, too */
@@ -195,7 +196,7 @@ face_node_changed(const struct msg_bus_node *before)
 void
 face_outcome(const struct msg_bus_outcome *m)
 {
-	if (!m->asked)
+	if (!m->asked || !bus_named())
 		return;
 	(void)sd_bus_emit_signal(bus_get(), BUS_ROOT, BUS_IFACE,
 	    "PeerProvisioned", "b", (int)m->provisioned);

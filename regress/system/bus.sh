@@ -236,7 +236,7 @@ ok "Connected again" await 60 prop_is bmc-a PeerConnected "s \"${WORD}Connected\
 # ---- busd(8) --------------------------------------------------------------------------
 
 examples() {	# as a reader sees them; a line that ends in \ goes on
-	mandoc -T ascii -O width=200 "$TOP/man/busd.8" | col -b | sed -e :a -e '/\\$/N; s/\\\n */ /; ta' |
+	mandoc -T ascii -O width=200 "$TOP/man/busd.8" | col -bx | sed -e :a -e '/\\$/N; s/\\\n */ /; ta' |
 	    sed -nE 's/^ *[$#]? *(busctl .*)/\1/p'
 }
 ok "busd(8) has examples" test "$(examples | wc -l)" -ge 6
