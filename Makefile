@@ -14,10 +14,16 @@ CC	 = gcc
 endif
 SAN	?= 0
 
-PKGS	 = libcrypto libssl libseccomp libcap libuv msgpack tss2-esys tss2-sys tss2-mu \
+# Its name since version 6.
+MSGPACK	:= $(shell pkg-config --exists msgpack-c && echo msgpack-c || echo msgpack)
+PKGS	 = libcrypto libssl libseccomp libcap libuv $(MSGPACK) tss2-esys tss2-sys tss2-mu \
 	   tss2-rc sqlite3 jansson libsystemd
 
-WARN	 = -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+# WERROR= where a compiler that nobody here has seen may know a new warning.
+WERROR	?= -Werror
+# A distribution may ask for more of it.
+FORTIFY	:= $(if $(findstring _FORTIFY_SOURCE,$(CC) $(CFLAGS) $(CPPFLAGS)),,-D_FORTIFY_SOURCE=2)
+WARN	 = -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla \
 	   -Wno-unused-parameter
 # Not for tests, nor for what bison made.
@@ -37,7 +43,7 @@ override CFLAGS	+= -fsanitize=address,undefined -fno-sanitize-recover=all -fno-o
 override LDFLAGS	+= -fsanitize=address,undefined
 override CPPFLAGS += -DPROVD_SANITIZED
 else
-override CPPFLAGS += -D_FORTIFY_SOURCE=2
+override CPPFLAGS += $(FORTIFY)
 override CFLAGS	+= -fstack-clash-protection $(CF)
 endif
 # Debian 12 has http_parser, which brings no file for pkg-config.
