@@ -24,6 +24,9 @@
 #define EVERY_MS	2000	/* ... one each */
 #define RECORD_MS	60000	/* between records of what was too much */
 
+static uint64_t	paid;		/* mono ms until which requests are paid for */
+static uint64_t	recorded;	/* mono ms of the last record of too many */
+
 /* ---- who may ask ------------------------------------------------------------ */
 
 static uint32_t	users[USERS_MAX];	/* beside root; set once in main */
@@ -50,6 +53,7 @@ bus_read(const struct conf *c, bool developer)
 	char		**m;
 
 	nusers = 0;
+	paid = recorded = 0;
 	if (c->dbus == NULL)
 		return;
 	if (developer)
@@ -88,9 +92,6 @@ struct wish {
 	char		 who[48];	/* as records say it */
 	uint32_t	 uid;
 };
-
-static uint64_t	paid;		/* mono ms until which requests are paid for */
-static uint64_t	recorded;	/* mono ms of the last record of too many */
 
 static int
 refuse(const struct wish *w, const struct why *why)

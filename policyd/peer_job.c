@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "peer.h"
+#include "bus.h"
 
 static unsigned		 njobs;
 static struct peerq	 waiting = TAILQ_HEAD_INITIALIZER(waiting);
@@ -171,6 +171,7 @@ peer_step_seen(struct job *j, struct step *s)
 	p->steps[p->nsteps++] = *s;
 	s->detail = NULL;
 	control_step(p, &p->steps[p->nsteps - 1]);
+	bus_step(p->id, &p->steps[p->nsteps - 1]);
 }
 
 /* A verdict is a record, whatever comes of it. */
