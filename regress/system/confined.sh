@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/regress/system/world.sh"
 need_root
-need ip runsv swtpm jq ss
+need ip runsv swtpm jq ss dbus-daemon
 
 world_new
 authority "$W/acme" ACME
@@ -12,6 +12,7 @@ address a 192.0.2.1/24
 node_new a "$W/acme/root.pem"
 printf '%s\n' 'ca "ACME"' 'listen enrol port 8443' >>"$W/a/conf"
 service a enrold "$O/bin/enrold -d -v -f $W/a/conf"
+bus a
 node_start a
 ok "the node is ready" await_ready a 120
 
@@ -41,7 +42,7 @@ directories() {	# descriptors of PID that are directories
 	done
 }
 
-for r in $ROLES enrold; do
+for r in $(daemons a); do
 	p=$(pid_of a "$r")
 	u=$(id -u "$(user_of "$r")")
 	is "$r: every uid is its own user's" "$(field "$p" Uid | tr '\t' ' ')" "$u $u $u $u"
@@ -73,8 +74,9 @@ is "the control socket is for the group provd" \
     "$(stat -c '%G %a' "$W/a/run/control.sock")" "provd 660"
 is "each hub socket belongs to the group of its role" \
     "$(stat -c '%G %a' "$W/a/run/netd/hub.sock" "$W/a/run/attestd-q/hub.sock" \
-    "$W/a/run/attestd-r/hub.sock" "$W/a/run/enrold/hub.sock" "$W/a/state/keyd/hub.sock" | tr '\n' ';')" \
-    "_netd 660;_attestq 660;_attestr 660;_enrold 660;_keyd 660;"
+    "$W/a/run/attestd-r/hub.sock" "$W/a/run/enrold/hub.sock" "$W/a/run/busd/hub.sock" \
+    "$W/a/state/keyd/hub.sock" | tr '\n' ';')" \
+    "_netd 660;_attestq 660;_attestr 660;_enrold 660;_busd 660;_keyd 660;"
 
 # Two daemons that were started twice, and one by the wrong user.
 refused() {	# refused USER ROLE-DIRECTORY: may this user reach the hub socket?
@@ -86,6 +88,9 @@ s.connect(sys.argv[1])' "$W/a/$2/hub.sock"
 ok "_netd cannot reach attestd -Q's hub socket" refused _netd run/attestd-q
 ok "_netd cannot reach keyd's hub socket" refused _netd state/keyd
 ok "_enrold cannot reach keyd's hub socket" refused _enrold state/keyd
+ok "_busd cannot reach keyd's hub socket" refused _busd state/keyd
+ok "_netd cannot reach busd's hub socket" refused _netd run/busd
+ok "_busd cannot reach the control socket" eval '! setpriv --reuid=_busd --regid=_busd --clear-groups '"$O"'/bin/provctl -s '"$W"'/a/run/control.sock status'
 ok "_netd cannot reach enrold's hub socket" refused _netd run/enrold
 ok "_attestr cannot reach netd's hub socket" refused _attestr run/netd
 ok "nobody cannot reach the control socket" eval '! setpriv --reuid=65534 --regid=65534 --clear-groups '"$O"'/bin/provctl -s '"$W"'/a/run/control.sock status'

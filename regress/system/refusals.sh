@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$TOP/regress/system/world.sh"
 need_root
-need ip runsv jq
+need ip runsv jq dbus-daemon
 case $O in *-san) skip_all "sanitizers add calls to the filters; the plain build is what is tested" ;; esac
 
 world_new
@@ -15,6 +15,7 @@ address a 192.0.2.1/24
 NODE_BACKEND=soft node_new a "$W/acme/root.pem"
 printf '%s\n' 'ca "ACME"' 'listen enrol port 8443' >>"$W/a/conf"
 service a enrold "$O/bin/enrold -d -v -f $W/a/conf"
+bus a
 node_start a
 ok "the node is ready" await_ready a 120
 
@@ -46,7 +47,7 @@ running() {
 	    any(.row == \"daemon\" and .role == \"$2\" and .state == \"ready\")" >/dev/null
 }
 
-# These five beside each other; each waits for its own restarts only.
+# These six beside each other; each waits for its own restarts only.
 attempts() {	# attempts ROLE CALL...
 	local r=$1 c
 	shift
@@ -61,9 +62,10 @@ attempts attestd-q $COMMON $PARSER >"$W/2.tap" & beside+=($!)
 attempts attestd-r $COMMON $PARSER >"$W/3.tap" & beside+=($!)
 attempts keyd $COMMON $KEYD >"$W/4.tap" & beside+=($!)
 attempts enrold $COMMON $PARSER >"$W/5.tap" & beside+=($!)
+attempts busd $COMMON $PARSER >"$W/6.tap" & beside+=($!)
 wait "${beside[@]}"
 }
-merge "$W"/[1-5].tap
+merge "$W"/[1-6].tap
 # These two may open files, below their own root only.
 for r in keyd policyd; do
 	attempt $r open-passwd '^(errno ENOENT|killed SIGSYS)$'

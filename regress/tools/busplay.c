@@ -262,11 +262,12 @@ static void
 call_as(sd_bus *bus, const char *sender)
 {
 	sd_bus_message *m;
+	uint64_t	cookie;		/* without it no answer is wanted */
 
 	if (sd_bus_message_new_method_call(bus, &m, NAME, PATH, FACE,
 	    "ProvisionPeer") < 0 || sd_bus_message_append(m, "s", "self") < 0 ||
 	    sd_bus_message_set_sender(m, sender) < 0 ||
-	    sd_bus_send(bus, m, NULL) < 0)
+	    sd_bus_send(bus, m, &cookie) < 0)
 		errx(1, "call as %s", sender);
 	sd_bus_message_unref(m);
 }
