@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -95,6 +96,45 @@ static const struct {
 	{ "rport",	  JSON_INTEGER,	take_rport },
 };
 
+/* Of the file that the attestation daemon beside it reads. */
+static const char *const others[] = {
+	"ip", "server-cert", "server-pkey", "client-cert", "client-pkey",
+	"sign-privkey", "sign-cert", "verify-cert", "self-signed",
+	"exchange_prefix", "resources",
+};
+
+static void
+unknown_member(struct parse *p, const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strcmp(name, others[i]) == 0) {
+			conf_error(p, p->line, "%s is a setting of the "
+			    "attestation daemon, whose file has no place here: "
+			    "accept root and reference say whom to trust, "
+			    "measure file what is measured", name);
+			return;
+		}
+	conf_error(p, p->line, "%s is not a setting of the provisioning "
+	    "daemon", name);
+}
+
+static void
+wrong_type(struct parse *p, const char *name, const json_t *v, json_type want)
+{
+	const char	*s = json_string_value(v);	/* or NULL */
+
+	if (want == JSON_STRING)
+		conf_error(p, p->line, "%s is not a string", name);
+	else if (s != NULL && *s != '\0' && strlen(s) <= 10 &&
+	    strspn(s, "0123456789") == strlen(s))
+		conf_error(p, p->line, "%s is a number in quotes: write "
+		    "\"%s\": %s without them", name, name, s);
+	else
+		conf_error(p, p->line, "%s is not a whole number", name);
+}
+
 static void
 json_members(struct parse *p, json_t *root)
 {
@@ -107,12 +147,9 @@ json_members(struct parse *p, json_t *root)
 			if (strcmp(name, members[i].name) == 0)
 				break;
 		if (i == n)
-			conf_error(p, p->line, "%s is not a setting of the "
-			    "provisioning daemon", name);
+			unknown_member(p, name);
 		else if (json_typeof(v) != members[i].type)
-			conf_error(p, p->line, "%s is not %s", name,
-			    members[i].type == JSON_STRING ? "a string" :
-			    "a whole number");
+			wrong_type(p, name, v, members[i].type);
 		else
 			members[i].take(p, v);
 	}
@@ -158,4 +195,24 @@ conf_json(struct parse *p, const char *path)
 	json_decref(root);
 	p->name = outer;
 	p->line = line;
+}
+
+/* That file names no node, and OpenBMC's LLDP announces the host's name. */
+void
+conf_host(struct parse *p)
+{
+	char		 name[65];
+	const char	*what;
+
+	if (gethostname(name, sizeof(name)) == -1)
+		name[0] = '\0';
+	name[sizeof(name) - 1] = '\0';
+	what = strcmp(name, "localhost") == 0 ? "every host has that name" :
+	    conf_check_name(name);
+	if (what != NULL)
+		conf_error(p, p->line, "no node, and the host name \"%s\" "
+		    "cannot be it: %s: give this node a name with node "
+		    "\"NAME\"", name, what);
+	else
+		p->conf->node = conf_copy(name);
 }

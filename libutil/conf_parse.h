@@ -143,5 +143,6 @@ void	conf_bridges(struct parse *);
 
 /* conf_json.c: OpenBMC's file */
 void	conf_json(struct parse *, const char *path);
+void	conf_host(struct parse *);	/* the node has the name of its host */
 
 #endif

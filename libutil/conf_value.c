@@ -659,7 +659,9 @@ conf_finish(struct parse *p)
 	conf_bridges(p);
 	finish_components(p);
 	conf_ca_finish(p);
-	if (p->seen[SET_NODE] == 0)
+	if (p->seen[SET_NODE] == 0 && p->included != NULL)
+		conf_host(p);
+	else if (p->seen[SET_NODE] == 0)
 		conf_error(p, p->line, "no node: give this node a name with "
 		    "node \"NAME\"");
 	/* 1.1 signs without saying what: we verify it, we do not sign so. */

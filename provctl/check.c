@@ -315,6 +315,7 @@ check_node(struct check *c)
 {
 	const char	*ifname = c->conf->interface;
 
+	say(c, GOOD, "node", NULL, "%s", c->conf->node);
 	if (c->conf->dbus_neighbours)
 		say(c, GOOD, "neighbours", NULL, "from D-Bus, with no LLDP of "
 		    "our own");

@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -227,6 +228,49 @@ test_samples(void **state)
 	assert_true(n >= 12);
 }
 
+/* The name of the node that OpenBMC's file alone makes here, or the error. */
+static char *
+host_node(const char *host)
+{
+	static const char	text[] = "include json \"/json/openbmc.json\"\n";
+	struct conf		*c;
+	FILE			*f;
+	char			*out;
+	size_t			 size;
+
+	assert_int_equal(sethostname(host, strlen(host)), 0);
+	assert_non_null(f = open_memstream(&out, &size));
+	c = conf_parse_buf(text, sizeof(text) - 1, "x", load, f);
+	if (c != NULL)
+		fprintf(f, "node %s interface %s port %u", c->node,
+		    c->interface, c->mtls_port);
+	conf_free(c);
+	fclose(f);
+	return out;
+}
+
+/* A file that names no node is enough, if the host has a name. */
+static void
+test_host(void **state)
+{
+	static const char *const bad[] = { "localhost", "(none)", "", "b c" };
+	char	*out;
+	size_t	 i;
+
+	(void)state;
+	if (unshare(CLONE_NEWUTS) == -1)
+		skip();
+	out = host_node("bmc0.example");
+	assert_string_equal(out, "node bmc0.example interface eth2 port 8091");
+	free(out);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		out = host_node(bad[i]);
+		assert_non_null(strstr(out, "no node, and the host name \""));
+		assert_non_null(strstr(out, bad[i]));
+		free(out);
+	}
+}
+
 /* However often something is wrong, the output has an end. */
 static void
 test_many_errors(void **state)
@@ -304,6 +348,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_samples),
+		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_many_errors),
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_example),
