@@ -8,7 +8,7 @@
 . "$(dirname "$0")/world.sh"
 . "$(dirname "$0")/../tools/storecheck.sh"
 need_root
-need ip runsv swtpm jq openssl ss sqlite3
+need ip runsv swtpm jq openssl ss sqlite3 dbus-daemon
 plain_only "restart.sh kills them there"
 
 N=${N:-20}
@@ -17,7 +17,7 @@ DEADLINE=120	# s; far from what it takes, for loaded machines
 diag "N=$N SEED=$SEED"
 
 # The whole sequence, before anything else draws: each daemon of each node, and
-# all of a node at once, once in twelve, in a new order each time; in two of six
+# all of a node at once, once in fourteen, in a new order each time; in two of six
 # while Connected, in three during a pairing, in one while leafs are issued.
 PLAN=()
 WHEN=(Connected Connected pairing pairing pairing issuing)
@@ -25,7 +25,7 @@ plan() {
 	local pairs=() n r i j t
 	RANDOM=$SEED
 	for n in a b; do
-		for r in $ROLES all; do
+		for r in $ROLES busd all; do
 			pairs+=("$n $r")
 		done
 	done
@@ -52,6 +52,7 @@ for n in a b; do
 	accept root "$W/acme/root.pem" serial "SN-?"
 	leaf lifetime 1 d
 	EOF2
+	bus $n
 done
 echo 'peer "b" { }' >>"$W/a/conf"
 echo 'peer "a" { }' >>"$W/b/conf"
@@ -103,7 +104,7 @@ issuing() {
 
 strike() {	# strike NODE SERVICE|all MS
 	local roles=$2 r old=()
-	[ "$2" != all ] || roles=$ROLES
+	[ "$2" != all ] || roles=$(daemons "$1")
 	read -r -t "$(printf '0.%03d' "$3")" <>"$W/never"
 	for r in $roles; do
 		old+=("$(pid_of "$1" "$r")")

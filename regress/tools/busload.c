@@ -406,7 +406,7 @@ unasked(sd_bus *bus)
 		{ "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged", "sss" },
 		{ "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameAcquired", "s" },
 		{ "/xyz/openbmc_project/attestation_requester/devices/tcp/b",
-		    "xyz.openbmc_project.attestation.AttestationDevice", "Attested", "b" },
+		    "xyz.openbmc_project.AttestationDevice", "Attested", "b" },
 		{ PATH, FACE, "PeerProvisioned", "b" },
 		{ PATH, PROPS, "PropertiesChanged", "s" },
 		{ PATH, "org.freedesktop.DBus.ObjectManager", "InterfacesAdded", "o" },

@@ -50,7 +50,8 @@ WITH step AS (SELECT sequence, subject,
     AS before FROM step)
 SELECT 'transition ' || sequence || ' of ' || subject || ' leaves ' || was ||
     ' after ' || before FROM chain
-    WHERE before IS NOT NULL AND was <> before AND NOT restored;
+    WHERE before IS NOT NULL AND was <> before AND NOT restored AND
+    NOT (subject = 'self' AND was = 'Unknown');
 "
 
 store_whole() {	# store_whole NODE
