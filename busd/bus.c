@@ -62,10 +62,12 @@ bus_connect(const char *path)
 		if (errno != ENOENT && errno != ECONNREFUSED &&
 		    errno != EAGAIN && errno != EINTR)
 			fatal("%s", path);
-		if (!said)
+		if (!said) {
+			start_status("waiting for the message bus");
 			log_about(LOG_LVL_WARN, reason_code(R_BUS_ABSENT), NULL,
 			    "%s %s: %s", reason_code(R_BUS_ABSENT), path,
 			    reason_text(R_BUS_ABSENT));
+		}
 		said = true;
 		(void)poll(NULL, 0, PAUSE_MS);
 	}

@@ -664,29 +664,40 @@ signals_clear(struct caller *c)
 	c->nsignals = 0;
 }
 
+static inline void
+level_becomes(struct caller *c, const char *word)
+{
+	uint64_t	 till = uv_hrtime() + PATIENCE * 1000000ULL;
+	struct answer	 a;
+	const char	*s;
+	bool		 same = false;
+
+	while (!same) {
+		call_wait(c, &a, BUS_DEBUG, BUS_IFACE_DEBUG, "GetLogLevel",
+		    NULL);
+		assert_true(sd_bus_message_read(a.m, "s", &s) > 0);
+		same = strcmp(s, word) == 0;
+		answer_free(&a);
+		assert_true(uv_hrtime() < till);
+	}
+}
+
 /*
  * What policyd said was heard, and what busd signalled of it has come to c.
  * Two links have no order between them, so that something is said last which
- * can be asked for and is no signal: the level of the log.
+ * can be asked for and is no signal: a level of the log that is no other time.
  */
 static inline void
 signals_settle(struct caller *c)
 {
-	struct answer	 a;
-	const char	*s, *want;
-	bool		 same;
+	struct msg_bus_node	m = w.node;
 
-	w.node.log_level = w.node.log_level == LOG_LVL_DEBUG ? LOG_LVL_INFO :
-	    LOG_LVL_DEBUG;
-	want = w.node.log_level == LOG_LVL_DEBUG ? "DEBUG" : "INFO";
-	assert_int_equal(chan_send(w.hub, MSG_BUS_NODE, &w.node, -1), 0);
-	do {
-		call_wait(c, &a, BUS_DEBUG, BUS_IFACE_DEBUG, "GetLogLevel",
-		    NULL);
-		assert_true(sd_bus_message_read(a.m, "s", &s) > 0);
-		same = strcmp(s, want) == 0;
-		answer_free(&a);
-	} while (!same);
+	m.log_level = LOG_LVL_WARN;
+	assert_int_equal(chan_send(w.hub, MSG_BUS_NODE, &m, -1), 0);
+	level_becomes(c, "WARNING");
+	m.log_level = LOG_LVL_INFO;
+	say_node(&m);
+	level_becomes(c, "INFO");
 }
 
 /* ---- the bus -------------------------------------------------------------------------------- */
@@ -769,6 +780,8 @@ world_lacks(void)
 		return "the users of the suite are missing";
 	if (access("/usr/bin/dbus-daemon", X_OK) == -1)
 		return "no dbus-daemon";
+	if (prctl(PR_GET_SECCOMP) == -1)
+		return "no seccomp(2)";
 	return NULL;
 }
 
@@ -806,6 +819,13 @@ busd_start(void)
 	assert_true(w.pid > 0);
 	close(fds[1]);
 	assert_non_null(w.hub = chan_open(&loop, fds[0], &conf));
+}
+
+static inline void
+busd_greeted(void)
+{
+	WAIT_FOR(w.greeted || w.hub == NULL);
+	assert_true(w.greeted);
 }
 
 /* How it ends: its exit status, or minus the signal. */
@@ -854,7 +874,7 @@ setup(void **state)
 	world_dir();
 	bus_start_daemon();
 	busd_start();
-	WAIT_FOR(w.greeted);
+	busd_greeted();
 	say_node(&m);
 	say_end();
 	WAIT_FOR(w.ready == 1);

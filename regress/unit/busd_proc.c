@@ -282,22 +282,6 @@ test_errors(void **state)
 }
 
 static void
-level_becomes(struct caller *c, const char *word)
-{
-	struct answer	 a;
-	const char	*s;
-	bool		 same = false;
-
-	while (!same) {
-		call_wait(c, &a, BUS_DEBUG, BUS_IFACE_DEBUG, "GetLogLevel",
-		    NULL);
-		assert_true(sd_bus_message_read(a.m, "s", &s) > 0);
-		same = strcmp(s, word) == 0;
-		answer_free(&a);
-	}
-}
-
-static void
 test_debug(void **state)
 {
 	static const struct { const char *said, *shown; uint32_t level; } words[] = {
@@ -695,7 +679,7 @@ test_start(void **state)
 	world_dir();
 	busd_start();
 	bus_start_daemon();
-	WAIT_FOR(w.greeted);
+	busd_greeted();
 	c = caller_open(0, false);
 	m.connected = LINK_CONNECTED;
 	say_node(&m);
@@ -758,7 +742,7 @@ test_name_taken(void **state)
 		c = caller_open(0, false);
 		take(c, names[i]);
 		busd_start();
-		WAIT_FOR(w.greeted);
+		busd_greeted();
 		say_node(&m);
 		say_end();
 		if (i == 0) {
