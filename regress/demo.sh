@@ -1,10 +1,11 @@
 #!/bin/bash
-# Two BMCs find, attest and trust each other, then devices enrol with a
-# registrar, live. Run by 'make demo', as root: network namespaces, a software
+# Two BMCs find, attest and trust each other, over D-Bus too, then devices enrol
+# with a registrar, live. Run by 'make demo', as root: network namespaces, a software
 # TPM each, every daemon under runsv as its own user, confined. KEEP=1 leaves
 # all of it running.
 . "$(dirname "$0")/system/lib.sh"
 . "$TOP/regress/system/world.sh"
+. "$TOP/regress/tools/bus.sh"
 
 KEEP=${KEEP:-}
 START=$SECONDS
@@ -47,6 +48,16 @@ provctl() {	# provctl on NODE ...: reads like the command itself
 	ctl "$n" "$@"
 }
 
+busctl() {	# busctl on NODE ...: the same
+	local n=$2
+	shift 2
+	on "$n" "$@"
+}
+
+monitored() {	# monitored NODE: what busctl monitor shows since mark, less wide
+	signals "$1" | sed "s,^[0-9]* $OBJECT,.,; s,org.freedesktop.DBus.Properties.,,; s,$WORD,...,"
+}
+
 connected() {
 	await_peer bmc-a bmc-b connected Connected "${1:-60}" &&
 	    await_peer bmc-b bmc-a connected Connected "${1:-60}"
@@ -68,10 +79,7 @@ refused_because() {	# refused_because TEXT CMD...: it fails and says so
 }
 
 peers_of_a() {
-	cat >>"$W/bmc-a/conf" <<-EOF
-	peer "bmc-b" { }
-	peer "stranger" { address 198.51.100.3 }
-	EOF
+	echo 'peer "bmc-b" { }' >>"$W/bmc-a/conf"
 	# bmc-b's operator lists bmc-a by the serial number in its certificate.
 	cat >>"$W/bmc-b/conf" <<-EOF
 	accept root "$W/acme/root.pem" serial "SN-bmc-a"
@@ -87,6 +95,8 @@ wait_for_operator() {
 	  $O/bin/provctl -s $W/bmc-a/run/control.sock status
 	  $O/bin/provctl -s $W/bmc-a/run/control.sock peer show bmc-b
 	  $O/bin/provctl -s $W/bmc-b/run/control.sock monitor
+	  busctl --address=unix:path=$W/bmc-a/bus/socket introspect $NAME $OBJECT
+	  busctl --address=unix:path=$W/bmc-a/bus/socket monitor $NAME
 	  ip -n $(ns_of bmc-a) link set eth1 down        # pull the cable
 	  tail -f $W/bmc-a/log/*
 
@@ -114,9 +124,13 @@ wire bmc-a bmc-b && address bmc-a 192.0.2.1/24 && address bmc-b 192.0.2.2/24 || 
 node_new bmc-a "$W/acme/root.pem"
 node_new bmc-b "$W/acme/root.pem"
 peers_of_a
+for n in bmc-a bmc-b; do
+	bus $n
+	members $n
+done
 node_start bmc-a
 node_start bmc-b
-step "bmc-a: five daemons confined and linked, keys made in its TPM" await_ready bmc-a
+step "bmc-a: six daemons confined and linked, keys made in its TPM" await_ready bmc-a
 step "bmc-b: the same" await_ready bmc-b
 step "bmc-a: identity certificate from ACME" node_identity bmc-a "$W/acme"
 step "bmc-b: identity certificate from ACME" node_identity bmc-b "$W/acme"
@@ -137,15 +151,40 @@ step "Provisioned on bmc-a" await_peer bmc-a bmc-b provisioned true
 step "Provisioned on bmc-b, which attested in its turn" await_peer bmc-b bmc-a provisioned true
 step "Connected on both sides" connected
 
+title "The same pair on D-Bus, as OpenBMC's tools see it"
+for n in bmc-a bmc-b; do
+	step "$n has its name on its bus" await 30 owned $n
+done
+show busctl on bmc-a tree "$NAME"
+for n in bmc-a bmc-b; do
+	show busctl on $n get-property "$NAME" "$OBJECT" "$FACE" PeerConnected
+	step "$n is attested by itself as it would a peer, and Provisioned" \
+	    await 60 prop_is $n Provisioned 'b true'
+	show busctl on $n get-property "$NAME" "$OBJECT" "$FACE" Provisioned
+done
+show busctl on bmc-b introspect "$NAME" "$OBJECT" "$FACE"
+show busctl on bmc-b introspect "$NAME" "$OBJECT/peers/bmc_2da" "$PEER"
+watch bmc-a
+mark bmc-a
+step "busctl call ... ProvisionPeer s bmc-b: attested anew" main bmc-a call ProvisionPeer s bmc-b
+step "the result is a signal, PeerProvisioned" await 60 outcomes_are bmc-a true
+step "a user who is not in the group provd is refused" \
+    refused_because 'access denied' eval "AS='as out' main bmc-a call ProvisionPeer s bmc-b"
+
 title "Pull the cable, put it back"
+mark bmc-a
 cable bmc-b down
 step "NotConnected on bmc-a" await_peer bmc-a bmc-b connected NotConnected
 step "NotConnected on bmc-b" await_peer bmc-b bmc-a connected NotConnected
+step "and on the bus of bmc-a, once it has held for two seconds" await 30 told_has bmc-a PeerConnected NotConnected
 cable bmc-b up
 step "Connected again by itself" connected
+step "and on the bus" await 30 told_has bmc-a PeerConnected Connected
+printf '   $ busctl on bmc-a monitor %s\n' "$NAME"
+monitored bmc-a | sed 's/^/     /'
 
 title "Kill each daemon of bmc-b with SIGKILL"
-for r in $ROLES; do
+for r in $(daemons bmc-b); do
 	kill9 bmc-b "$r"
 	step "$r killed; every daemon is back, the pair is Connected" \
 	    eval 'await_ready bmc-b && connected'
@@ -175,8 +214,10 @@ NODE_BACKEND=soft node_new stranger "$W/mallory/root.pem"
 node_start stranger
 step "the stranger starts" await_ready stranger
 step "with an identity from Mallory" node_identity stranger "$W/mallory"
+step "an operator of bmc-a lists it all the same" \
+    ctl bmc-a peer add stranger --identity "$(node_id stranger)" --address 198.51.100.3
 step "bmc-a refuses it: the root is not accepted" \
-    refused_because 'root' ctl bmc-a provision stranger --identity "$(node_id stranger)"
+    refused_because 'root' ctl bmc-a provision stranger
 
 title "The audit log of bmc-a"
 step "provctl audit verify" ctl bmc-a audit verify
