@@ -81,6 +81,8 @@ counted() {
 	ctl a --json status | jq -es 'any(.row == "counter")' >/dev/null
 }
 ok "a refusal is counted" await 60 counted
+said 0 provision self
+said 0 explain peer self
 said 0 status
 said 0 neighbours
 said 0 peer list
