@@ -255,7 +255,7 @@ services() {
 	local s
 	for s in tpm dbus $ROLES enrold busd; do
 		[ ! -d "$W/$1/service/$s" ] || echo "$s"
-	done
+	done | awk '!seen[$0]++'	# ROLES may name them, too
 }
 
 # daemons NODE: those of ours

@@ -13,6 +13,9 @@
  *					device, SHA-256 of its key; another
  *					device and its ticket
  *   sister DIR doors			make up, as netd, connections for enrold
+ *   sister DIR busd TRUSTED REVOKED UNLISTED
+ *					ask, as busd, for too much, of peers
+ *   sister DIR deaf PEER		ask, as busd, and never read
  *   sister DIR hello ROLE PEER		greet a link wrongly
  *   sister DIR list ROLE PEER start|run SHARE
  *					how many attempts there are
@@ -167,6 +170,10 @@ run(int argc, char **argv)
 		cases_doors(p.dir);
 	else if (argc == 8 && strcmp(what, "enrold") == 0)
 		cases_enrold(p.dir, argv + 3);
+	else if (argc == 6 && strcmp(what, "busd") == 0)
+		cases_busd(p.dir, argv + 3);
+	else if (argc == 4 && strcmp(what, "deaf") == 0)
+		case_deaf(p.dir, argv[3]);
 	else if (argc == 4 && strcmp(what, "written") == 0)
 		cases_keyd(p.dir, role_of(argv[3]));
 	else if (argc == 6 && strcmp(what, "hello") == 0)

@@ -37,4 +37,8 @@ void	cases_stranger(const char *dir);
 void	cases_enrold(const char *dir, char **arg);
 void	cases_doors(const char *dir);
 
+/* sister_bus.c: busd asks for too much; and one that reads nothing. */
+void	cases_busd(const char *dir, char **arg);
+void	case_deaf(const char *dir, const char *peer);
+
 #endif
