@@ -337,6 +337,162 @@ test_table(void **state)
 	assert_int_equal(neighbours(), 2);
 }
 
+/* ---- of an LLDP service on D-Bus ------------------------------------------ */
+
+static struct side	w_busd;
+static const struct ipc_handler	at_busd[] = {
+	{ MSG_BUS_NODE, w_ignore }, { MSG_BUS_PEER, w_ignore },
+	{ MSG_BUS_PEER_GONE, w_ignore }, { MSG_BUS_PEERS_END, w_ignore },
+	{ MSG_BUS_STEP, w_ignore }, { MSG_BUS_OUTCOME, w_ignore },
+};
+
+static struct chan *
+link_of(enum ipc_role role)
+{
+	return role == IPC_BUSD ? w_busd.ours : w_link(role);
+}
+
+static void
+pump(void)
+{
+	int	i;
+
+	for (i = 0; i < 4; i++) {
+		w_pump();
+		w_side_pump(&w_busd);
+	}
+}
+
+static void
+busd_up(void)
+{
+	peers_env.link = link_of;
+	w_up(&w_busd, IPC_BUSD, from_busd, nfrom_busd, at_busd,
+	    sizeof(at_busd) / sizeof(at_busd[0]));
+	pump();
+}
+
+static void
+told(struct side *by, uint32_t id, const char *name, const char *address)
+{
+	struct msg_neighbour	m = { .neighbour = id, .ttl = 120 };
+
+	IPC_SET_STR(m.system_name, name);
+	IPC_SET_STR(m.address4, address);
+	w_send(by, MSG_NEIGHBOUR, &m);
+	pump();
+}
+
+static void
+ended(struct side *by)
+{
+	w_send(by, MSG_NEIGHBOURS_END, NULL);
+	pump();
+}
+
+static int
+setup_dbus(void **state)
+{
+	static char	path[] = "/run/dbus/system_bus_socket";
+
+	config.dbus = path;
+	config.dbus_neighbours = true;
+	return w_setup(state);
+}
+
+static int
+teardown_dbus(void **state)
+{
+	w_down(&w_busd);
+	config.dbus = NULL;
+	config.dbus_neighbours = false;
+	return w_teardown(state);
+}
+
+/* They are as good as netd's, whose are not heeded: no offence, counted. */
+static void
+test_dbus(void **state)
+{
+	struct msg_neighbour_gone	 gone5 = { .neighbour = 5 };
+	uint64_t			 before = hubd_count(R_BUS_SOURCE);
+	struct peer			*p;
+	struct why			 why;
+
+	assert_int_equal(neighbours_source(), IPC_BUSD);
+	w_all_up();
+	busd_up();
+	p = peer_new("bmc-n", FROM_OPERATOR, NODE_C, "", "", &why);
+	peer_step(p, EV_PROVISION, NULL);
+	jobs_pump();
+	pump();
+	told(&w_netd, 5, "bmc-n", "192.0.2.66");
+	assert_int_equal(neighbours(), 0);
+	w_pass(20);
+	assert_int_equal(w_opens, 0);
+	told(&w_busd, 5, "bmc-n", "192.0.2.50");
+	assert_int_equal(neighbours(), 1);
+	w_until_job(61);
+	assert_string_equal(w_dial.address, "192.0.2.50");
+	/* Nor can netd take one away, of that number or by its list's end. */
+	w_send(&w_netd, MSG_NEIGHBOUR_GONE, &gone5);
+	pump();
+	assert_int_equal(hubd_count(R_BUS_SOURCE) - before, 3);
+	ended(&w_netd);
+	assert_int_equal(neighbours(), 1);
+	assert_int_equal(hubd_count(R_BUS_SOURCE) - before, 4);
+	assert_non_null(w_netd.ours);
+	w_send(&w_busd, MSG_NEIGHBOUR_GONE, &gone5);
+	pump();
+	assert_int_equal(neighbours(), 0);
+}
+
+/* They go when it goes; a netd that goes takes none along. */
+static void
+test_dbus_goes(void **state)
+{
+	w_all_up();
+	busd_up();
+	told(&w_busd, 5, "bmc-n", "192.0.2.50");
+	told(&w_busd, 6, "bmc-m", "192.0.2.51");
+	ended(&w_busd);
+	assert_int_equal(neighbours(), 2);
+	w_down(&w_netd);
+	w_netd_up();
+	ended(&w_netd);
+	assert_int_equal(neighbours(), 2);
+	chan_close(w_busd.theirs);
+	pump();
+	assert_null(w_busd.ours);
+	assert_int_equal(neighbours(), 0);
+	busd_up();
+	told(&w_busd, 1, "bmc-m", "192.0.2.51");
+	ended(&w_busd);
+	assert_int_equal(neighbours(), 1);
+}
+
+/* Without 'neighbours from dbus' busd has nothing to say of them. */
+static void
+test_not_from_dbus(void **state)
+{
+	uint64_t	before = hubd_count(R_BUS_SOURCE);
+
+	config.dbus_neighbours = false;
+	w_all_up();
+	busd_up();
+	told(&w_netd, 5, "bmc-n", "192.0.2.50");
+	told(&w_busd, 5, "bmc-n", "192.0.2.66");
+	ended(&w_busd);
+	assert_int_equal(neighbours(), 1);
+	assert_string_equal(neighbour_byname("bmc-n")->m.address4,
+	    "192.0.2.50");
+	assert_int_equal(hubd_count(R_BUS_SOURCE) - before, 2);
+	assert_non_null(w_busd.ours);
+	/* netd keeps its own over a busd that goes. */
+	chan_close(w_busd.theirs);
+	pump();
+	assert_int_equal(neighbours(), 1);
+}
+
 static void
 test_addresses(void **state)
 {
@@ -352,6 +508,7 @@ int
 main(void)
 {
 #define T(f)	cmocka_unit_test_setup_teardown(f, w_setup, w_teardown)
+#define D(f)	cmocka_unit_test_setup_teardown(f, setup_dbus, teardown_dbus)
 	const struct CMUnitTest tests[] = {
 		T(test_configured),
 		T(test_mapped_address),
@@ -366,6 +523,9 @@ main(void)
 		T(test_knock_before_lldp),
 		T(test_rule_makes_peers),
 		T(test_table),
+		D(test_dbus),
+		D(test_dbus_goes),
+		D(test_not_from_dbus),
 		cmocka_unit_test(test_addresses),
 	};
 
