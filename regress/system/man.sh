@@ -7,7 +7,7 @@ cd "$TOP" || exit 1
 for f in man/*.[1-9]; do
 	ok "$f: mandoc -Tlint" mandoc -Tlint -Wwarning "$f"
 done
-for p in provd.7 provd.conf.5 provctl.8 keyd.8 netd.8 attestd.8 enrold.8 policyd.8 provd-enrol.7 \
+for p in provd.7 provd.conf.5 provctl.8 keyd.8 netd.8 attestd.8 enrold.8 policyd.8 provd-enrol.7 provd-openbmc.7 \
     ipc_messages.7 provd_performance.7 provd_reasons.7; do
 	ok "$p exists" test -s "man/$p"
 done
