@@ -35,6 +35,7 @@
 #define PATIENCE	120000	/* ms; a loaded machine with sanitizers */
 #define POLICY		"etc/dbus/xyz.openbmc_project.Provisioning.conf"
 #define PROPERTIES	"org.freedesktop.DBus.Properties"
+#define MANAGER		"org.freedesktop.DBus.ObjectManager"
 
 /* What busd.c has, which is not in the archive that tests link. */
 static uv_loop_t	busd_loop;
@@ -46,7 +47,7 @@ static uv_timer_t	patience;
 static struct {
 	char		 dir[64], socket[96];
 	pid_t		 daemon;	/* the bus */
-	bool		 anybody;	/* and root may own every name there */
+	bool		 anybody;	/* may own every name, and be heard */
 	pid_t		 pid;		/* busd */
 	int		 status;	/* of busd, once it was waited for */
 	struct chan	*hub;
@@ -621,10 +622,14 @@ on_signal(sd_bus_message *m, void *arg, sd_bus_error *error)
 	struct caller	*c = arg;
 	size_t		 n = strlen(c->signals);
 	char		 what[2048] = "", sig[8];
+	const char	*object;
 	int		 flag;
 
 	if (sd_bus_message_is_signal(m, PROPERTIES, "PropertiesChanged") > 0)
 		note_changes(m, what, sizeof(what));
+	else if (sd_bus_message_is_signal(m, MANAGER, NULL) > 0 &&
+	    sd_bus_message_read(m, "o", &object) > 0)
+		snprintf(what, sizeof(what), " %s", object);
 	else if (snprintf(sig, sizeof(sig), "%s",
 	    sd_bus_message_get_signature(m, 1)) > 0 && strcmp(sig, "b") == 0 &&
 	    sd_bus_message_read(m, "b", &flag) > 0)
@@ -727,7 +732,7 @@ bus_config(const char *path)
 	    "send_interface=\"org.freedesktop.DBus\"/></policy>"
 	    "<include>%s</include>%s</busconfig>\n", w.socket, policy,
 	    w.anybody ? "<policy context=\"mandatory\"><allow own=\"*\"/>"
-	    "</policy>" : "");
+	    "<allow receive_type=\"signal\"/></policy>" : "");
 	assert_int_equal(fclose(f), 0);
 	free(policy);
 }
