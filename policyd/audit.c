@@ -23,10 +23,12 @@
 #define KEYD_TIMEOUT	60000	/* ms; keyd queues behind a slow TPM */
 #define RETRY_MIN	2000	/* ms, doubled at each failure */
 #define RETRY_MAX	300000
+#define CLAIM_MS	60000	/* a busd that lies must not wear out the TPM */
 
 static const char *const kinds[AUDIT_NKINDS] = {
 	[AUDIT_START] = "start",
 	[AUDIT_OPERATOR] = "operator",
+	[AUDIT_CLAIM] = "operator",
 	[AUDIT_TRANSITION] = "transition",
 	[AUDIT_VERDICT] = "verdict",
 	[AUDIT_REFUSAL] = "refusal",
@@ -56,6 +58,7 @@ static struct {
 
 	bool		 busy;		/* a call to keyd is out */
 	bool		 wanted;	/* a privileged event: do not wait */
+	bool		 claimed;	/* one that busd claims: wait a minute */
 	uint64_t	 now, due, retry, backoff;	/* ms, monotonic */
 	struct why	 why;		/* of the last attempt */
 	bool		 stopping;	/* the last checkpoint is to begin */
@@ -144,6 +147,8 @@ audit_record(enum audit_kind kind, const char *subject, enum reason reason,
 	if (kind == AUDIT_OPERATOR || kind == AUDIT_OFFENCE ||
 	    kind == AUDIT_KEY)
 		audit.wanted = true;
+	if (kind == AUDIT_CLAIM)
+		audit.claimed = true;
 	control_event(&row);
 }
 
@@ -378,7 +383,7 @@ audit_begin(void)
 {
 	struct msg_checkpoint_req	m = { .key = audit.key };
 
-	audit.wanted = false;
+	audit.wanted = audit.claimed = false;
 	audit.busy = true;
 	audit.next = audit.head;
 	audit.next.time = clock_trusted();
@@ -500,7 +505,9 @@ audit_tick(uint64_t mono_ms)
 		return;
 	if (!audit.known)
 		audit_read_counter();
-	else if (audit_uncovered() && (audit.wanted || mono_ms >= audit.due))
+	else if (audit_uncovered() && (audit.wanted || mono_ms >= audit.due ||
+	    (audit.claimed &&
+	    mono_ms + conf->checkpoint >= audit.due + CLAIM_MS)))
 		audit_begin();
 }
 

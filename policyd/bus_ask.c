@@ -181,7 +181,7 @@ busd_provision(struct chan *c, const struct ipc_call *call, const void *arg)
 		return refuse(&w, &why);
 	if (bus_asked(call, p == NULL ? PEER_SELF : p->id) == -1)
 		return refuse_r(&w, R_BUS_RATE, "outcomes");
-	audit_record(AUDIT_OPERATOR, m->name, R_OK, "%s: provision", w.who);
+	audit_record(AUDIT_CLAIM, m->name, R_OK, "%s: provision", w.who);
 	if (p == NULL)
 		self_provision();
 	else
@@ -202,7 +202,7 @@ busd_unprovision(struct chan *c, const struct ipc_call *call, const void *arg)
 		return refuse_r(&w, R_POL_NO_PEER, "name");
 	if (p->state == P_REVOKED)
 		return refuse_r(&w, R_BUS_REVOKED, "name");
-	peer_unprovision(p, w.who);
+	peer_unprovision(p, AUDIT_CLAIM, w.who);
 	ack_call(call);
 	return 0;
 }
@@ -219,7 +219,7 @@ busd_revoke(struct chan *c, const struct ipc_call *call, const void *arg)
 		return 0;
 	if ((p = peer_byname(m->name)) == NULL)
 		return refuse_r(&w, R_POL_NO_PEER, "name");
-	if (peer_revoke(p, w.who, &why) != R_OK)
+	if (peer_revoke(p, AUDIT_CLAIM, w.who, &why) != R_OK)
 		return refuse(&w, &why);
 	ack_call(call);
 	return 0;
@@ -236,7 +236,7 @@ busd_log_level(struct chan *c, const struct ipc_call *call, const void *arg)
 		return 0;
 	for (r = 0; r < IPC_NROLES; r++)
 		hubd_log_level(r, m->level);
-	audit_record(AUDIT_OPERATOR, "", R_OK, "%s: log level %u", w.who,
+	audit_record(AUDIT_CLAIM, "", R_OK, "%s: log level %u", w.who,
 	    m->level);
 	bus_node_changed();
 	ack_call(call);

@@ -264,7 +264,8 @@ pin(struct peer *p, const char *identity, struct why *why)
 	if (p->conf != NULL && p->conf->identity != NULL)
 		return why_set(why, R_POL_CONFIGURED, "identity",
 		    p->conf->identity, identity);
-	if (peer_trusted(p))
+	/* What it proved may be listed; another one may not. */
+	if (peer_trusted(p) && strcasecmp(p->ev->node, identity) != 0)
 		return why_set(why, R_POL_IDENTITY, "identity", p->ev->node,
 		    identity);
 	ipc_set_str(p->identity, sizeof(p->identity), identity);
@@ -379,7 +380,7 @@ ctl_unprovision(struct chan *c, const struct ipc_call *call, const void *arg)
 	    (p = peer_named(cl, m->name)) == NULL)
 		return 0;
 	snprintf(who, sizeof(who), "uid %u", cl->uid);
-	peer_unprovision(p, who);
+	peer_unprovision(p, AUDIT_OPERATOR, who);
 	client_row(cl, row_peer(p));
 	return client_ack(cl);
 }
@@ -397,7 +398,7 @@ ctl_revoke(struct chan *c, const struct ipc_call *call, const void *arg)
 	    (p = peer_named(cl, m->name)) == NULL)
 		return 0;
 	snprintf(who, sizeof(who), "uid %u", cl->uid);
-	if (peer_revoke(p, who, &why) != R_OK)
+	if (peer_revoke(p, AUDIT_OPERATOR, who, &why) != R_OK)
 		return client_refuse(cl, &why);
 	client_row(cl, row_peer(p));
 	return client_ack(cl);

@@ -379,9 +379,11 @@ void		 peer_tick(struct peer *, uint64_t mono);
  */
 struct peer	*peer_wanted(const char *name, bool operator, struct why *);
 void		 peer_provision(struct peer *);
-/* who is for the record: "uid 0". */
-void		 peer_unprovision(struct peer *, const char *who);
-enum reason	 peer_revoke(struct peer *, const char *who, struct why *);
+/* kind and who are for the record: AUDIT_OPERATOR, "uid 0". */
+void		 peer_unprovision(struct peer *, enum audit_kind,
+		    const char *who);
+enum reason	 peer_revoke(struct peer *, enum audit_kind, const char *who,
+		    struct why *);
 
 /* ---- code.c: one-time codes --------------------------------------------- */
 

@@ -41,19 +41,20 @@ peer_provision(struct peer *p)
 }
 
 void
-peer_unprovision(struct peer *p, const char *who)
+peer_unprovision(struct peer *p, enum audit_kind kind, const char *who)
 {
-	audit_record(AUDIT_OPERATOR, p->name, R_OK, "%s: unprovision", who);
+	audit_record(kind, p->name, R_OK, "%s: unprovision", who);
 	peer_step(p, EV_UNPROVISION, NULL);
 }
 
 enum reason
-peer_revoke(struct peer *p, const char *who, struct why *why)
+peer_revoke(struct peer *p, enum audit_kind kind, const char *who,
+    struct why *why)
 {
 	if (p->state != P_REVOKED && p->ev == NULL && *p->identity == '\0')
 		return why_set(why, R_POL_NOT_ATTESTED, "identity", NULL,
 		    NULL);
-	audit_record(AUDIT_OPERATOR, p->name, R_OK, "%s: revoke %s", who,
+	audit_record(kind, p->name, R_OK, "%s: revoke %s", who,
 	    p->ev != NULL ? p->ev->node : p->identity);
 	peer_step(p, EV_REVOKE, NULL);
 	return R_OK;

@@ -122,6 +122,7 @@ enum reason	 store_meta_set_blob(const char *name, const void *, size_t);
 enum audit_kind {
 	AUDIT_START,		/* policyd started, or stopped */
 	AUDIT_OPERATOR,		/* an operator's command */
+	AUDIT_CLAIM,		/* the same, as busd claims it */
 	AUDIT_TRANSITION,	/* a peer moved from one state to another */
 	AUDIT_VERDICT,		/* what we concluded about a peer */
 	AUDIT_REFUSAL,		/* refused, with its reason */

@@ -180,6 +180,13 @@ test_provision_refused(void **state)
 	provision(fd, "bmc-n", NODE_C, true);
 	assert_int_equal(hear(fd), MSG_REFUSED);
 	assert_int_equal(refused.reason, R_POL_IDENTITY);
+	/* The one that it proved, when only a rule had let it in. */
+	*peer_byname("bmc-n")->identity = '\0';
+	provision(fd, "bmc-n", NODE_B, true);
+	assert_int_equal(hear(fd), MSG_NONE);
+	w_prove(&proof_b);
+	assert_int_equal(hear(fd), MSG_DONE);
+	assert_string_equal(peer_byname("bmc-n")->identity, NODE_B);
 	/* Another id than the configuration's. */
 	provision(fd, "bmc-b", NODE_C, true);
 	assert_int_equal(hear(fd), MSG_REFUSED);

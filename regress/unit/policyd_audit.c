@@ -122,6 +122,34 @@ test_not_before_it_is_due(void **state)
 	assert_int_equal(fake.counter, 1002);
 }
 
+/* What busd claims is covered soon, but not each time: counters wear out. */
+static void
+test_claims_once_a_minute(void **state)
+{
+	unsigned	i;
+
+	checkpoint();
+	mono -= config.checkpoint;
+	for (i = 1; i < 600; i++) {
+		audit_record(AUDIT_CLAIM, "bmc-b", R_OK, "claimed");
+		store_turn();
+		mono += 100;
+		audit_tick(mono);
+		fake_pump();
+	}
+	assert_int_equal(fake.checkpoints, 1);
+	mono += 100;
+	audit_tick(mono);
+	fake_pump();
+	assert_int_equal(fake.checkpoints, 2);
+	/* An operator's own command does not wait. */
+	audit_record(AUDIT_OPERATOR, "bmc-b", R_OK, "uid 0");
+	store_turn();
+	audit_tick(mono);
+	fake_pump();
+	assert_int_equal(fake.checkpoints, 3);
+}
+
 static void
 test_nothing_new_no_checkpoint(void **state)
 {
@@ -456,6 +484,7 @@ main(void)
 		T(test_text),
 		T(test_hash),
 		T(test_not_before_it_is_due),
+		T(test_claims_once_a_minute),
 		T(test_nothing_new_no_checkpoint),
 		T(test_privileged),
 		T(test_covered_after_kill),
