@@ -10,7 +10,7 @@ trap 'rm -rf "$W"' EXIT
 B=$W/a.json
 ok "made" eval 'SOURCE_DATE_EPOCH=1700000000 "$TOP/debian/sbom" "$O"/bin/* >"$B"'
 mkdir "$W/bin" && cp "$O"/bin/* "$W/bin" && touch "$W/bin"/*
-ok "made again, of copies" eval 'cd / && SOURCE_DATE_EPOCH=1700000000 TZ=Asia/Tokyo "$TOP/debian/sbom" "$W"/bin/* >"$W/b.json"'
+ok "made again, of copies, with a library preloaded" eval 'cd / && LD_PRELOAD="$O/tools/clockshim.so" SOURCE_DATE_EPOCH=1700000000 TZ=Asia/Tokyo "$TOP/debian/sbom" "$W"/bin/* >"$W/b.json"'
 ok "it is the same, byte for byte" cmp "$B" "$W/b.json"
 printf x >>"$W/bin/keyd"
 SOURCE_DATE_EPOCH=1700000000 "$TOP/debian/sbom" "$W"/bin/* >"$W/c.json"
