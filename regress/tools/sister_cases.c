@@ -523,13 +523,15 @@ wrong_greeting(const char *dir, int arg)
 void
 cases_stranger(const char *dir)
 {
-	int	role, user, fd;
+	bool	optional;
+	int	role, user, fd = -1;
 
 	for (role = IPC_KEYD; role < IPC_NROLES; role++) {
-		/* A node without the certificate service has no hub for it. */
-		if (role == IPC_ENROLD && (fd = sister_dial(dir, role)) == -1)
+		/* What a node does not have has no hub either. */
+		optional = role == IPC_ENROLD || role == IPC_BUSD;
+		if (optional && (fd = sister_dial(dir, role)) == -1)
 			continue;
-		if (role == IPC_ENROLD)
+		if (optional)
 			close(fd);
 		for (user = IPC_KEYD; user < IPC_PROVCTL; user++)
 			if (user != role)
