@@ -5,7 +5,8 @@
  *           control socket; a channel to each daemon.
  * Does:     introduces the daemons to each other, opens attestations, judges
  *           their evidence, tells netd whom to trust, decides which devices
- *           get certificates and keeps what was issued, answers the operator.
+ *           get certificates and keeps what was issued, answers the operator,
+ *           tells busd what D-Bus shows.
  * Refuses:  private keys, any network socket, to parse bytes that came from
  *           the network, and to start a program.
  */
