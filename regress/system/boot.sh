@@ -18,6 +18,7 @@ inside() {
 	in_machine boot "$@"
 }
 
+ROLES="policyd keyd netd attestd-q attestd-r enrold busd"
 machines_new
 machine_new boot
 R=$W/boot.vm/root
@@ -32,21 +33,24 @@ machine_up boot >/dev/null ||
 
 ok "five services come up" await 60 units_active boot 5
 idle() {
-	[ "$(unit boot enrold ActiveState),$(unit boot enrold Result)" = inactive,success ]
+	[ "$(unit boot "$1" ActiveState),$(unit boot "$1" Result)" = inactive,success ]
 }
-ok "enrold has no listener: it has ended, and nothing failed" await 30 idle
+ok "enrold has no listener: it has ended, and nothing failed" await 30 idle enrold
 ok "and says why" eval 'inside journalctl -b --no-pager -u provd-enrold | grep -q "no listener"'
+ok "busd has no bus: it has ended, and nothing failed" await 30 idle busd
+ok "and says why" eval 'inside journalctl -b --no-pager -u provd-busd | grep -q "no dbus"'
 cat >>"$R/etc/provd.conf" <<-EOF
 ca "boot" { server "127.0.0.1" }
 profile "iot" { key ecdsa-p256  valid 1 d }
 listen enrol port 8443
+dbus
 EOF
 inside systemctl restart provd.target
-ok "with a listener all six come up" await 60 units_active boot 6
+ok "with a listener and a bus all seven come up" await 60 units_active boot 7
 state() {	# state ROLE FIELD of /proc/PID/status
 	inside awk -v "f=$2:" '$1 == f { print $2; exit }' "/proc/$(unit boot "$1" MainPID)/status"
 }
-for r in policyd keyd netd attestd-q attestd-r enrold; do
+for r in $ROLES; do
 	user=$(unit boot "$r" User)
 	is "$r: runs as $user" "$(state $r Uid)" "$(inside id -u "$user")"
 	is "$r: no capability is left" "$(state $r CapEff)$(state $r CapPrm)$(state $r CapAmb)" \
@@ -58,13 +62,13 @@ for r in policyd keyd netd attestd-q attestd-r enrold; do
 	    "$(inside readlink "/proc/$(unit boot "$r" MainPID)/root")" '^/$'
 done
 ok "provctl check finds nothing amiss" inside provctl check
-for r in policyd keyd netd attestd-q attestd-r enrold; do
+for r in $ROLES; do
 	old=$(unit boot $r MainPID)
 	inside kill -9 "$old"
 	ok "$r: comes back after SIGKILL" await 30 unit_anew boot $r "$old"
 done
 ready() {
-	[ "$(inside provctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 5 ]
+	[ "$(inside provctl --json status | jq -rs '[.[] | select(.row == "daemon" and .role != "policyd" and .state == "ready")] | length')" = 6 ]
 }
 ok "and all of them greet policyd again" await 30 ready
 # Behind both filters a device enrols, and is revoked.
@@ -88,7 +92,7 @@ ended() {
 	echo "$now"
 	[ "$now" = inactive,success ]
 }
-for r in policyd keyd netd attestd-q attestd-r enrold; do
+for r in $ROLES; do
 	ok "$r: stops with the target, in good order" await 60 ended
 done
 [ "$TAP_FAILED" -eq 0 ] || diag "$(inside journalctl -b --no-pager -u 'provd-*' | tail -n 40)"
