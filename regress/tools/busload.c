@@ -9,11 +9,13 @@
  *                                   lines of TAP
  *   busload SOCKET echo N           N calls of a property and N of a method
  *                                   of a service of its own, which does nothing:
- *                                   what the bus itself costs
+ *                                   what the bus itself costs, and its
+ *                                   processor time ("cpu")
  *
  * What came of it is a line "WHAT calls microseconds-a-call error...", with
  * each error of the bus and how often it was the answer.
  */
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <err.h>
@@ -173,9 +175,16 @@ echo_serve(const char *socket, int ready)
 			_exit(1);
 }
 
+static uint64_t
+us_of(const struct timeval *tv)
+{
+	return (uint64_t)tv->tv_sec * 1000000 + (uint64_t)tv->tv_usec;
+}
+
 static void
 echo(const char *socket, long n)
 {
+	struct rusage ru;
 	sd_bus	*bus;
 	pid_t	 pid;
 	char	 c;
@@ -195,6 +204,9 @@ echo(const char *socket, long n)
 	row(bus, "method", ECHO, "/echo", ECHO, "x", n);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
+	getrusage(RUSAGE_CHILDREN, &ru);
+	report("cpu", 2 * (uint64_t)n, us_of(&ru.ru_utime) +
+	    us_of(&ru.ru_stime));
 	sd_bus_flush_close_unref(bus);
 }
 
