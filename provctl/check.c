@@ -338,6 +338,30 @@ check_node(struct check *c)
 		    "exchanged there was not attested", c->conf->cert_root);
 }
 
+#define BUS_POLICY	"xyz.openbmc_project.Provisioning.conf"
+
+/* Of a bus that is not the system's nobody knows where it looks for them. */
+static void
+check_bus_policy(struct check *c)
+{
+	static const char *const	places[] = {
+		"/usr/share/dbus-1/system.d/" BUS_POLICY,
+		"/etc/dbus-1/system.d/" BUS_POLICY,
+	};
+	size_t				i, n = sizeof(places) / sizeof(*places);
+
+	if (strcmp(c->conf->dbus, CONF_DBUS) != 0)
+		return;
+	for (i = 0; i < n; i++)
+		if (access(places[i], F_OK) == 0) {
+			say(c, GOOD, "bus policy", NULL, "%s", places[i]);
+			return;
+		}
+	say(c, FAIL, "bus policy", "copy it there from etc/dbus of the "
+	    "sources, and reload dbus", "%s is not there: the bus gives busd "
+	    "no name", places[0]);
+}
+
 static void
 check_bus(struct check *c)
 {
@@ -353,6 +377,7 @@ check_bus(struct check *c)
 		    "\"FILE\"", "%s is no socket", path);
 	else
 		say(c, GOOD, "dbus", NULL, "%s", path);
+	check_bus_policy(c);
 }
 
 /* ---- roots and references ---------------------------------------------- */

@@ -72,6 +72,10 @@ like "busd waits for the bus" "$(rc busd status)" 'up, pid [0-9]+'
 is "as nobody else than its user" \
     "$(awk '/^Uid:/ { print $2, $3, $4 }' "/proc/$(rc busd status | sed 's/.*pid //; s/ .*//')/status")" \
     "$(id -u _busd) $(id -u _busd) $(id -u _busd)"
+out=$(ctl check)
+is "provctl check is not content without a bus" "$?" 1
+like "and says why" "$out" "fail +dbus +$W/bmc/bus/socket: No such file"
+like "and who is not ready" "$out" 'fail +daemon +busd is '
 mkdir -p "$W/bmc/bus"
 bus_policy bmc
 dbus-daemon --fork --nopidfile --nosyslog --config-file="$W/bmc/bus/conf" --print-pid >"$W/dbus.pid"
@@ -101,7 +105,13 @@ old=$(rc busd status)
 ok "busd: restart" rc busd restart
 is "and it is another one" "$([ "$old" != "$(rc busd status)" ] && echo yes)" yes
 ok "and greets policyd" await 60 ready 6
-ok "provctl check finds nothing amiss" ctl check
+out=$(ctl check)
+is "provctl check finds nothing amiss" "$?" 0
+for what in 'node +bmc0' 'interface +eth2' 'user +_busd' "dbus +$W/bmc/bus/socket" \
+    "directory +$W/run/busd" "socket +$W/run/busd/hub.sock" 'daemon +busd is ready'; do
+	like "and has seen: $what" "$out" "ok +$what"
+done
+like "what is not used of that file is a warning" "$out" 'warn +cert_root '
 
 # An operator needs the group, and nothing else.
 as_nobody() {
