@@ -85,7 +85,7 @@ UNIT_keyd    = keyd_tpm keyd_faults keyd_store keyd_profile keyd_authority keyd_
 UNIT_netd    = token backoff provider verify tls lldp neighbour addr limit door dial mctp netd_filter
 UNIT_attestd = measure spdm_session spdm_replay_req spdm_session_talk spdm_session_hostile spdm_tcp spdm_chunk spdm_chunk_replay spdm_keys spdm_mctp spdm_psk spdm_replay spdm_rsp_replay spdm_session_rsp spdm_session_mut spdm_errors spdm_hostile spdm_delay spdm_chain spdm_csr spdm_component attestd_proc attestd_component attestd_session attestd_code
 UNIT_enrold  = enrol_http enrol_json enrol_openapi provider_rsa enrold_proc csr csr_signed est ocsp
-UNIT_busd    = busd_proc busd_objects lldp_tlv
+UNIT_busd    = busd_proc busd_objects busd_progress busd_lldp lldp_tlv
 UNIT_policyd = policyd_store policyd_schema policyd_upgrade policyd_audit policyd_tamper policyd_clock policyd_cert policyd_identity policyd_hub policyd_offence policyd_settings policyd_ca policyd_ca_install policyd_crl policyd_filter peer_fsm peer peer_life evidence policy policyd_code reference inbound peer_many policyd_bus policyd_bus_ask policyd_self component control control_ca control_cert policyd_enrol policyd_issued
 UNIT_provctl = provctl provctl_code provctl_service provctl_enrol
 

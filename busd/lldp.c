@@ -24,8 +24,10 @@
 #define IFACE_PROPS	"org.freedesktop.DBus.Properties"
 
 #define ROWS_MAX	64	/* as many as netd keeps */
+#ifndef AGAIN_MS		/* a test does not wait so long */
 #define AGAIN_MS	1000	/* between two looks, at least */
 #define LOOK_MS		30000	/* and at most: LLDP's own interval */
+#endif
 
 struct row {
 	TAILQ_ENTRY(row)	 entry;
@@ -344,7 +346,7 @@ nobody(void)
 }
 
 static int
-answered(sd_bus_message *m, void *arg, sd_bus_error *error)
+replied(sd_bus_message *m, void *arg, sd_bus_error *error)
 {
 	const sd_bus_error	*e = sd_bus_message_get_error(m);
 	struct row		*row;
@@ -382,7 +384,7 @@ static int
 ask_object(void)
 {
 	return sd_bus_call_method_async(bus, &call, owner, object, IFACE_PROPS,
-	    "GetAll", answered, NULL, "s", IFACE_TLVS);
+	    "GetAll", replied, NULL, "s", IFACE_TLVS);
 }
 
 static void
@@ -394,7 +396,7 @@ look(void)
 		return;
 	looked = clock_mono_ms();
 	r = manager < NMANAGERS ? sd_bus_call_method_async(bus, &call, owner,
-	    managers[manager], IFACE_MANAGER, "GetManagedObjects", answered,
+	    managers[manager], IFACE_MANAGER, "GetManagedObjects", replied,
 	    NULL, NULL) : ask_object();
 	if (r < 0)
 		no_answer(NULL);
@@ -528,7 +530,7 @@ lldp_interface(const char *name)
 }
 
 void
-lldp_start(uv_loop_t *loop, sd_bus *b)
+lldp_start(uv_loop_t *l, sd_bus *b)
 {
 	int	r;
 
@@ -537,7 +539,7 @@ lldp_start(uv_loop_t *loop, sd_bus *b)
 	if (interface == NULL)
 		lldp_interface("");
 	bus = sd_bus_ref(b);
-	if ((r = uv_timer_init(loop, &timer)) != 0)
+	if ((r = uv_timer_init(l, &timer)) != 0)
 		fatalx("lldp: %s", uv_strerror(r));
 	/* First the rules, then the question: so that nothing is missed. */
 	must(sd_bus_add_match_async(bus, NULL, "type='signal',sender='" DRIVER
