@@ -80,7 +80,7 @@ await_ready a 60 >/dev/null
 "$O/tools/sister" "$W/a" deaf b >"$W/deaf" 2>&1 &
 deaf=$!
 ok "one that reads nothing is there" await 15 grep -q deaf "$W/deaf"
-for i in 1 2 3; do
+for _ in 1 2 3; do
 	ok "b is attested anew" ctl a provision b
 	ok "and this one revoked anew" ctl a revoke revoked
 done
