@@ -261,7 +261,7 @@ static void
 test_names(void **state)
 {
 	static const char *const names[] = { "a\nb", "\x1b[2J", "a\x7f",
-	    "\xe2\x80\xae" "a", "\xc2\x85", "\xc0\x80", "\xed\xa0\x80", "\xff",
+	    "\xe2\x80\xaex", "\xc2\x85", "\xc0\x80", "\xed\xa0\x80", "\xff",
 	    "\xf4\x90\x80\x80", "caf\xc3" };
 	struct tlvs	 t = { .has_mac = false };
 	char		 longest[TLV_MAX + 2];
