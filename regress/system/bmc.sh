@@ -9,6 +9,7 @@
 . "$TOP/regress/system/machine.sh"
 need_root
 need systemd-nspawn nsenter jq systemd-sysusers mount ip openssl swtpm python3 dpkg-buildpackage dh
+INSTALL=
 plain_only "a package has no sanitizers"
 ROLES_UP="policyd keyd netd attestd-q attestd-r busd"
 
@@ -72,7 +73,13 @@ for n in a b; do
 	    skip_all "systemd does not boot in a container here: $(tail -n 3 "$W/$n.vm/console")"
 done
 for n in a b; do
-	ok "$n: the package is installed" machine_install $n
+	ok "$n: the package is installed" machine_install $n >"$W/$n.installed" &
+	INSTALL="$INSTALL $!"
+done
+# shellcheck disable=SC2086
+wait $INSTALL
+merge "$W"/{a,b}.installed
+for n in a b; do
 	in_machine $n useradd -M -G provd op
 	in_machine $n useradd -M joe
 done
@@ -283,6 +290,7 @@ rm "$W/b.vm/root/etc/systemd/system/provd-.service.d/watchdog.conf"
 forgotten() {
 	! heard a b
 }
+nok "b has not said good bye yet" grep -q 'good bye' "$W/frame"
 machine_off b
 ok "b goes down: it says so with an LLDP frame" await 30 grep -q 'good bye' "$W/frame"
 ok "and a forgets it at once, not after 100 s" await 30 forgotten

@@ -41,8 +41,8 @@ machine_new() {
 		ln -sf /dev/null "$d/etc/systemd/system/$s.service"
 	done
 	# Its maintainer scripts may start what they install: it is a machine of
-	# its own, on a wire of its own.
-	[ -z "$PACKAGE" ] || rm -f "$d/usr/sbin/policy-rc.d"
+	# its own, on a wire of its own. Nobody reads all the manuals in it.
+	[ -z "$PACKAGE" ] || rm -f "$d/usr/sbin/policy-rc.d" "$d/var/lib/man-db/auto-update"
 	machine_users "$d"
 	mkdir -p "$d"/etc/systemd/system/{multi-user,provd}.target.wants
 	if [ -z "$PACKAGE" ]; then
