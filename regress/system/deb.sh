@@ -52,6 +52,12 @@ is "it depends on the package of each library that its programs need" "$missing"
 like "and on what makes its users" "$depends" 'systemd \| systemd-standalone-sysusers'
 unlike "and not on adduser" "$depends" adduser
 
+if command -v lintian >/dev/null; then
+	is "lintian: no error, no warning" "$(lintian --allow-root --fail-on error,warning "$DEB" 2>&1)" ""
+else
+	diag "no lintian here: make check-deb has it"
+fi
+
 # ---- packed again: elsewhere, by somebody else, with other dates and umask
 again() {
 	local d=$W/else/where
