@@ -504,7 +504,7 @@ lldp_stop(void)
 	if (io.nhandles == 0)
 		return;
 	if (can_send())
-		send_frame(0);		/* 9.2.6: goodbye */
+		send_frame(0);	/* mibConstrShutdownLLDPDU(): goodbye */
 	uv_close((uv_handle_t *)&io.poll, handle_closed);
 	uv_close((uv_handle_t *)&io.tick, handle_closed);
 }

@@ -17,6 +17,8 @@
 #include "self.h"
 
 #define SOON_MS		1000	/* after something of it changed */
+#define CHANGES_MAX	16	/* that are followed soon; then one each */
+#define CHANGES_MS	60000	/* such a time: a daemon may start for ever */
 #define ECHO_MS		5000	/* ATTESTED comes with the evidence, or after */
 
 enum self_event {
@@ -44,6 +46,8 @@ static struct {
 	unsigned	 attempts;	/* since the last good one */
 	struct job	*job;
 	bool		 again;		/* something changed meanwhile */
+	unsigned	 changes;	/* that were followed soon, */
+	uint64_t	 forgiven;	/* mono ms; one less from then on */
 	bool		 echo;		/* one ATTESTED will be ours */
 	uint64_t	 echo_until;	/* mono ms, 0: while the job runs */
 	uint32_t	 last_job;
@@ -415,6 +419,19 @@ job_step(struct job *j, struct step *s)
 	bus_step(PEER_SELF, &self.steps[self.nsteps - 1]);
 }
 
+/* Every look is a record: whoever makes us look does not fill the log. */
+static void
+follow(void)
+{
+	uint64_t	now = peers_env.mono();
+
+	if (self.changes < CHANGES_MAX) {
+		self.changes++;
+		self.due = now + SOON_MS;
+	} else if (self.due == 0 || self.due > now + CHANGES_MS)
+		self.due = now + CHANGES_MS;
+}
+
 /* What changed while it ran is looked at as well. */
 static void
 job_over(enum self_event ev, const struct why *why)
@@ -425,7 +442,7 @@ job_over(enum self_event ev, const struct why *why)
 	self.again = false;
 	self_step(ev, why);
 	if (again)
-		self.due = peers_env.mono() + SOON_MS;
+		follow();
 	jobs_pump();
 }
 
@@ -538,7 +555,7 @@ self_changed(void)
 	if (self.job != NULL)
 		self.again = true;
 	else
-		self.due = peers_env.mono() + SOON_MS;
+		follow();
 }
 
 void
@@ -554,6 +571,7 @@ self_start(void)
 {
 	memset(&self, 0, sizeof(self));
 	why_set(&self.why, R_POL_SELF_UNKNOWN, NULL, NULL, NULL);
+	self.forgiven = peers_env.mono();
 	if (conf->dbus != NULL)
 		self.due = peers_env.mono();
 }
@@ -563,6 +581,11 @@ self_tick(uint64_t mono)
 {
 	struct why	why;
 
+	if (mono - self.forgiven >= CHANGES_MS) {
+		self.forgiven = mono;
+		if (self.changes > 0)
+			self.changes--;
+	}
 	if (self.state == SELF_PROVISIONED &&
 	    mono - self.attested_mono > conf->evidence_lifetime) {
 		why_set(&why, R_POL_EXPIRED, self.trouble.reason != R_OK ?

@@ -536,6 +536,35 @@ test_attestr_anew(void **state)
 	assert_int_equal(self_state(), SELF_PROVISIONED);
 }
 
+/* A daemon that starts for ever does not fill the log. */
+static void
+test_changes_without_end(void **state)
+{
+	uint64_t	records;
+	unsigned	i;
+
+	provisioned();
+	records = audit_last();
+	for (i = 0; i < 300; i++) {
+		w_down(&w_attestr);
+		w_attestr_up();
+		w_pass(2);
+		if (w_opens > 1 && self_attesting())
+			w_prove(&p);
+	}
+	assert_in_range(w_opens, 16, 16 + 600 / 60 + 2);
+	assert_in_range(audit_last() - records, 14, 30);
+	/* After an hour of peace one is followed soon again. */
+	w_pass(3600);
+	if (self_attesting())
+		w_prove(&p);
+	i = w_opens;
+	w_down(&w_attestr);
+	w_attestr_up();
+	w_pass(2);
+	assert_int_equal(w_opens, i + 1);
+}
+
 /* Another key: what was proved is another node's, at once. */
 static void
 test_other_key(void **state)
@@ -927,6 +956,7 @@ main(void)
 		T(test_bad_is_seldom_tried),
 		T(test_expires),
 		T(test_attestr_anew),
+		T(test_changes_without_end),
 		T(test_other_key),
 		T(test_changed_meanwhile),
 		T(test_attestq_goes),
