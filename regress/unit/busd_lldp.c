@@ -119,7 +119,18 @@ show(const char *path, const sd_bus_vtable *v)
 
 	assert_true(sd_bus_add_object_vtable(svc.c->bus, &slot, path,
 	    IFACE_TLVS, v, NULL) >= 0);
+	/* It goes with the connection, unless hide() comes before. */
+	assert_true(sd_bus_slot_set_floating(slot, 1) >= 0);
+	sd_bus_slot_unref(slot);
 	return slot;
+}
+
+static void
+hide(sd_bus_slot *slot)
+{
+	sd_bus_slot_ref(slot);
+	assert_true(sd_bus_slot_set_floating(slot, 0) >= 0);
+	sd_bus_slot_unref(slot);
 }
 
 static void
@@ -241,7 +252,7 @@ test_life(void **state)
 	assert_true(w.neighbour.neighbour != id);
 	assert_true(sd_bus_emit_interfaces_removed(svc.c->bus, OURS,
 	    IFACE_TLVS, NULL) >= 0);
-	sd_bus_slot_unref(slot);
+	hide(slot);
 	WAIT_FOR(w.neighbours_gone == 2);
 	assert_int_equal(w.neighbours_end, 1);
 	assert_int_equal(w.counts[R_BUS_NEIGHBOUR], 0);
