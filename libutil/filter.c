@@ -28,7 +28,7 @@ const struct filter_row filter_base[] = {
 	FILTER_ANY(recvmsg, "channels; descriptors arrive with records"),
 	FILTER_ANY(sendmsg, "channels"),
 	FILTER_ANY(recvfrom, "recv(2) on a connected socket"),
-	FILTER_ANY(sendto, "send(2) on a connected socket"),
+	FILTER_ANY(sendto, "send(2): channels, log, journal, sd_notify"),
 	FILTER_ANY(shutdown, "end of a channel"),
 	FILTER_ANY(close, "end of a channel"),
 	FILTER_IS(fcntl, 1, F_GETFL, "non-blocking mode of a descriptor"),
