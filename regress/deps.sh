@@ -1,5 +1,5 @@
 #!/bin/bash
-# deps.sh build|demo|check|bench|coverage|analyze|armhf|deb|check-deb: install the Debian packages that are missing.
+# deps.sh build|demo|check|bench|coverage|analyze|armhf|deb|check-deb|check-vm: install the Debian packages that are missing.
 # Says what and why; asks nothing; does nothing when all are there.
 set -eu
 
@@ -25,7 +25,8 @@ analyze) want=$ANALYZE ;;
 armhf) want=$ARMHF ;;
 deb) want=$DEB ;;
 check-deb) want="$DEB lintian blhc faketime" ;;
-*) echo "usage: deps.sh build|demo|check|bench|coverage|analyze|armhf|deb|check-deb" >&2; exit 2 ;;
+check-vm) want="$DEMO $DEB qemu-system-x86 swtpm debootstrap e2fsprogs kmod cpio gzip" ;;
+*) echo "usage: deps.sh build|demo|check|bench|coverage|analyze|armhf|deb|check-deb|check-vm" >&2; exit 2 ;;
 esac
 
 missing=

@@ -228,6 +228,15 @@ in_machine b systemctl unmask provd-policyd.service >/dev/null 2>&1
 in_machine b systemctl start --no-block provd-policyd.service
 ok "with policyd all are ready, and Connected" both
 
+# ---- the package, again -----------------------------------------------------------------
+
+id=$(node_id b)
+old=$(unit b keyd MainPID)
+ok "b: the package is installed over itself" machine_install b
+ok "the pair is Connected" both
+ok "by other processes" unit_anew b keyd "$old"
+is "b is who it was" "$(node_id b)" "$id"
+
 # ---- the watchdog ---------------------------------------------------------------------
 
 machine_dropin b watchdog WatchdogSec=4s
@@ -313,6 +322,9 @@ if [ "$TAP_FAILED" -ne 0 ]; then
 		diag "$n: $(in_machine $n journalctl -b --no-pager -u 'provd-*' | tail -n 60)"
 	done
 fi
+ok "a: the package is removed" in_machine a dpkg -r provd
+nok "none of its daemons runs" in_machine a pgrep -u _policyd,_keyd,_netd,_attestq,_attestr,_busd
+ok "its state is kept" test -s "$W/a.vm/root/var/lib/provd/policyd/store.db"
 for n in a b; do
 	machine_off $n
 	ok "$n shuts down" test ! -e "$W/$n.vm/nspawn"

@@ -1,44 +1,23 @@
 #!/bin/bash
-# keyd and a kernel's /dev/tpmrm0: a virtual machine of qemu's boots a Debian
-# kernel with a TPM behind tpm-tis, and keyd runs in it, confined, as its own
-# user. KERNEL names a kernel with the TPM's driver built in; without it one
-# of /boot is taken (Debian's linux-image-cloud-amd64 fits).
+# keyd and a kernel's /dev/tpmrm0: a virtual machine boots a kernel with a TPM
+# behind tpm-tis, and nothing else than keyd runs in it, confined, as its own
+# user.
 # shellcheck source=regress/system/lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../system/lib.sh"
+. "$TOP/regress/vm/qemu.sh"
 
 need_root
 need qemu-system-x86_64 swtpm cpio gzip ldd
-case $O in *-san) skip_all "a virtual machine is too slow for sanitizers" ;; esac
-KERNEL=${KERNEL:-$(find /boot -name 'vmlinuz-*cloud*' 2>/dev/null | sort | tail -n 1)}
-[ -r "$KERNEL" ] || skip_all "no kernel to boot: set KERNEL"
-
-W=$(mktemp -d /tmp/provd-vm.XXXXXX)
-TPM=
-finish() {
-	trap - EXIT
-	[ -z "$TPM" ] || kill "$TPM" 2>/dev/null
-	wait 2>/dev/null
-	rm -rf "$W"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-getent passwd _attestr >/dev/null ||
-    systemd-sysusers "$TOP/etc/sysusers/provd.conf" >/dev/null
+workdir
+users
+trap vm_end EXIT
+vm_kernel
 
 # ---- what is in the machine -----------------------------------------------
 
 R=$W/root
 mkdir -p "$R"/{bin,proc,sys,dev,etc,run/provd,var/lib/provd,var/lib/sealed}
-for b in bash mount mkfifo timeout "$O/bin/keyd" "$O/tools/keydhub"; do
-	f=$(command -v "$b")
-	cp -L "$f" "$R/bin/"
-	ldd "$f" | sed -n 's/.*=> \(\/[^ ]*\).*/\1/p; s/^\t\(\/[^ ]*\).*/\1/p' |
-	    while read -r l; do
-		mkdir -p "$R${l%/*}"
-		cp -Lu "$l" "$R$l"
-	    done
-done
+vm_copy "$R" bash mount mkfifo timeout "$O/bin/keyd" "$O/tools/keydhub"
 getent passwd root _keyd _policyd _netd _attestq _attestr >"$R/etc/passwd"
 getent group root _keyd _policyd _netd _attestq _attestr provd >"$R/etc/group"
 cat >"$R/etc/tpm.conf" <<'EOF'
@@ -85,25 +64,17 @@ echo o >/proc/sysrq-trigger
 read -r -t 30 <>/run/never
 EOF
 chmod 755 "$R/init"
-(cd "$R" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$W/initrd"
+vm_pack "$R" "$W/initrd"
 
 # ---- boot, and what it said -------------------------------------------------
 
-mkdir "$W/tpm"
-swtpm socket --tpm2 --tpmstate "dir=$W/tpm" --ctrl "type=unixio,path=$W/ctrl" \
-    >"$W/swtpm.log" 2>&1 &
-TPM=$!
-timeout 240 qemu-system-x86_64 -M q35 -accel tcg -cpu max -m 1024 -nographic \
-    -no-reboot -nic none -kernel "$KERNEL" -initrd "$W/initrd" \
-    -append "rdinit=/init console=ttyS0 quiet panic=-1" \
-    -chardev "socket,id=c,path=$W/ctrl" -tpmdev emulator,id=t,chardev=c \
-    -device tpm-tis,tpmdev=t </dev/null 2>&1 | tr -d '\r' >"$W/log"
+vm_run keyd 240 -initrd "$W/initrd" -append "rdinit=/init console=ttyS0 quiet panic=-1"
 
 # part LETTER: what was said under it
 part() {
-	sed -n "/^$1 /,/^[A-Z] /p" "$W/log"
+	sed -n "/^$1 /,/^[A-Z] /p" "$W/keyd.console"
 }
-like "the machine came to its end" "$(cat "$W/log")" "^E end"
+like "the machine came to its end" "$(cat "$W/keyd.console")" "^E end"
 like "status" "$(part A)" "^status tpm OK keys 0 counter 1 "
 like "keys are made and sign" "$(part A)" "^signed$"
 like "the kernel has measured into the registers" "$(part A)" "^pcrs [0-9a-f]*[1-9a-f]"
@@ -115,5 +86,5 @@ like "killed while it signs" "$(part C)" "^exit 137$"
 like "... and the next one signs" "$(part C)" "^signed$"
 like "sealed to the registers: signs" "$(part D)" "^signed$"
 like "... and the next keyd opens the seal" "$(part D)" "^answers 60 OK 0$"
-[ "$TAP_FAILED" -eq 0 ] || diag "$(tail -n 60 "$W/log")"
+[ "$TAP_FAILED" -eq 0 ] || diag "$(tail -n 60 "$W/keyd.console")"
 done_testing
