@@ -201,6 +201,30 @@ test_provision_refused(void **state)
 	close(fd);
 }
 
+/* Accepted at once; a peer that proved nothing has nothing to revoke. */
+static void
+test_provision_no_wait(void **state)
+{
+	struct msg_ctl_peer_add		add = { .name = "bmc-x" };
+	struct msg_ctl_revoke		rev = { .name = "bmc-x" };
+	struct msg_ctl_peer_remove	rem = { .name = "bmc-x" };
+	int				fd = greet();
+
+	assert_int_equal(ask(fd, MSG_CTL_PEER_ADD, &add), MSG_DONE);
+	assert_int_equal(ask(fd, MSG_CTL_REVOKE, &rev), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_NOT_ATTESTED);
+	provision(fd, "bmc-x", "CCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCCC",
+	    false);
+	assert_int_equal(hear(fd), MSG_DONE);
+	assert_string_equal(row_text("peer", "state"), "Attesting");
+	assert_string_equal(row_text("peer", "identity"), NODE_C);
+	/* Revoked, its name cannot be forgotten. */
+	assert_int_equal(ask(fd, MSG_CTL_REVOKE, &rev), MSG_DONE);
+	assert_int_equal(ask(fd, MSG_CTL_PEER_REMOVE, &rem), MSG_REFUSED);
+	assert_int_equal(refused.reason, R_POL_REVOKED);
+	close(fd);
+}
+
 static void
 provision_code(int fd, const char *name, const char *code, size_t len)
 {
@@ -407,21 +431,23 @@ test_log_level(void **state)
 	close(fd);
 }
 
-/* enrold is shown, counted and spoken to only where it has a listener. */
+/* enrold and busd are shown, counted and spoken to only where they run. */
 static void
-test_enrold(void **state)
+test_optional(void **state)
 {
 	static struct conf_listener	 door = { .port = 8443 };
 	static char			 name[] = "lab";
 	static struct conf_profile	 lab = { .name = name, .open = true };
 	static const struct msg_ctl_status m;
 	struct msg_ctl_log_level	 level = { .daemon = "enrold",
-	    .level = 1 };
+	    .level = 1 }, more = { .daemon = "busd", .level = 1 };
+	static char			 bus[] = "/nowhere";
 	unsigned			 i, daemons, open;
 	int				 fd = greet(), round;
 
 	for (round = 0; round < 2; round++) {
 		config.listeners = round == 0 ? NULL : &door;
+		config.dbus = round == 0 ? NULL : bus;
 		config.profiles = round == 0 ? NULL : &lab;
 		assert_int_equal(ask(fd, MSG_CTL_STATUS, &m), MSG_DONE);
 		for (i = daemons = open = 0; i < nrows; i++) {
@@ -429,12 +455,15 @@ test_enrold(void **state)
 			open += strcmp(text(i, "row"), "warning") == 0 &&
 			    strcmp(text(i, "about"), "lab") == 0;
 		}
-		assert_int_equal(daemons, 5 + round);
+		assert_int_equal(daemons, 5 + 2 * round);
 		assert_int_equal(open, round);
 		assert_int_equal(ask(fd, MSG_CTL_LOG_LEVEL, &level),
 		    round == 0 ? MSG_REFUSED : MSG_DONE);
+		assert_int_equal(ask(fd, MSG_CTL_LOG_LEVEL, &more),
+		    round == 0 ? MSG_REFUSED : MSG_DONE);
 	}
 	config.listeners = NULL;
+	config.dbus = NULL;
 	config.profiles = NULL;
 	close(fd);
 }
@@ -616,6 +645,7 @@ main(void)
 		T(test_peer_commands),
 		T(test_provision_waits),
 		T(test_provision_refused),
+		T(test_provision_no_wait),
 		T(test_provision_code),
 		T(test_provision_unreachable),
 		T(test_client_gone),
@@ -624,7 +654,7 @@ main(void)
 		T(test_audit),
 		T(test_status),
 		T(test_log_level),
-		T(test_enrold),
+		T(test_optional),
 		T(test_monitor),
 		T(test_slow_monitor),
 		T(test_stalled),

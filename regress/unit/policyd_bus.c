@@ -177,6 +177,12 @@ test_gone(void **state)
 	assert_string_equal(order, "GP");
 	assert_int_equal(gone, id);
 	assert_int_equal(seen.peer, p->id);
+	/* What it ended with goes along. */
+	forget();
+	bus_outcome(p->id, false, NULL);
+	peer_remove(p);
+	read_all();
+	assert_string_equal(order, "OG");
 	/* One that busd never heard of does not go. */
 	forget();
 	peer_remove(another("bmc-e", FROM_OPERATOR, ""));

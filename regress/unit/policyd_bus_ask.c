@@ -141,6 +141,7 @@ test_overtaken(void **state)
 	assert_true(outcomes[0].asked);
 	assert_int_equal(outcomes[0].reason, R_POL_UNPROVISIONED);
 	/* It goes: first what it ended with, then that it is gone. */
+	assert_int_equal(ask(MSG_BUS_PROVISION, 0, "bmc-b"), R_OK);
 	assert_int_equal(ask(MSG_BUS_PROVISION, 0, "bmc-c"), R_OK);
 	forget();
 	peer_remove(p);
@@ -378,6 +379,40 @@ test_stopped_asked(void **state)
 	assert_true(noutcomes < 5000);	/* of the others, what had room */
 }
 
+/* What is not on disk was not accepted, and nothing is owed for it. */
+static void
+test_full_disk(void **state)
+{
+	w_all_up();
+	busd_up();
+	disk_install();
+	disk_errno = ENOSPC;
+	wish(MSG_BUS_PROVISION, 0, "bmc-b");
+	chan_input(busd.ours);
+	store_turn();
+	disk_errno = 0;
+	read_all();
+	assert_int_equal(answers, 1);
+	assert_int_equal(answer, R_SYS_STORE_FULL);
+	assert_int_equal(noutcomes, 0);
+	assert_false(bus_outcomes_wait());
+	assert_true(store_failed());	/* and policyd starts anew */
+}
+
+/* So many may wait for theirs, whatever the time between them. */
+static void
+test_owed(void **state)
+{
+	struct ipc_call	call = { .fd = -1 };
+	unsigned	i;
+
+	busd_up();
+	for (i = 0; i < BUS_ASKED_MAX; i++)
+		assert_int_equal(bus_asked(&call, PEER_SELF), 0);
+	assert_int_equal(bus_asked(&call, PEER_SELF), -1);
+	assert_int_equal(ask(MSG_BUS_PROVISION, 0, "bmc-b"), R_BUS_RATE);
+}
+
 /* It dies with requests out; the next one is owed nothing. */
 static void
 test_dies(void **state)
@@ -427,6 +462,8 @@ main(void)
 		T(test_neighbour),
 		T(test_log_level),
 		T(test_stopped_asked),
+		T(test_full_disk),
+		T(test_owed),
 		T(test_dies),
 	};
 
