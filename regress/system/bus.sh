@@ -161,6 +161,29 @@ attested() {
 }
 ok "and signals that it is attested" await 60 attested
 
+mark bmc-a
+ok "bmc-c is listed a second time" ctl bmc-a peer add other \
+    --identity 00112233445566778899aabbccddeeff00112233 --address 198.51.100.3
+ok "ProvisionPeer for it is accepted" main bmc-a call ProvisionPeer s other
+ok "and PeerProvisioned false" await 60 outcomes_are bmc-a false
+is "its object says why" "$(peer_prop bmc-a other ReasonCode)" 's "POL-007"'
+is "what was proved" "$(peer_prop bmc-a other ReasonExpected)" "s \"$(node_id bmc-c)\""
+is "and whose that is" "$(peer_prop bmc-a other ReasonSeen)" 's "bmc-c"'
+progress() {
+	on bmc-a get-property "$NAME" "$OBJECT/progress/$1" xyz.openbmc_project.Common.Progress Status 2>&1 |
+	    sed 's/.*\.//; s/"//'
+}
+is "its progress, too" "$(progress other)" Failed
+ok "nobody is where another peer is" ctl bmc-a peer add ghost --serial SN-none --address 192.0.2.99
+ok "ProvisionPeer for it is accepted" main bmc-a call ProvisionPeer s ghost
+is "it is under way" "$(progress ghost)" InProgress
+for p in other ghost; do
+	ok "$p is removed" ctl bmc-a peer remove $p
+done
+ok "what was under way has failed" await 30 eval '[ "$(progress ghost)" = Failed ]'
+ok "the node is what its peers are" await 60 prop_is bmc-a Provisioned 'b true'
+ok "Connected, too" await 60 prop_is bmc-a PeerConnected "s \"${WORD}Connected\""
+
 # ---- who may ask for what ------------------------------------------------------------
 
 like "a user outside the group: the bus refuses" "$(AS='as out' main bmc-a call ProvisionPeer s self 2>&1)" 'Access denied|AccessDenied|rejected'
@@ -199,7 +222,7 @@ gets() {
 	on bmc-a call "$NAME" /xyz/openbmc_project/Debug "$NAME.DebugControl" GetLogLevel 2>&1
 }
 is "which is what it is" "$(gets)" 's "DEBUG"'
-for l in WARNING ERROR CRITICAL info; do
+for l in WARNING CRITICAL info; do
 	is "$l, too" "$(level in $l)" 'b true'
 	is "as it was said" "$(gets)" "s \"${l^^}\""
 done
@@ -294,6 +317,7 @@ ok "bmc-b has not heard bmc-a since" hears_nobody bmc-b
 exec 3>&-
 
 for n in bmc-a bmc-b; do
+	ok "$n: every signal said something new" "$TOP/regress/tools/bussaid.py" "$W/$n/seen"
 	ok "$n: the audit log is whole" ctl $n audit verify
 done
 for n in bmc-a bmc-b bmc-c; do
