@@ -12,7 +12,7 @@ need arm-linux-gnueabihf-gcc qemu-arm-static apt-get dpkg
 JOBS=$(nproc)
 A=${O:-build}/armhf
 LIBS="libc6-dev libssl-dev libseccomp-dev libcap-dev libuv1-dev libmsgpack-dev
- libtss2-dev libsqlite3-dev libjansson-dev libhttp-parser-dev libcmocka-dev"
+ libtss2-dev libsqlite3-dev libjansson-dev libhttp-parser-dev libsystemd-dev libcmocka-dev"
 mkdir -p "$A"
 A=$(cd "$A" && pwd)
 S=$A/sysroot
@@ -35,7 +35,7 @@ archive() {
 # architecture and not for the other.
 sysroot() {
 	local uri d
-	[ ! -e "$S/complete" ] || return 0
+	[ "$(cat "$S/complete" 2>/dev/null)" != "$LIBS" ] || return 0
 	rm -rf "$A/apt" "$S"
 	mkdir -p "$A/apt/lists/partial" "$A/apt/archives/partial" "$S"
 	: >"$A/apt/status"
@@ -49,7 +49,7 @@ sysroot() {
 	for d in "$A"/apt/archives/*.deb; do
 		dpkg -x "$d" "$S" || return
 	done
-	touch "$S/complete"
+	printf '%s\n' "$LIBS" >"$S/complete"
 }
 
 build() {

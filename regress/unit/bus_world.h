@@ -110,9 +110,12 @@ busd_child(int hub)
 	confine_become(&busd_confine, &o);
 	fd = bus_connect(w.socket);
 	bus_init(fd);
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		_exit(9);
-	confine_filter(&busd_confine);
+	/* An emulator of another machine has none. */
+	if (prctl(PR_GET_SECCOMP) != -1) {
+		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+			_exit(9);
+		confine_filter(&busd_confine);
+	}
 	loop_start(&busd_loop, busd_end);
 	bus_start(&busd_loop);
 	if (hub_start(&busd_loop, hub, &hc) == -1)
@@ -785,8 +788,6 @@ world_lacks(void)
 		return "the users of the suite are missing";
 	if (access("/usr/bin/dbus-daemon", X_OK) == -1)
 		return "no dbus-daemon";
-	if (prctl(PR_GET_SECCOMP) == -1)
-		return "no seccomp(2)";
 	return NULL;
 }
 
