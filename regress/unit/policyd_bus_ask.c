@@ -92,11 +92,14 @@ test_answer_first(void **state)
 	bus_node_changed();		/* the turn has something to tell */
 	chan_input(busd.ours);
 	bus_outcome(p->id, true, NULL);
+	bus_outcome(p->id, false, NULL);	/* it answers nobody any more */
 	read_all();
 	assert_int_equal(dones, 1);
-	assert_int_equal(noutcomes, 1);
+	assert_int_equal(noutcomes, 2);
+	assert_int_equal(nasked, 1);
+	assert_true(outcomes[1].asked && outcomes[1].provisioned);
 	assert_non_null(strchr(order, 'D'));
-	assert_true(strchr(order, 'D') < strchr(order, 'O'));
+	assert_true(strchr(order, 'D') < strrchr(order, 'O'));
 }
 
 static void
