@@ -17,7 +17,8 @@ vm_kernel() {
 	[ -z "${KERNEL:-}" ] || return 0
 	mkdir -p "$VM"
 	if [ ! -e "$VM/kernel/complete" ]; then
-		p=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '$1 == "Depends:" { print $2; exit }')
+		p=$(vm_kernel_package)
+		[ -n "$p" ] || { apt-get -qq update && p=$(vm_kernel_package); }
 		[ -n "$p" ] || skip_all "apt knows no linux-image-cloud-amd64: set KERNEL"
 		rm -rf "$VM/kernel" && mkdir "$VM/kernel" &&
 		    (cd "$VM/kernel" && apt-get -qq -o APT::Sandbox::User=root download "$p" &&
@@ -26,7 +27,13 @@ vm_kernel() {
 	KERNEL=$(echo "$VM"/kernel/boot/vmlinuz-*)
 }
 
-# vm_base: a Debian of the release of this machine
+vm_kernel_package() {
+	apt-cache depends linux-image-cloud-amd64 2>/dev/null |
+	    awk '$1 == "Depends:" { print $2; exit }'
+}
+
+# vm_base PROVD.DEB: a Debian of the release of this machine, with
+# the libraries that the package needs
 vm_base() {
 	local libs
 	[ ! -e "$VM/base/complete" ] || return 0
