@@ -23,7 +23,7 @@ DEB=$O/deb/provd_${VERSION}_$(dpkg --print-architecture).deb
 # ---- what is in it
 dpkg-deb -x "$DEB" "$W/tree" && dpkg-deb -e "$DEB" "$W/control"
 is "it has what make install has" "$(cd "$W/tree" && find . -type f |
-    grep -vE '/(changelog|copyright|README.md|SECURITY.md|provd|provd.cdx.json)(\.gz)?$' | sed 's/\.gz$//' | sort)" \
+    grep -vE '/(changelog|copyright|README.Debian|README.md|SECURITY.md|provd|provd.cdx.json)(\.gz)?$' | sed 's/\.gz$//' | sort)" \
     "$(make -s -C "$TOP" O="$O" BUILT=1 DESTDIR="$W/made" UNITDIR=/lib/systemd/system \
 	RCDIR=/usr/share/doc/provd/examples/rc.d RUNITDIR=/usr/share/doc/provd/examples/runit \
 	install >/dev/null && cd "$W/made" && find . -type f | sort)"

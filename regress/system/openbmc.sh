@@ -141,6 +141,15 @@ is "its groups, too" "$(value 'GROUPADD_PARAM:\${PN}' | tr ';' '\n' | sed 's/.* 
 is "and who is in the operators' group" "$(value 'USERADD_PARAM:\${PN}' | tr ';' '\n' | sed -n 's/.*--groups provd \(_[a-z]*\).*/\1/p')" \
     "$(awk '$1 == "m" { print $2 }' etc/sysusers/provd.conf)"
 
+# What it takes; the sum is that of its parts.
+sizes=$(debian/sizes "$W/D")
+for p in $(make -s -p -n clean 2>/dev/null | sed -n 's/^PROGRAMS = //p'); do
+	like "sizes has $p" "$sizes" "^$p  *[1-9][0-9]{4,}  *[1-9][0-9]{4,}\$"
+done
+is "all programs are the sum of each" "$(awk '$1 == "all" { print $3 - sum } NR > 1 { sum += $2 }' <<<"$sizes")" 0
+ok "what a BMC needs is less than a megabyte of its flash" \
+    test "$(awk '/^what a BMC needs/ { print $NF }' <<<"$sizes")" -lt 1048576
+
 # The samples, and the configuration in provd-openbmc(7).
 cp etc/openbmc/provisioning.json "$W/provisioning.json"
 for c in sample page; do
