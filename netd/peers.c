@@ -342,7 +342,8 @@ peers_changed(struct peer *p, const struct refusal *why)
 	}
 	if (state != p->reported || new_reason || p->relinked) {
 		if (state != p->reported)
-			log_info("peer %s: %s", p->name, state == 2 ?
+			log_about(LOG_LVL_INFO, NULL, p->name,
+			    "peer %s: %s", p->name, state == 2 ?
 			    "connected" : state == 1 ? "in progress" :
 			    "not connected");
 		report(p);

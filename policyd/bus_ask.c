@@ -97,7 +97,8 @@ static int
 refuse(const struct wish *w, const struct why *why)
 {
 	if (hubd_count(why->reason) == 1)
-		log_info("bus: %s refused to uid %u: %s %s", w->what, w->uid,
+		log_about(LOG_LVL_INFO, reason_code(why->reason), w->name,
+		    "bus: %s refused to uid %u: %s %s", w->what, w->uid,
 		    reason_code(why->reason), reason_text(why->reason));
 	audit_record(AUDIT_REFUSAL, w->name, why->reason, "%s: %s refused",
 	    w->who, w->what);

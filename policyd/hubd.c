@@ -464,7 +464,9 @@ hubd_tick(uint64_t mono_ms)
 			if (c->heard + PENDING_MS > mono_ms)
 				continue;
 			if (hubd_count(R_IPC_SILENT) == 1)
-				log_warnx("hub: %s: %s", ipc_role_name(r),
+				log_about(LOG_LVL_WARN,
+				    reason_code(R_IPC_SILENT), NULL,
+				    "hub: %s: %s", ipc_role_name(r),
 				    reason_text(R_IPC_SILENT));
 			chan_close(c->chan);
 		}

@@ -171,7 +171,8 @@ heeded(const struct chan *c, const char *name)
 	if (chan_peer(c) == neighbours_source())
 		return true;
 	if (hubd_count(R_BUS_SOURCE) == 1)
-		log_info("neighbour %s, told by %s: %s %s", name,
+		log_about(LOG_LVL_INFO, reason_code(R_BUS_SOURCE), NULL,
+		    "neighbour %s, told by %s: %s %s", name,
 		    ipc_role_name(chan_peer(c)), reason_code(R_BUS_SOURCE),
 		    reason_text(R_BUS_SOURCE));
 	return false;
@@ -189,7 +190,8 @@ neighbour_told(struct chan *c, const struct ipc_call *call, const void *arg)
 		return 0;
 	if ((n = find(m->neighbour)) == NULL && (n = find_free()) == NULL) {
 		if (hubd_count(R_LLD_TABLE) == 1)
-			log_info("neighbour %s: %s", m->system_name,
+			log_about(LOG_LVL_INFO, reason_code(R_LLD_TABLE),
+			    NULL, "neighbour %s: %s", m->system_name,
 			    reason_text(R_LLD_TABLE));
 		return 0;
 	}

@@ -283,7 +283,8 @@ self_step(enum self_event ev, const struct why *why)
 			break;
 	if (i == n) {
 		if (hubd_count(R_POL_EVENT) == 1)
-			log_info("self: %s: refused in state %s",
+			log_about(LOG_LVL_INFO, reason_code(R_POL_EVENT),
+			    SELF_NAME, "self: %s: refused in state %s",
 			    events[ev].name, state_names[from]);
 		return;
 	}
@@ -376,7 +377,9 @@ static void
 verdict_note(const struct evidence *ev, const struct why *why)
 {
 	if (why->reason == R_OK) {
-		log_info("self: attested, %s%s%s", ev->node,
+		log_about(LOG_LVL_INFO, self.warning != R_OK ?
+		    reason_code(self.warning) : NULL, SELF_NAME,
+		    "self: attested, %s%s%s", ev->node,
 		    self.warning != R_OK ? ", " : "",
 		    self.warning != R_OK ? reason_text(self.warning) : "");
 		audit_record(AUDIT_VERDICT, SELF_NAME, self.warning,
