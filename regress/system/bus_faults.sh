@@ -119,6 +119,9 @@ changes() {	# changes N: of the log level, which busd is told; info is the last
 	    xargs -P 3 -I{} "$O/bin/provctl" -s "$W/a/run/control.sock" log level {} >/dev/null &&
 	    ctl a log level info
 }
+# Each is an audit record; SQLite keeps pages of those, 2 MiB in the end.
+most=256
+[ "$CHANGES" -le 1000 ] || most=$((most + 2048))
 changes 20
 kill -STOP "$hung"
 before=$(size policyd)
