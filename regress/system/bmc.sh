@@ -228,6 +228,21 @@ in_machine b systemctl unmask provd-policyd.service >/dev/null 2>&1
 in_machine b systemctl start --no-block provd-policyd.service
 ok "with policyd all are ready, and Connected" both
 
+# One that cannot confine itself is not ready either: it ends.
+before=$(unit b attestd-r ActiveEnterTimestampMonotonic)
+machine_dropin b bare $'AmbientCapabilities=\nCapabilityBoundingSet=' provd-attestd-r
+in_machine b systemctl daemon-reload
+in_machine b systemctl restart --no-block provd-attestd-r.service
+gives_up() {
+	[ "$(unit b attestd-r NRestarts)" -gt 0 ]
+}
+ok "attestd-r may not chroot: it ends" await 30 gives_up
+is "and was never ready" "$(unit b attestd-r ActiveEnterTimestampMonotonic)" "$before"
+rm -r "$W/b.vm/root/etc/systemd/system/provd-attestd-r.service.d"
+in_machine b systemctl daemon-reload
+in_machine b systemctl restart --no-block provd-attestd-r.service
+ok "when it may, the pair is Connected" both
+
 # ---- the package, again -----------------------------------------------------------------
 
 id=$(node_id b)
