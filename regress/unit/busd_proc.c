@@ -712,6 +712,25 @@ test_bus_gone(void **state)
 	world_end();
 }
 
+/* A bus that does not read costs a bounded queue, then the same. */
+static void
+test_bus_silent(void **state)
+{
+	struct msg_bus_outcome	o = { .peer = PEER_SELF, .asked = true };
+	unsigned		i;
+
+	setup(state);
+	assert_int_equal(kill(w.daemon, SIGSTOP), 0);
+	for (i = 0; w.hub != NULL && i < 100000; i++) {
+		WAIT_FOR(w.hub == NULL || chan_room(w.hub) > 64);
+		if (w.hub != NULL)
+			chan_send(w.hub, MSG_BUS_OUTCOME, &o, -1);
+	}
+	WAIT_FOR(w.hub == NULL);
+	assert_int_equal(busd_wait(), 1);
+	world_end();
+}
+
 static void
 take(struct caller *c, const char *name)
 {
@@ -811,6 +830,7 @@ main(void)
 	const struct CMUnitTest	life[] = {
 		cmocka_unit_test(test_start),
 		cmocka_unit_test(test_bus_gone),
+		cmocka_unit_test(test_bus_silent),
 		cmocka_unit_test(test_name_taken),
 		cmocka_unit_test(test_view),
 	};
