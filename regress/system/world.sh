@@ -346,10 +346,11 @@ node_id() {
 	ctl "$1" --json identity show | jq -rs 'flatten | map(select(.row == "identity"))[0].node'
 }
 
-# node_identity NODE AUTHORITY: CSR out, chain in
+# node_identity NODE AUTHORITY: CSR out, chain in. Keys may come a moment after
+# the last daemon is ready (KEY-050).
 node_identity() {
 	local d=$W/$1
-	ctl "$1" identity csr --serial "SN-$1" -o "$d/csr.pem" &&
+	await 30 ctl "$1" identity csr --serial "SN-$1" -o "$d/csr.pem" &&
 	    device_certificate "$2" "$d/csr.pem" "$d/chain.pem" &&
 	    ctl "$1" identity install "$d/chain.pem"
 }
