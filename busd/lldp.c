@@ -373,7 +373,6 @@ replied(sd_bus_message *m, void *arg, sd_bus_error *error)
 		no_answer(NULL);
 		return 1;
 	}
-	said = false;
 	sweep();
 	looked_once();
 	return 1;
@@ -439,7 +438,7 @@ set_owner(const char *name)
 	log_info("lldp: %s is %s", SERVICE, name);
 	if ((owner = strdup(name)) == NULL)
 		fatal("lldp");
-	look();
+	look_soon();
 }
 
 static bool

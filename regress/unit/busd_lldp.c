@@ -133,6 +133,14 @@ hide(sd_bus_slot *slot)
 	sd_bus_slot_unref(slot);
 }
 
+/* The signal alone, where there is no such object. */
+static void
+changed_nothing(void)
+{
+	assert_true(sd_bus_emit_signal(svc.c->bus, OURS, IFACE_PROPS,
+	    "PropertiesChanged", "sa{sv}as", IFACE_TLVS, 0, 0) >= 0);
+}
+
 static void
 changed(const char *path, const char *property_name)
 {
@@ -522,6 +530,135 @@ test_garbled(void **state)
 	assert_int_equal(w.neighbours_end, 1);
 }
 
+/* ---- answers that nobody thought of ---- */
+
+static const char *const	properties[] = { "SystemName", "ChassisId",
+    "ChassisIdSubtype", "PortId", "PortIdSubtype", "ManagementAddressIPv4",
+    "ManagementAddressIPv6", "ManagementAddressMAC", "Direction", "" };
+static const char *const	texts[] = { "", "bmc-b", "192.0.2.7",
+    "2001:db8::7", "02:00:00:00:00:01", "MacAddr", "a\tb", "fe80::1%eth1",
+    "Received", "NotTransmitted" };
+static const char *const	paths[] = { OURS, OURS "d", OURS "/1", "/",
+    TLV_ROOT, PORT("eth0") };
+static const char *const	ifaces[] = { IFACE_TLVS, IFACE_TLVS, "a.b" };
+
+static unsigned
+pick(unsigned n)
+{
+	return (unsigned)random() % n;
+}
+
+static const char *
+word(void)
+{
+	static char	longest[300];
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	return pick(9) == 0 ? longest + pick(60) : texts[pick(N(texts))];
+}
+
+/* A variant of whatever type. */
+static int
+random_value(sd_bus_message *m)
+{
+	switch (pick(10)) {
+	case 0:
+		return sd_bus_message_append(m, "v", "y", pick(256));
+	case 1:
+		return sd_bus_message_append(m, "v", "q", pick(9));
+	case 2:
+		return sd_bus_message_append(m, "v", "t",
+		    (uint64_t)pick(9) << pick(60));
+	case 3:
+		return sd_bus_message_append(m, "v", "as", 1, word());
+	case 4:
+		return sd_bus_message_append(m, "v", "a{sv}", 1, "x", "v", "s",
+		    word());
+	case 5:
+		return sd_bus_message_append(m, "v", "d", 0.5);
+	case 6:
+		return sd_bus_message_append(m, "v", "(si)", word(), -1);
+	default:
+		return sd_bus_message_append(m, "v", "s", word());
+	}
+}
+
+static int
+random_object(sd_bus_message *m)
+{
+	unsigned	i, n = pick(12);
+
+	if (sd_bus_message_append(m, "o", paths[pick(N(paths))]) < 0 ||
+	    sd_bus_message_open_container(m, 'a', "{sa{sv}}") < 0 ||
+	    sd_bus_message_open_container(m, 'e', "sa{sv}") < 0 ||
+	    sd_bus_message_append(m, "s", ifaces[pick(N(ifaces))]) < 0 ||
+	    sd_bus_message_open_container(m, 'a', "{sv}") < 0)
+		return -1;
+	for (i = 0; i < n; i++)
+		if (sd_bus_message_open_container(m, 'e', "sv") < 0 ||
+		    sd_bus_message_append(m, "s",
+		    properties[pick(N(properties))]) < 0 ||
+		    random_value(m) < 0 ||
+		    sd_bus_message_close_container(m) < 0)
+			return -1;
+	return sd_bus_message_close_container(m) < 0 ||
+	    sd_bus_message_close_container(m) < 0 ||
+	    sd_bus_message_close_container(m) < 0 ? -1 : 0;
+}
+
+static int
+random_answer(sd_bus_message *m, void *arg, sd_bus_error *e)
+{
+	const char	*member = sd_bus_message_get_member(m);
+	sd_bus_message	*reply;
+	unsigned	 i, n = pick(4);
+
+	if (member == NULL || strcmp(member, "GetManagedObjects") != 0)
+		return 0;
+	svc.looks++;
+	if (pick(9) == 0)
+		return sd_bus_reply_method_return(m, pick(2) == 0 ? "s" : "",
+		    "nonsense");
+	assert_true(sd_bus_message_new_method_return(m, &reply) >= 0);
+	assert_true(sd_bus_message_open_container(reply, 'a',
+	    "{oa{sa{sv}}}") >= 0);
+	for (i = 0; i < n; i++) {
+		assert_true(sd_bus_message_open_container(reply, 'e',
+		    "oa{sa{sv}}") >= 0);
+		assert_int_equal(random_object(reply), 0);
+		assert_true(sd_bus_message_close_container(reply) >= 0);
+	}
+	assert_true(sd_bus_message_close_container(reply) >= 0);
+	assert_true(sd_bus_send(svc.c->bus, reply, NULL) >= 0);
+	sd_bus_message_unref(reply);
+	return 1;
+}
+
+/*
+ * Objects, interfaces and values in any order and of any type: policyd gets
+ * messages that it takes, or none, and busd goes on.
+ */
+static void
+test_random(void **state)
+{
+	unsigned	seed = (unsigned)time(NULL), i, before;
+
+	print_message("# seed %u\n", seed);
+	srandom(seed);
+	serve(NULL);
+	assert_true(sd_bus_add_filter(svc.c->bus, NULL, random_answer,
+	    NULL) >= 0);
+	for (i = 0; i < 500; i++) {
+		before = svc.looks;
+		changed_nothing();
+		WAIT_FOR(svc.looks > before || w.hub == NULL);
+		assert_non_null(w.hub);
+	}
+	assert_true(w.neighbours > 0);
+	assert_int_equal(w.offences, 0);
+	assert_int_equal(w.neighbours_end, 1);
+}
+
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, setup_lldp, teardown_lldp)
 
 int
@@ -542,6 +679,8 @@ main(void)
 		    teardown_waiting),
 		TEST(test_refuses),
 		TEST(test_garbled),
+		cmocka_unit_test_setup_teardown(test_random, setup_waiting,
+		    teardown_waiting),
 	};
 	const char		*lacks = world_lacks();
 
