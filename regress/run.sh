@@ -10,9 +10,10 @@
 #   system           real processes, gcc, plain
 #   system-san       the same with clang, ASan and UBSan
 #   armhf            unit tests on 32-bit ARM, under qemu-user
+#   deb              the Debian packages compiled twice, lintian
 #   analyze          gcc -fanalyzer, clang-tidy, cppcheck, valgrind
 #
-# Without names, all but the last two, which MORE= can add.
+# Without names, all but the last three, which MORE= can add.
 # A tree each below $O (build/): gcc, gcc-san, clang, clang-san. What a test
 # said is kept in TREE/tap/NAME.tap. The last line is 'N passed, N failed'.
 # Only 'N passed, 0 failed' exits 0.
@@ -184,6 +185,7 @@ for s in $STAGES; do
 	system) system gcc ;;
 	system-san) system clang-san ;;
 	armhf) wait "$AHEAD"; count gcc regress-armhf ;;
+	deb) tests gcc 1 regress/deb.sh ;;
 	analyze) LIMIT=3600 tests gcc 1 regress/analyze.sh ;;
 	*) echo "no stage '$s'" >&2; exit 2 ;;
 	esac
