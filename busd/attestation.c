@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "busd.h"
@@ -103,21 +102,7 @@ static int
 enumerate(sd_bus *bus, const char *prefix, void *arg, char ***nodes,
     sd_bus_error *error)
 {
-	struct view_peer	*v;
-	char			**list, path[PATH_LEN];
-	size_t			 i = 0;
-
-	if (!view_told())
-		return 0;
-	if ((list = calloc(view_count() + 1, sizeof(*list))) == NULL)
-		fatal("devices");
-	for (v = view_first(); v != NULL; v = view_next(v)) {
-		path_of(v, path);
-		if ((list[i++] = strdup(path)) == NULL)
-			fatal("devices");
-	}
-	*nodes = list;
-	return 1;
+	return peer_nodes(DEVICES, nodes);
 }
 
 void

@@ -174,6 +174,8 @@ void	changed_emit(const char *path, const char *iface, const struct member *,
 /* ---- peer.c: one object a peer ---------------------------------------------------- */
 
 void	peer_objects_add(sd_bus *);
+/* For an enumerator: what ends below as the peers' objects end below theirs. */
+int	peer_nodes(const char *below, char ***nodes);
 /* Only once view_told(). v->m is new already; before is how it was. */
 void	peer_object_added(struct view_peer *);
 void	peer_object_changed(struct view_peer *, const struct msg_bus_peer *before);

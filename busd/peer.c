@@ -4,6 +4,7 @@
  * a path leads to the view, so thousands of them cost nothing.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,9 +143,8 @@ find(sd_bus *bus, const char *path, const char *iface, void *arg,
 	return 1;
 }
 
-static int
-enumerate(sd_bus *bus, const char *prefix, void *arg, char ***nodes,
-    sd_bus_error *error)
+int
+peer_nodes(const char *below, char ***nodes)
 {
 	struct view_peer	*v;
 	size_t			 i = 0;
@@ -155,10 +155,18 @@ enumerate(sd_bus *bus, const char *prefix, void *arg, char ***nodes,
 	if ((list = calloc(view_count() + 1, sizeof(*list))) == NULL)
 		fatal("peers");
 	for (v = view_first(); v != NULL; v = view_next(v))
-		if ((list[i++] = strdup(v->path)) == NULL)
+		if (asprintf(&list[i++], "%s%s", below,
+		    v->path + strlen(BUS_PEERS)) == -1)
 			fatal("peers");
 	*nodes = list;		/* sd-bus frees it */
 	return 1;
+}
+
+static int
+enumerate(sd_bus *bus, const char *prefix, void *arg, char ***nodes,
+    sd_bus_error *error)
+{
+	return peer_nodes(BUS_PEERS, nodes);
 }
 
 void
