@@ -76,7 +76,6 @@ ok "a flood is no flood of records" test "$(claims refusal '')" -le 45
 # ---- one that reads nothing ------------------------------------------------------
 
 anew
-await_ready a 60 >/dev/null
 "$O/tools/sister" "$W/a" deaf b >"$W/deaf" 2>&1 &
 deaf=$!
 ok "one that reads nothing is there" await 15 grep -q deaf "$W/deaf"
