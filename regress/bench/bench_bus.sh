@@ -2,7 +2,8 @@
 # What a call costs on D-Bus: a property of ours, and a ProvisionPeer that busd
 # refuses (too often) or policyd (not in the group), beside the same calls of a
 # service that does nothing, on the same bus and in turns. One caller, one call
-# at a time. Then busd's size.
+# at a time, all of it on one core, since it is chance otherwise how often a
+# message wakes the other one. Then busd's size.
 . "$(dirname "$0")/lib.sh"
 . "$TOP/regress/tools/bus.sh"
 
@@ -24,6 +25,11 @@ EOF
 node_start a
 until_is 60 node_ready a
 until_is 60 owned a
+
+# Those here before, and what this shell starts from now on.
+for p in $$ "$(pid_of a dbus)" "$(pid_of a busd)"; do
+	taskset -pc 0 "$p" >/dev/null || die "taskset"
+done
 
 us() {	# us WHAT: of a call, in the output of busload
 	awk -v w="$1" '$1 == w { print $3 }' "$W/out"
