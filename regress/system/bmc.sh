@@ -327,6 +327,26 @@ ok "in 1970" await 60 clock_unset
 ok "and the pair is Connected" both
 ok "a hears b again" await 30 heard a b
 
+# The same package, of a later version: dpkg does not wait for a TPM, each
+# daemon is started anew, and what was trusted is.
+upgrade() {
+	dpkg-deb -R "$W/a.vm/root$PACKAGE" "$W/newer" &&
+	    sed -i 's/^Version: .*/Version: 99/' "$W/newer/DEBIAN/control" &&
+	    dpkg-deb -b "$W/newer" "$W/a.vm/root/usr/src/newer.deb" &&
+	    in_machine a env DEBIAN_FRONTEND=noninteractive LC_ALL=C dpkg -i /usr/src/newer.deb
+}
+pids() {
+	in_machine a systemctl show -P MainPID provd-{policyd,keyd,netd,attestd-q,attestd-r,busd}.service |
+	    grep '[0-9]' | sort
+}
+before=$(pids)
+anew() {
+	[ "$(pids | grep -vxF -e "$before" | grep -cvx 0)" = 6 ]
+}
+ok "a: the package is upgraded" upgrade
+ok "and all six daemons are others than before" await 60 anew
+ok "and the pair is Connected" both
+
 for n in a b; do
 	ok "$n's audit log is whole" ctl $n audit verify
 	is "$n: no daemon was killed by its filter" \
