@@ -64,7 +64,7 @@ build() {
 unit() {
 	local tap
 	tap=$A/tap/$(basename "$1").tap
-	O=$A/tree CMOCKA_MESSAGE_OUTPUT=TAP timeout 300 qemu-arm-static -L "$S" "$1" \
+	O=$A/tree CMOCKA_MESSAGE_OUTPUT=TAP timeout 900 qemu-arm-static -L "$S" "$1" \
 	    >"$tap" 2>&1 </dev/null
 	echo "exit $?" >>"$tap"
 	echo "$(basename "$1") $(grep -c '^ok ' "$tap") $(grep -E '^not ok ' "$tap" |
