@@ -125,6 +125,7 @@ bus_stepped(const struct peer *p, enum peer_event ev, const struct why *why)
 		(void)asked_over(p->id, false, &p->why);
 }
 
+/* Nothing has ended, so it is not done yet; what the last attempt met is seen. */
 void
 bus_outcomes_tick(uint64_t mono)
 {
@@ -133,20 +134,21 @@ bus_outcomes_tick(uint64_t mono)
 	struct asked		*a;
 	struct why		 pending;
 
-	why_set(&pending, R_CTL_PENDING, NULL, NULL, NULL);
 	TAILQ_FOREACH(a, &asked, entry) {
 		if (a->over || mono < a->until)
 			continue;
-		why = &pending;
+		why = NULL;
 		if (a->m.peer == PEER_SELF)
 			why = self_trouble()->reason != R_OK ?
 			    self_trouble() : self_why();
 		else if ((p = peer_byid(a->m.peer)) != NULL)
 			why = p->trouble.reason != R_OK || peer_trusted(p) ?
 			    &p->trouble : &p->why;
+		why_set(&pending, R_CTL_PENDING, "attestation", "an end",
+		    why != NULL && why->reason != R_OK ?
+		    reason_code(why->reason) : NULL);
 		a->over = true;
-		outcome_fill(&a->m, a->m.peer, false,
-		    why->reason != R_OK ? why : &pending);
+		outcome_fill(&a->m, a->m.peer, false, &pending);
 	}
 }
 
