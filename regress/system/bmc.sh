@@ -79,11 +79,6 @@ done
 # shellcheck disable=SC2086
 wait $INSTALL
 merge "$W"/{a,b}.installed
-for n in a b; do
-	in_machine $n useradd -M -G provd op
-	in_machine $n useradd -M joe
-done
-
 # ready NODE: are all its units active, and say they so to policyd?
 ready() {
 	local say
@@ -101,6 +96,9 @@ both() {	# both are up, and the pair is Connected
 
 for n in a b; do
 	ok "$n: its units are up" await 60 ready $n
+	# policyd has read the group by now
+	in_machine $n useradd -M -G provd op
+	in_machine $n useradd -M joe
 done
 is "a: keys are in its TPM" "$(ctl a --json status | jq -r 'select(.row == "keyd").backend')" tpm
 identity() {	# identity NODE: CSR out, chain in
